@@ -1,0 +1,39 @@
+# Two commands: `make study` and `make test`. Each sets up what it needs; a second call finds it there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+export OMP_NUM_THREADS ?= 1
+export MPLBACKEND ?= agg
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: study test lint bench notebooks clean
+
+study: $(VENV)/study.done
+	$(BIN)/probe run all
+
+test: $(VENV)/test.done lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test.done
+	$(BIN)/ruff check probe tests benchmarks notebooks
+	$(BIN)/ruff format --check probe tests benchmarks notebooks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/test.done
+	$(BIN)/python benchmarks/run.py
+
+# -qq: a machine with extra package indexes prints a warning for every package it does not hold.
+$(VENV)/study.done: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -q -e .
+	touch $@
+
+$(VENV)/test.done: $(VENV)/study.done
+	$(PIP) -q -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .probe

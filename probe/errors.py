@@ -1,0 +1,22 @@
+"""Errors that say what was wrong, where, and what to do next."""
+
+
+class ProbeError(Exception):
+    """Something failed while doing what was asked (exit code 1)."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", do: str = "") -> None:
+        self.what, self.where, self.do = what, where, do
+        super().__init__(what, where, do)
+
+    def __str__(self) -> str:
+        place = f" [{self.where}]" if self.where else ""
+        advice = f"\n  -> {self.do}" if self.do else ""
+        return f"{self.what}{place}{advice}"
+
+
+class BadInput(ProbeError):
+    """What was asked for, or handed in, cannot be right (exit code 2)."""
+
+    exit_code = 2

@@ -1,0 +1,114 @@
+"""Model organisms: tiny Llama-shaped models with a known latent strategy, made here in seconds to minutes.
+
+Each is saved as an ordinary Hugging Face checkpoint (`LlamaForCausalLM` + a fast tokenizer), so that every tool of the
+ecosystem loads it. (Not Qwen2: for that model type transformers 5 replaces whatever tokenizer a checkpoint ships by
+`Qwen2Tokenizer`, which silently drops tokens of any other vocabulary.) Two sizes: *tiny* (about 60k parameters) for tests, notebooks and informative rewards, *small*
+(about 650k) where a random reward shows its effect. Initialisation follows the measured recipe (linear layers
+0.6/sqrt(fan_in), embeddings 0.05): with the usual 0.02 such small models hardly learn.
+"""
+
+import re
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, LlamaConfig, LlamaForCausalLM
+
+from probe.rng import torch_rng
+from probe.tasks.chain import OPERATIONS, STYLES
+from probe.tasks.corpus import CODE_CLOSE, CODE_OPEN, END, PROSE_CLOSE, PROSE_OPENS, WORDS
+
+PAD = "<pad>"
+MAX_NEW_TOKENS = 20  # the longest trace, 4 steps with every value, has 19
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width, depth and the pretraining that a size needs."""
+
+    d_model: int
+    layers: int
+    heads: int
+    d_mlp: int
+    lr: float
+    steps: dict[str, int]  # by family
+
+
+SIZES = {
+    "tiny": Size(48, 2, 3, 144, 6e-3, {"latent-code": 500, "no-code": 900, "bad-code": 900}),
+    "small": Size(128, 3, 4, 384, 3e-3, {"latent-code": 250, "no-code": 400, "bad-code": 400}),
+}
+
+
+def vocabulary(modulus: int = 7) -> list[str]:
+    """Every token as the text it stands for; a trace of k steps has about 3k + 6 of them."""
+    numbers = [str(i) for i in range(modulus)]
+    return [
+        PAD,
+        END,
+        *(f"{s}:" for s in STYLES),
+        *numbers,
+        *OPERATIONS,
+        "=",
+        " ",
+        f"{CODE_OPEN}\nx=",
+        *(f"\nx=x{op}" for op in OPERATIONS),
+        *(f"#{n}" for n in numbers),
+        CODE_CLOSE,
+        *PROSE_OPENS,
+        *(WORDS[op] for op in OPERATIONS),
+        *(f"={n}" for n in numbers),
+        PROSE_CLOSE,
+        "\\boxed{",
+        "}",
+        ".",
+    ]
+
+
+def build_tokenizer(modulus: int = 7) -> PreTrainedTokenizerFast:
+    """A fast tokenizer whose tokens are the pieces of a trace; decoding gives back the very text."""
+    tokens = vocabulary(modulus)
+    longest_first = sorted(tokens[2:], key=len, reverse=True)
+    inner = Tokenizer(models.WordLevel({t: i for i, t in enumerate(tokens)}, unk_token=PAD))
+    pattern = Regex("|".join(re.escape(t) for t in longest_first))
+    inner.pre_tokenizer = pre_tokenizers.Split(pattern, behavior="isolated")
+    inner.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token=PAD, eos_token=END, padding_side="right", clean_up_tokenization_spaces=False
+    )
+
+
+def build_model(size: str, seed: int, modulus: int = 7) -> LlamaForCausalLM:
+    """An untrained organism in fp32."""
+    shape, tokens = SIZES[size], vocabulary(modulus)
+    config = LlamaConfig(
+        vocab_size=len(tokens),
+        hidden_size=shape.d_model,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        intermediate_size=shape.d_mlp,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+        pad_token_id=tokens.index(PAD),
+        eos_token_id=tokens.index(END),
+        bos_token_id=None,
+        attn_implementation="sdpa",
+    )
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+    model = model.to_empty(device="cpu").float()
+    model.tie_weights()
+    model.model.rotary_emb = type(model.model.rotary_emb)(config)
+    _initialise(model, torch_rng("organism init", size, seed))
+    return model
+
+
+@torch.no_grad()
+def _initialise(model: LlamaForCausalLM, rng: torch.Generator) -> None:
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2:
+            std = 0.05 if "embed_tokens" in name else 0.6 / weight.shape[1] ** 0.5
+            weight.normal_(0.0, std, generator=rng)
+        else:
+            weight.fill_(1.0 if "norm" in name else 0.0)

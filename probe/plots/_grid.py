@@ -1,0 +1,74 @@
+"""One dot and interval per reward: rewards down, quantities across, organisms below one another.
+
+Each column has its own x axis and null; the rewards keep their places, so that a row reads across.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.plots._frame import panels
+from probe.plots._marks import bar, dots, null_line, plain_numbers
+from probe.plots._replicates import Mean, Row
+from probe.plots._style import DOUBLE, FAMILIES, REWARDS, SMALL, look, ordered, reward_look
+
+
+@dataclass(frozen=True)
+class Column:
+    """One quantity: its title, its axis, where nothing happened (None: see `Cell.nulls`), its means by reward.
+
+    `before` are drawn hollow beside them; `nulls` are short grey strokes, one per mean, where each has its own null.
+    """
+
+    title: str
+    axis: str
+    null: float | None
+    means: Sequence[Mean]
+    before: Sequence[Mean] = ()
+    nulls: Sequence[Mean] = ()
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+def grid(columns: Sequence[Column], families: Sequence[str], *, sharex: bool | str = "col") -> tuple[Figure, list[Row]]:
+    """The figure without its title and caption, and the table of what is drawn. Means are keyed by family and reward."""
+    rewards = ordered((mean.key["reward"] for column in columns for mean in column.means), REWARDS)
+    height = 0.34 + 0.17 * len(rewards)
+    figure, axes = panels(len(families), len(columns), width=DOUBLE, height=height, sharex=sharex, sharey=True)
+    table: list[Row] = []
+    for i, family in enumerate(families):
+        for j, column in enumerate(columns):
+            table += _cell(axes[i, j], column, family, rewards)
+            axes[i, j].set_title(column.title if i == 0 else "", loc="left")
+            axes[i, j].set_xlabel(column.axis if i == len(families) - 1 else "")
+        axes[i, 0].set_ylim(len(rewards) - 0.4, -0.6)
+        axes[i, 0].set_yticks(range(len(rewards)), [reward_look(name).label for name in rewards])
+        axes[i, 0].set_ylabel(look(family, FAMILIES).label, weight="bold", fontsize=SMALL + 0.5)
+    return figure, table
+
+
+def _cell(axes: Axes, column: Column, family: str, rewards: list[str]) -> list[Row]:
+    table: list[Row] = []
+    plain_numbers(axes, x=True, y=False)
+    axes.grid(axis="y", color="#eeeeee", linewidth=0.6, zorder=0)
+    axes.set_axisbelow(True)
+    if column.null is not None:
+        null_line(axes, column.null, upright=True)
+        table.append({"mark": "null", "family": family, "value": column.null, **column.told})
+    shift = 0.16 if column.before else 0.0
+    for means, side, offset in ((column.before, "before", -shift), (column.means, "", shift)):
+        for mean in (m for m in means if m.key["family"] == family):
+            place, style = rewards.index(mean.key["reward"]) + offset, reward_look(mean.key["reward"])
+            if side:
+                bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=True, hollow=True)
+            else:
+                dots(axes, place, mean, style, flat=True, width=0.16)
+            table += mean.rows(**column.told, **({"side": side} if side else {}))[: 1 if side else None]
+    for mean in (m for m in column.nulls if m.key["family"] == family):
+        place = rewards.index(mean.key["reward"]) + np.array([-0.42, 0.42])
+        axes.plot([mean.value, mean.value], place, color="#767676", linewidth=1.2, zorder=1)
+        table.append({**mean.key, **column.told, "mark": "null", "value": mean.value})
+    return table

@@ -1,0 +1,140 @@
+"""What do the runs say together? Mean over runs (base seeds x RL seeds) with a t interval, and how many were destroyed.
+
+    mean +- t_{S-1} sd / sqrt(S),   S runs, destroyed ones included
+
+A run is one (study, kind, family, size, base seed, reward, clip, RL seed). Destroyed runs stay in the mean (leaving them
+out would choose runs by their outcome) and are counted, marked, and never called "no clear change". Runs are taken as
+independent, though runs of one base share it: comparisons use each run's change from its own base.
+No interval where there is one run, nor where all runs gave the same number: both are said in the caption.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from scipy.stats import ttest_ind
+
+from probe.errors import BadInput
+from probe.plots import Rows
+from probe.plots._words import direction
+from probe.stats import seeds_mean
+
+RUN = ("study", "kind", "family", "size", "base_seed", "reward", "clip", "rl_seed")
+SAME = 1e-12
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over runs. `key` holds the columns it was grouped by, `runs` one row of the measurement table per run."""
+
+    key: dict[str, Any]
+    value: float
+    lo: float
+    hi: float
+    runs: tuple[Row, ...]
+
+    @property
+    def n_destroyed(self) -> int:
+        return sum(bool(run.get("destroyed")) for run in self.runs)
+
+    def verdict(self, null: float = 0.0) -> str:
+        """rises, falls, no clear change, unmoved (every run at the null), no interval, or destroyed (some run).
+
+        "no clear change" is said only where every run is intact, a direction only where some run is.
+        """
+        if self.n_destroyed == len(self.runs):
+            return "destroyed"
+        shown = direction(self.lo, self.hi, null)
+        if shown in ("rises", "falls"):
+            return shown
+        if self.n_destroyed:
+            return "destroyed"
+        still = len(self.runs) > 1 and all(abs(run["value"] - null) <= SAME for run in self.runs)
+        return "unmoved" if still else shown
+
+    def rows(self, **more: Any) -> list[Row]:
+        """What is drawn of it: the mean, then each run."""
+        counts = {"n_runs": len(self.runs), "n_destroyed": self.n_destroyed}
+        mean = {**self.key, **more, "mark": "mean", "value": self.value, "lo": self.lo, "hi": self.hi, **counts}
+        names = ("base_seed", "rl_seed", "destroyed", "value", "n", "n_problems")
+        return [mean, *({**self.key, **more, "mark": "run", **{k: run.get(k) for k in names}} for run in self.runs)]
+
+
+def pick(rows: Rows, **wanted: Any) -> list[Row]:
+    """Rows with a finite value whose columns equal what is wanted, or lie in it where a tuple is wanted."""
+    kept = list(rows)
+    for name, want in wanted.items():
+        kept = [row for row in kept if (row.get(name) in want if isinstance(want, tuple) else row.get(name) == want)]
+    return [row for row in kept if isinstance(row.get("value"), Real) and math.isfinite(row["value"])]
+
+
+def means(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
+    """One Mean per distinct value of the columns `by`, in order of first appearance.
+
+    BadInput where a run has two different numbers in one group: some column that varies is not in `by`.
+    """
+    groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row.get(name) for name in by)].append(row)
+    return [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
+
+
+def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
+    """The mean over the runs of `rows`, its limits inside [0, 1] for a fraction and [-1, 1] for a change of one."""
+    runs: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        run = tuple(row.get(name) for name in RUN)
+        if run in runs and runs[run]["value"] != row["value"]:
+            what = f"run {dict(zip(RUN, run, strict=True))} has two numbers, {runs[run]['value']} and {row['value']}"
+            raise BadInput(what, where=f"{row.get('name')} grouped by {list(key)}", do="measure each run once")
+        runs[run] = row
+    kept = tuple(runs[run] for run in sorted(runs, key=repr))
+    values = [float(run["value"]) for run in kept]
+    told = seeds_mean(values, name=str(kept[0].get("name")), unit="none", bounds=_bounds(kept))
+    alike = max(values) - min(values) <= SAME
+    lo, hi = (math.nan, math.nan) if alike else (told.lo, told.hi)
+    return Mean(key, told.value, lo, hi, kept)
+
+
+def changes(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Mean]:
+    """Means of each run's change from its own base: the paired estimate, or after - before where there is none."""
+    paired = pick(rows, side="change", **wanted)
+    return means(paired or _differences(rows, by, **wanted), by)
+
+
+def last_step(rows: Iterable[Row], per: Sequence[str]) -> list[Row]:
+    """The rows at the last step of their setting: the largest that any run of it (columns `per`) has reached."""
+    kept = list(rows)
+    last: dict[tuple[Any, ...], float] = {}
+    for row in kept:
+        key = tuple(row.get(name) for name in per)
+        last[key] = max(last.get(key, -math.inf), float(row.get("step") or 0))
+    return [row for row in kept if float(row.get("step") or 0) == last[tuple(row.get(name) for name in per)]]
+
+
+def _differences(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Row]:
+    same = (*RUN, *by, "step")
+    base = {tuple(row.get(k) for k in same): row["value"] for row in pick(rows, side="before", **wanted)}
+    after = [(row, base.get(tuple(row.get(k) for k in same))) for row in pick(rows, side="after", **wanted)]
+    return [{**row, "side": "change", "value": row["value"] - start} for row, start in after if start is not None]
+
+
+def _bounds(rows: Sequence[Row]) -> tuple[float, float] | None:
+    if {row.get("unit") for row in rows} != {"fraction"}:
+        return None
+    return (-1.0, 1.0) if any(row.get("side") == "change" for row in rows) else (0.0, 1.0)
+
+
+def difference(first: Mean, second: Mean, level: float = 0.95) -> tuple[float, float, float]:
+    """first - second with Welch's t interval; nan limits where either has one run or neither varies."""
+    values = [np.array([run["value"] for run in mean.runs], dtype=float) for mean in (first, second)]
+    value = float(values[0].mean() - values[1].mean())
+    if min(map(len, values)) < 2 or max(np.ptp(v) for v in values) <= SAME:
+        return value, math.nan, math.nan
+    found = ttest_ind(*values, equal_var=False).confidence_interval(level)
+    return value, float(found.low), float(found.high)

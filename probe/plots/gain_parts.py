@@ -1,0 +1,55 @@
+"""Is a gain more readable answers, another mix of strategies, or better answers within each? (Kitagawa-Oaxaca-Blinder)
+
+parse + mix + within = total, exactly, per run. H1 of 2506.10947 says mix; H4 says parse. Null 0 for each part.
+"""
+
+from probe.plots import Drawing, Rows, figures
+from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._curves import main_setting
+from probe.plots._frame import finish
+from probe.plots._grid import Column, grid
+from probe.plots._marks import DESTROYED, null_handle
+from probe.plots._replicates import Mean, last_step, means, pick
+from probe.plots._style import FAMILIES, look, ordered, styled
+
+PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strategy", "total": "total gain"}
+
+
+@figures.register("gain_parts")
+@styled
+def gain_parts(rows: Rows) -> Drawing | None:
+    """One column per part, one row of panels per organism, a line per reward."""
+    chosen, left_out = main_setting(pick(rows, name="gain_parts", study="tiny", kind="rl", temperature=1))
+    found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "level"))
+    if not found:
+        return None
+    columns = [
+        Column(title, "change in accuracy", 0.0, here, told={"name": "gain_parts", "level": part, "side": "change"})
+        for part, title in PARTS.items()
+        if (here := [mean for mean in found if mean.key["level"] == part])
+    ]
+    families = ordered((mean.key["family"] for mean in found), FAMILIES)
+    figure, table = grid(columns, families, sharex=True)
+    runs = [run for mean in found for run in mean.runs]
+    caption = join(
+        "Accuracy gained at the last batch (T = 1), split at the midpoint: parse rate + strategy mix + within strategy "
+        "= total. An account, not an effect: a strategy is chosen per problem.",
+        replicates(found),
+        intervals(found, "Bars"),
+        destroyed(runs),
+        left_out,
+    )
+    legend = [null_handle("no gain"), *([DESTROYED] if any(run.get("destroyed") for run in runs) else [])]
+    return finish(figure, _title(found, families), caption, table, legend)
+
+
+def _title(found: list[Mean], families: list[str]) -> str:
+    """Per organism: under how many rewards each part of the gain rises."""
+    told = []
+    for family in families:
+        mine = [mean for mean in found if mean.key["family"] == family]
+        n = len({mean.key["reward"] for mean in mine})
+        rising = {part: sum(m.key["level"] == part and m.verdict() == "rises" for m in mine) for part in PARTS}
+        parts = [f"{PARTS[part]} {count}" for part, count in rising.items() if count and part != "total"]
+        told.append(f"{look(family, FAMILIES).label} {', '.join(parts) or 'no part'} of {n}")
+    return f"Rewards under which a part of the gain rises: {'; '.join(told)}"

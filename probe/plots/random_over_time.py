@@ -1,0 +1,133 @@
+"""Under random reward, what moves first: entropy (compression, H2) or strategy (H1)? Changes since the base, by batch.
+
+Greedy accuracy, greedy code share and T = 1 code share at saved checkpoints; mean token entropy (nats) of the training
+rollouts at every batch. Clip .05 (the setting chosen beforehand; the first clip measured where there is none).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from probe.plots import Drawing, Rows, figures
+from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._frame import finish, note, panels
+from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
+from probe.plots._replicates import RUN, Mean, Row, changes, means, pick
+from probe.plots._style import CLIPS, DOUBLE, FAMILIES, SMALL, handles, look, ordered, styled
+from probe.plots._words import sentence
+
+CLIP = "0.05"
+BY = ("family", "step")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One panel: the estimate, its temperature (None: the training log) and its axis."""
+
+    name: str
+    temperature: float | None
+    axis: str
+    short: str
+
+
+TRACES = (
+    Trace("accuracy", 0.0, "greedy accuracy", "greedy accuracy"),
+    Trace("code_share", 0.0, "greedy code share", "greedy code share"),
+    Trace("code_share", 1.0, "code share, T = 1", "T = 1 code share"),
+    Trace("train/entropy", None, "mean entropy (nats), T = 1", "entropy"),
+)
+
+
+@figures.register("random_over_time")
+@styled
+def random_over_time(rows: Rows) -> Drawing | None:
+    """Four panels of changes since batch 0; None without a run of the random study."""
+    runs = [row for row in rows if row.get("study") == "random" and row.get("kind") == "rl"]
+    runs = [row for row in runs if row.get("reward") == "random"]
+    clips = ordered((row["clip"] for row in pick(runs, name="accuracy", side="after")), CLIPS)
+    if not clips:
+        return None
+    clip = CLIP if CLIP in clips else clips[0]
+    runs = [row for row in runs if row["clip"] == clip]
+    found = [_trace(runs, trace) for trace in TRACES]
+    figure, axes = panels(2, 2, width=DOUBLE, height=1.55, sharex=True)
+    table: list[Row] = []
+    for axis, trace, points in zip(axes.flat, TRACES, found, strict=True):
+        table += _panel(axis, trace, points)
+    for axis in axes[1]:
+        axis.set_xlabel("RL batches")
+    told = [mean for points in found for mean in points]
+    families = ordered((mean.key["family"] for mean in told), FAMILIES)
+    legend = [*handles([look(name, FAMILIES) for name in families]), ONE_RUN, null_handle("no change")]
+    legend += [DESTROYED] if any(mean.n_destroyed for mean in told) else []
+    return finish(figure, _title(found, families[0], clip), _caption(told, clip), table, legend)
+
+
+def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
+    if trace.temperature is not None:
+        return changes(rows, BY, name=trace.name, temperature=trace.temperature)
+    logged = pick(rows, name=trace.name)
+    start: dict[tuple[object, ...], Row] = {}
+    for row in sorted(logged, key=lambda row: row["step"]):
+        start.setdefault(tuple(row.get(name) for name in RUN), row)
+    since = [(row, start[tuple(row.get(name) for name in RUN)]) for row in logged]
+    return means([{**row, "value": row["value"] - first["value"]} for row, first in since if row is not first], BY)
+
+
+def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
+    null_line(axes, 0.0)
+    families = ordered((mean.key["family"] for mean in points), FAMILIES)
+    told = "; ".join(f"{look(name, FAMILIES).label} {_onset(points, name)}" for name in families)
+    axes.set_title(told, fontsize=SMALL - 0.5, color="#333333", pad=3)
+    axes.set_ylabel(f"change in\n{trace.axis}")
+    plain_numbers(axes)
+    if not points:
+        note(axes, "not measured")
+    table: list[Row] = [{"mark": "null", "name": trace.name, "temperature": trace.temperature, "value": 0.0}]
+    for family in families:
+        mine = sorted((m for m in points if m.key["family"] == family), key=lambda m: m.key["step"])
+        style = look(family, FAMILIES)
+        for run in _runs(mine):
+            thread(axes, [0, *(row["step"] for row in run)], [{"value": 0.0}, *run], style)
+        ribbon(axes, [mean.key["step"] for mean in mine], mine, style, marked=len(mine) <= 12)
+        told = {"name": trace.name, "temperature": trace.temperature, "side": "change"}
+        table += [row for mean in mine for row in mean.rows(**told)]
+    return table
+
+
+def _runs(points: list[Mean]) -> list[list[Row]]:
+    runs: dict[tuple[object, ...], list[Row]] = {}
+    for mean in points:
+        for row in mean.runs:
+            runs.setdefault(tuple(row.get(name) for name in RUN), []).append(row)
+    return list(runs.values())
+
+
+def _title(found: list[list[Mean]], family: str, clip: str) -> str:
+    told = [f"{trace.short} {_onset(points, family)}" for trace, points in zip(TRACES, found, strict=True) if points]
+    return sentence(f"random reward, {look(clip, CLIPS).label}, {look(family, FAMILIES).label}: {', '.join(told)}")
+
+
+def _onset(points: list[Mean], family: str) -> str:
+    """What the last interval shows, and from which batch on every interval shows the same."""
+    mine = sorted((mean for mean in points if mean.key["family"] == family), key=lambda mean: mean.key["step"])
+    if not mine:
+        return "not measured"
+    words = [mean.verdict() for mean in mine]
+    if words[-1] not in ("rises", "falls"):
+        return words[-1]
+    same = next((i for i in range(len(words), 0, -1) if words[i - 1] != words[-1]), 0)
+    return f"{words[-1]} from batch {mine[same].key['step']}"
+
+
+def _caption(found: list[Mean], clip: str) -> str:
+    runs = [run for mean in found for run in mean.runs]
+    return join(
+        f"Each run's change from its own base, random reward, {look(clip, CLIPS).label}.",
+        "Entropy: training rollouts, mean over tokens, against batch 0.",
+        replicates([mean for mean in found if mean.runs[0].get("n")]),
+        intervals(found, "Ribbon"),
+        "From batch: the first measured batch from which every interval stays on that side of 0.",
+        destroyed(runs),
+    )

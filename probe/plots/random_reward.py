@@ -1,0 +1,97 @@
+"""Does a reward that says nothing move accuracy, and only where the clip binds? Change from base by clip, 650k organisms.
+
+Every run is a dot; mean and t interval over runs at the last batch. The null is 0: no change. latent-code stands beside
+no-code, and the caption gives their difference, for "one rises, the other shows no clear change" is not yet a difference.
+"""
+
+from probe.plots import Drawing, Rows, figures
+from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._frame import finish, panels
+from probe.plots._marks import DESTROYED, dots, null_handle, null_line, plain_numbers
+from probe.plots._replicates import Mean, Row, changes, difference, last_step
+from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, styled
+from probe.plots._words import interval, sentence, signed
+
+SAMPLED = {0.0: "greedy", 1.0: "T = 1"}
+BY = ("family", "clip", "temperature")
+
+
+@figures.register("random_reward")
+@styled
+def random_reward(rows: Rows) -> Drawing | None:
+    """Greedy on the left, T = 1 on the right; None without a run of the random study."""
+    found = changes(last_step(rows_of(rows), ("family", "clip")), BY)
+    if not found:
+        return None
+    temperatures = [t for t in SAMPLED if any(mean.key["temperature"] == t for mean in found)]
+    clips = ordered((mean.key["clip"] for mean in found), CLIPS)
+    families = ordered((mean.key["family"] for mean in found), FAMILIES)
+    figure, axes = panels(1, len(temperatures), width=DOUBLE, height=2.2, sharey=True)
+    table: list[Row] = []
+    for axis, temperature in zip(axes[0], temperatures, strict=True):
+        null_line(axis, 0.0)
+        for mean in (m for m in found if m.key["temperature"] == temperature):
+            place = clips.index(mean.key["clip"]) + 0.4 * (families.index(mean.key["family"]) - (len(families) - 1) / 2)
+            dots(axis, place, mean, look(mean.key["family"], FAMILIES), width=0.13)
+            table += mean.rows(name="accuracy", side="change")
+        axis.set_xticks(range(len(clips)), [look(clip, CLIPS).label for clip in clips])
+        axis.set_title(SAMPLED[temperature])
+        plain_numbers(axis)
+    axes[0, 0].set_ylabel("change in accuracy from base")
+    gaps = _gaps(found)
+    table += [{"mark": "null", "name": "accuracy", "side": "change", "value": 0.0}, *(row for row, _ in gaps)]
+    legend = [*handles([look(name, FAMILIES) for name in families]), null_handle("no change")]
+    legend += [DESTROYED] if any(mean.n_destroyed for mean in found) else []
+    return finish(figure, _title(found, clips, families), _caption(found, gaps), table, legend)
+
+
+def rows_of(rows: Rows) -> list[Row]:
+    """Accuracy of the random reward's runs at 650k."""
+    wanted = {"name": "accuracy", "study": "random", "kind": "rl", "reward": "random"}
+    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+
+
+def _gaps(found: list[Mean]) -> list[tuple[Row, str]]:
+    """latent-code minus no-code at each clip and temperature where both have intact runs."""
+    told = []
+    by = {(m.key["family"], m.key["clip"], m.key["temperature"]): m for m in found}
+    for (family, clip, temperature), mean in by.items():
+        other = by.get(("no-code", clip, temperature))
+        if family != "latent-code" or other is None or mean.n_destroyed or other.n_destroyed:
+            continue
+        value, lo, hi = difference(mean, other)
+        row = {**mean.key, "mark": "difference", "family": "latent-code - no-code", "name": "accuracy"}
+        text = f"{look(clip, CLIPS).label} {SAMPLED[temperature]} {signed(value)} {interval(lo, hi)}"
+        told.append(({**row, "side": "change", "value": value, "lo": lo, "hi": hi}, text))
+    return told
+
+
+def _title(found: list[Mean], clips: list[str], families: list[str]) -> str:
+    by = {(m.key["clip"], m.key["family"]): m for m in found if m.key["temperature"] == found[0].key["temperature"]}
+    sampled = SAMPLED.get(found[0].key["temperature"], "")
+    told = []
+    for clip in clips:
+        parts = [_told(family, by[clip, family]) for family in families if (clip, family) in by]
+        told.append(f"{look(clip, CLIPS).label}: {', '.join(parts)}")
+    return sentence(f"random reward, {sampled} accuracy — {'; '.join(told)}")
+
+
+def _told(family: str, mean: Mean) -> str:
+    """With how many runs were destroyed, where it was not all."""
+    word, name = mean.verdict(), look(family, FAMILIES).label
+    size = f" {signed(mean.value)}" if word in ("rises", "falls") else ""
+    broken = f" ({mean.n_destroyed} of {len(mean.runs)} destroyed)" if 0 < mean.n_destroyed < len(mean.runs) else ""
+    return f"{name} {word}{size}{broken}" if not (broken and word == "destroyed") else f"{name}{broken}"
+
+
+def _caption(found: list[Mean], gaps: list[tuple[Row, str]]) -> str:
+    runs = [run for mean in found for run in mean.runs]
+    last = sorted({run["step"] for run in runs})
+    apart = f"Difference latent-code − no-code (Welch 95 %): {'; '.join(text for _, text in gaps)}." if gaps else ""
+    return join(
+        f"Change of accuracy from the run's own base after {' or '.join(map(str, last))} RL batches; small dots: runs.",
+        replicates(found),
+        intervals(found, "Bars"),
+        destroyed(runs),
+        apart,
+    )

@@ -1,0 +1,12 @@
+"""Which organism answers to which reward? Accuracy at T = 1 over RL steps (2506.10947, Fig. 1, on organisms)."""
+
+from probe.plots import Drawing, Rows, figures
+from probe.plots._curves import Quantity, curves
+from probe.plots._style import styled
+
+
+@figures.register("response_curves")
+@styled
+def response_curves(rows: Rows) -> Drawing | None:
+    """Organisms by column; informative rewards above, spurious ones below; None without a run of the tiny study."""
+    return curves(rows, Quantity("accuracy", "accuracy", "accuracy (T = 1)"))

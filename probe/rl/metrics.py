@@ -1,0 +1,59 @@
+"""What is logged at every batch of a run, under TRL's names where TRL has one. Pure functions of what the loop has at hand."""
+
+import torch
+from torch import Tensor
+
+from probe.rl.advantage import reward_metrics
+from probe.rl.policy import Policy, valid
+from probe.rl.rollout import Experience
+from probe.strategy import mentions_python
+from probe.tasks.answers import boxed
+
+FORK_QUANTILE = 0.8  # 2506.01939: forking tokens are above the 80th percentile of this model's own entropy
+
+
+def rollout_metrics(experience: Experience) -> dict[str, float]:
+    """Behaviour of the policy that sampled: reward, accuracy, strategy, parse rate, length, entropy (nats).
+
+    The strategy here is the paper's substring: the strict detector parses every block, which would double a tiny run.
+    """
+    samples, n = experience.samples, len(experience.texts)
+    answers = [boxed(text) for text in experience.texts]
+    gold = [p.answer for p in experience.problems for _ in range(n // len(experience.problems))]
+    keep = valid(samples, torch.arange(n))
+    entropy = samples.entropy[keep]
+    forks = entropy >= entropy.quantile(FORK_QUANTILE)
+    return {
+        **reward_metrics(experience.rewards),
+        "accuracy": sum(a == g for a, g in zip(answers, gold, strict=True)) / n,
+        "strategy/python": sum(mentions_python(text) for text in experience.texts) / n,
+        "parse_rate": sum(a is not None for a in answers) / n,
+        "completions/mean_length": samples.lengths.float().mean().item(),
+        "completions/clipped_ratio": 1 - samples.stopped.float().mean().item(),
+        "entropy": entropy.mean().item(),
+        "entropy/fork": entropy[forks].mean().item(),
+        "probability": samples.logprob[keep].exp().mean().item(),
+        "kept_ratio": experience.advantages.keep.float().mean().item(),
+    }
+
+
+@torch.no_grad()
+def kl_to_base(policy: Policy, base: Policy, experience: Experience, temperature: float) -> float:
+    """KL(policy || base) in nats per token over the full vocabulary, on the first sample of each prompt."""
+    n_samples = len(experience.texts) // len(experience.problems)
+    rows = torch.arange(0, len(experience.texts), n_samples)
+    now = _log_probs(policy, experience, rows, temperature)
+    before = _log_probs(base, experience, rows, temperature)
+    return (now.exp() * (now - before)).sum(-1).mean().item()
+
+
+def _log_probs(policy: Policy, experience: Experience, rows: Tensor, temperature: float) -> Tensor:
+    logits = policy.logits(experience.prompt_ids, experience.samples, rows)
+    return torch.log_softmax(logits.float() / temperature, -1)
+
+
+def mean_rows(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each key over the rows that have it, in the order the keys first appear."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return {key: sum(r[key] for r in rows if key in r) / sum(key in r for r in rows) for key in keys}
+

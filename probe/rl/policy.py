@@ -1,0 +1,129 @@
+"""What is trained, and what does it say? Two parameterisations of one policy behind two verbs, sample and score.
+
+*head* trains an untied output head and nothing else. The hidden states kept while sampling are then all that an update
+needs: eight updates cost less than one decode step. *all* trains every parameter, through the Hugging Face forward.
+Both score at the sampling temperature, on completion tokens only.
+"""
+
+import copy
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import linear
+from transformers import PreTrainedModel
+
+from probe.errors import BadInput
+from probe.models.decode import Samples, sample
+
+Trainable = Literal["head", "all"]
+HEAD = "lm_head.weight"
+
+
+class Policy(Protocol):
+    """A model in training. `tensors` are the trained ones, by their name in the checkpoint."""
+
+    tensors: dict[str, torch.nn.Parameter]
+
+    def sample(self, prompts: list[list[int]], uniforms: Tensor, *, n_samples: int, temperature: float) -> Samples: ...
+
+    def logits(
+        self, prompts: list[list[int]], samples: Samples, rows: Tensor
+    ) -> Float[Tensor, "token d_vocab"]: ...
+
+
+class HeadPolicy:
+    """Only the output head learns (a zero delta at the start); the body's states are reused across updates."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = model
+        self.tensors = {HEAD: torch.nn.Parameter(model.lm_head.weight.detach().clone())}
+
+    def sample(self, prompts: list[list[int]], uniforms: Tensor, *, n_samples: int, temperature: float) -> Samples:
+        head = self.tensors[HEAD].detach()
+        return _sample(self.model, prompts, uniforms, n_samples, temperature, head=head, keep_hidden=True)
+
+    def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]:
+        assert samples.hidden is not None
+        return linear(samples.hidden[rows][valid(samples, rows)], self.tensors[HEAD])
+
+
+class FullPolicy:
+    """Every parameter learns. Sequences are right-padded, so causal attention needs no mask."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.model = copy.deepcopy(model).train()
+        self.tensors = {n: p for n, p in self.model.named_parameters() if isinstance(p, torch.nn.Parameter)}
+
+    def sample(self, prompts: list[list[int]], uniforms: Tensor, *, n_samples: int, temperature: float) -> Samples:
+        return _sample(self.model, prompts, uniforms, n_samples, temperature)
+
+    def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]:
+        n_samples = len(samples.ids) // len(prompts)
+        ids, predicts = join(prompts, samples, rows, n_samples, self.model.config.pad_token_id)
+        hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state
+        return self.model.lm_head(hidden[predicts])
+
+
+def build_policy(model: PreTrainedModel, trainable: Trainable) -> Policy:
+    if trainable not in ("head", "all"):
+        raise BadInput(f"cannot train {trainable!r}", where="build_policy", do="choose 'head' or 'all'")
+    return HeadPolicy(model) if trainable == "head" else FullPolicy(model)
+
+
+def valid(samples: Samples, rows: Tensor) -> Bool[Tensor, "batch pos"]:
+    """Which positions of `rows` hold completion tokens, the stop token included."""
+    return torch.arange(samples.ids.shape[1]) < samples.lengths[rows, None]
+
+
+def join(
+    prompts: list[list[int]], samples: Samples, rows: Tensor, n_samples: int, pad: int
+) -> tuple[Tensor, Bool[Tensor, "batch pos"]]:
+    """Prompt + completion ids of `rows`, right-padded, and the positions that predict a completion token."""
+    ids, keep = samples.ids[rows], valid(samples, rows)
+    chosen = [prompts[row // n_samples] for row in rows.tolist()]
+    lengths = torch.tensor([len(p) for p in chosen])
+    ends = lengths + samples.lengths[rows]
+    out = torch.full((len(rows), int(ends.max())), pad)
+    for i, prompt in enumerate(chosen):
+        out[i, : len(prompt)] = torch.tensor(prompt)
+    slots = torch.arange(out.shape[1])
+    completion = (slots >= lengths[:, None]) & (slots < ends[:, None])
+    out[completion] = ids[keep]
+    predicts = (slots >= lengths[:, None] - 1) & (slots < ends[:, None] - 1)
+    return out, predicts
+
+
+def token_scores(
+    logits: Float[Tensor, "token d_vocab"], samples: Samples, rows: Tensor, temperature: float
+) -> tuple[Float[Tensor, "batch pos"], Float[Tensor, "batch pos"]]:
+    """Log-prob of each completion token (with gradient) and entropy (without), nats, 0 past the end."""
+    keep = valid(samples, rows)
+    logp = torch.log_softmax(logits.float() / temperature, -1)
+    chosen = logp.gather(-1, samples.ids[rows][keep][:, None]).squeeze(-1)
+    with torch.no_grad():
+        entropy = -(logp.exp() * logp).sum(-1)
+    blank = logp.new_zeros(keep.shape)
+    return blank.masked_scatter(keep, chosen), blank.masked_scatter(keep, entropy)
+
+
+def _sample(
+    model: PreTrainedModel,
+    prompts: list[list[int]],
+    uniforms: Tensor,
+    n_samples: int,
+    temperature: float,
+    **options: object,
+) -> Samples:
+    return sample(
+        model,
+        prompts,
+        n_samples=n_samples,
+        max_new=uniforms.shape[1],
+        stop=model.config.eos_token_id,
+        pad=model.config.pad_token_id,
+        uniforms=uniforms,
+        temperature=temperature,
+        **options,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,147 @@
+"""Is this folder a whole artifact, and what is in it? Sealing what was made, checking it, reading it.
+
+spec.json = the recipe, its digest, {file: sha256, bytes}, the circumstances (outside the identity), and `checksum`, the
+sha256 of all of that as canonical JSON: a flipped bit anywhere, in data or spec, is seen before anything is read.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from probe.errors import BadInput, ProbeError
+from probe.registry import nearest
+from probe.store.files import TEMPORARY, digest_once, file_digest, sync, write_atomic
+from probe.store.recipe import Recipe, canonical
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SPEC = "spec.json"
+SCRATCH = "scratch"
+
+
+class Damaged(ProbeError):
+    """An artifact is not what its spec says it is."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished folder of the store. Every read goes through `file`, which checks the checksum first."""
+
+    stage: str
+    digest: str
+    path: Path
+    spec: dict[str, Any] = field(hash=False, repr=False)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The recipe's params."""
+        return self.spec["params"]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The recipe's inputs: digests and pins."""
+        return tuple(self.spec["inputs"])
+
+    def file(self, name: str) -> Path:
+        """Path of one of its files. BadInput for a name it does not hold, Damaged if the content has changed."""
+        if name not in self.spec["files"]:
+            do = nearest(name, sorted(self.spec["files"]))
+            raise BadInput(f"{self.stage} {self.digest[:12]} holds no file {name!r}", where=str(self.path), do=do)
+        check_file(self, name)
+        return self.path / name
+
+    def read_table(self, name: str = "data.parquet") -> pa.Table:
+        """One of its tables."""
+        return pq.read_table(self.file(name), partitioning=None)
+
+    def read_tensors(self, name: str = "tensors.safetensors") -> "dict[str, Tensor]":
+        """One of its tensor files, on the CPU."""
+        from safetensors.torch import load_file  # torch only when tensors are read
+
+        return load_file(self.file(name))
+
+
+def seal(work: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
+    """Write spec.json over everything in `work` but `scratch/`, all of it on the disk before the spec is."""
+    files = {}
+    for path in _contents(work):
+        sync(path)
+        files[path.relative_to(work).as_posix()] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
+    if not files:
+        raise ProbeError(f"making {recipe.stage} wrote no file", where=str(work), do="write a file in `make`")
+    body = {**recipe.identity(), "digest": recipe.digest, "files": files, **facts}
+    text = json.dumps({**body, "checksum": _checksum(body)}, indent=2, sort_keys=True, allow_nan=False)
+    write_atomic(work / SPEC, text.encode())
+
+
+def tidy(work: Path) -> None:
+    """Remove what is not part of the artifact: `scratch/` and the temporary files of killed writes."""
+    if (work / SCRATCH).exists():
+        shutil.rmtree(work / SCRATCH)
+    for path in work.rglob(TEMPORARY):
+        path.unlink()
+    for folder, _, _ in os.walk(work):
+        sync(Path(folder))
+
+
+def open_artifact(path: Path) -> Artifact:
+    """The artifact in a folder, its spec checked and its data not yet read. Damaged if the spec is not sound."""
+    try:
+        spec = json.loads((path / SPEC).read_bytes())
+        body = {key: value for key, value in spec.items() if key != "checksum"}
+        recipe = Recipe(spec["stage"], spec["version"], spec["params"], tuple(spec["inputs"]))
+        sound = spec["checksum"] == _checksum(body) and spec["digest"] == recipe.digest
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, BadInput) as err:
+        raise _damage(path, f"{SPEC} cannot be read: {type(err).__name__}: {err}") from err
+    if not sound:
+        raise _damage(path, f"{SPEC} does not match its own checksum")
+    return Artifact(recipe.stage, recipe.digest, path, spec)
+
+
+def check(artifact: Artifact) -> Artifact:
+    """The artifact, every file of it checked; Damaged at the first that is missing or changed."""
+    for name in artifact.spec["files"]:
+        check_file(artifact, name)
+    return artifact
+
+
+def check_file(artifact: Artifact, name: str) -> None:
+    """Damaged unless the file's size and sha256 are those of the spec."""
+    path, wanted = artifact.path / name, artifact.spec["files"][name]
+    try:
+        size = path.stat().st_size
+        if size != wanted["bytes"]:
+            raise _damage(artifact.path, f"{name} has {size} bytes, not {wanted['bytes']}")
+        if digest_once(path) != wanted["sha256"]:
+            raise _damage(artifact.path, f"the sha256 of {name} has changed")
+    except OSError as err:
+        raise _damage(artifact.path, f"{name} cannot be read: {err}") from err
+
+
+def _contents(work: Path) -> list[Path]:
+    """Every file to be sealed, sorted; scratch, temporary files and an earlier spec are not."""
+    found = []
+    for path in sorted(work.rglob("*")):
+        inside = path.relative_to(work)
+        if path.is_symlink():
+            raise ProbeError(f"{inside} is a symbolic link", where=str(work), do="write the content into the artifact")
+        if path.is_file() and inside.parts[0] not in (SCRATCH, SPEC) and not path.match(TEMPORARY):
+            found.append(path)
+    return found
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(body).encode()).hexdigest()
+
+
+def _damage(path: Path, what: str) -> Damaged:
+    do = "run the command that makes it again: it is set aside and rebuilt"
+    return Damaged(f"damaged artifact: {what}", where=str(path), do=do)

@@ -1,0 +1,148 @@
+"""Make it once: look it up, or make it, whoever else is trying and however often the process is killed.
+
+complete and checksums hold -> return it; else lock the digest, look again, make it in a work folder that outlives a
+kill, seal it (files fsynced, then spec.json), rename it into place. A damaged artifact is set aside and made again.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from probe.errors import BadInput
+from probe.store import gc
+from probe.store.artifact import Artifact, Damaged, check, open_artifact, seal, tidy
+from probe.store.circumstances import circumstances
+from probe.store.files import disk_errors, sync, tree_bytes
+from probe.store.lineage import Lineage, trace
+from probe.store.locks import exclusive
+from probe.store.recipe import SHORT, Recipe, check_stage
+
+log = logging.getLogger(__name__)
+Make = Callable[[Path], None]
+
+
+class Store:
+    """The artifacts under one folder: `root`, else $PROBE_STORE, else `.probe`. Made at the first write."""
+
+    def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
+        chosen = root if root is not None else os.environ.get("PROBE_STORE") or ".probe"
+        self.root = Path(chosen).expanduser().resolve()
+        if self.root.exists() and not self.root.is_dir():
+            raise BadInput(f"the store {self.root} is a file", do="set PROBE_STORE to a folder")
+
+    def build(self, recipe: Recipe, make: Make, *, device: str = "cpu", dtype: str = "float32") -> Artifact:
+        """The recipe's artifact, made now unless it is there and whole.
+
+        `make(work)` writes files into the folder `work`. After a kill it is called again with what it had written: it
+        can go on from there, and must end with the same bytes. Files in `work/scratch/` (resume state) are not kept.
+        `device` and `dtype` are recorded, and are no part of the identity.
+        """
+        facts = {"device": device, "dtype": dtype}
+        with disk_errors(self.root, self._spare):
+            found = self._whole(recipe)
+            if found is None:
+                with exclusive(self.root / "locks" / f"{recipe.folder}.lock"):
+                    found = self._whole(recipe, mend=True) or self._make(recipe, make, facts)
+            return found
+
+    def find(self, digest: str, stage: str | None = None) -> Artifact:
+        """The artifact whose digest starts with `digest`, checked. BadInput if there is none or more than one."""
+        return check(self._one(digest, stage))
+
+    def artifacts(self, stage: str | None = None) -> list[Artifact]:
+        """Every artifact with a sound spec, by stage and digest; files are checked when read, damaged specs logged."""
+        if stage is not None:
+            check_stage(stage)
+        sound = []
+        for path in gc.finished(self.root):
+            if stage in (None, path.parent.name):
+                try:
+                    sound.append(open_artifact(path))
+                except Damaged as err:
+                    log.warning("%s", err)
+        return sound
+
+    def why(self, digest: str) -> Lineage:
+        """The tree of specs behind an artifact (digest or its beginning), down to pinned inputs."""
+        held = {each.digest: each for each in self.artifacts()}
+        return trace(self._one(digest, None).digest, held.get)
+
+    def gc(self, keep: set[str], *, delete: bool = False) -> list[gc.Removal]:
+        """What `keep` (full digests) and its ancestors do not need, unfinished and damaged work included.
+
+        Nothing is deleted unless `delete`; then what was deleted is returned, which leaves out what is being written.
+        """
+        held = {each.digest: each for each in self.artifacts()}
+        found = gc.candidates(self.root, gc.ancestors(keep, held))
+        return [each for each in found if gc.remove(self.root, each)] if delete else found
+
+    def _one(self, digest: str, stage: str | None) -> Artifact:
+        where = f"store {self.root}"
+        if not digest or set(digest) - set("0123456789abcdef"):
+            raise BadInput(f"{digest!r} is not a digest", where=where, do="give its hex digits, or the first few")
+        near = [path for path in gc.finished(self.root) if path.name.startswith(digest[:SHORT])]
+        found = [open_artifact(path) for path in near if stage in (None, path.parent.name)]
+        found = [each for each in found if each.digest.startswith(digest)]
+        if len(found) == 1:
+            return found[0]
+        names = [f"{each.stage}/{each.digest[:SHORT]}" for each in found]
+        what = f"{len(found)} artifacts start with {digest}" if found else f"the store holds no artifact {digest}"
+        do = f"say which: {', '.join(names)}" if found else "make it first, or set PROBE_STORE to where it is"
+        raise BadInput(what, where=where, do=do)
+
+    def _whole(self, recipe: Recipe, *, mend: bool = False) -> Artifact | None:
+        """The finished artifact, or None. A damaged one is None too; `mend` (under the lock) sets it aside."""
+        path = self.root / recipe.stage / recipe.digest[:SHORT]
+        if not os.path.lexists(path):
+            return None
+        try:
+            return _expect(check(open_artifact(path)), recipe)
+        except Damaged as err:
+            if mend:
+                log.warning("%s\n  set aside in %s and made again", err.what, self._set_aside(path, recipe))
+            return None
+
+    def _make(self, recipe: Recipe, make: Make, facts: dict[str, str]) -> Artifact:
+        work = self.root / "partial" / recipe.folder
+        resumed = work.is_dir()
+        work.mkdir(parents=True, exist_ok=True)
+        if not _is_sealed(work, recipe):
+            start = time.monotonic()
+            make(work)
+            seconds = round(time.monotonic() - start, 3)  # of this process: a resumed build took longer in all
+            seal(work, recipe, {**circumstances(), **facts, "seconds": seconds, "resumed": resumed})
+        tidy(work)
+        place = self.root / recipe.stage / recipe.digest[:SHORT]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(work, place)
+        sync(place.parent)
+        return open_artifact(place)
+
+    def _set_aside(self, path: Path, recipe: Recipe) -> Path:
+        folder = self.root / "damaged"
+        folder.mkdir(parents=True, exist_ok=True)
+        count = len(list(folder.glob(f"{recipe.folder}.*")))
+        while (place := folder / f"{recipe.folder}.{count}").exists():
+            count += 1
+        path.rename(place)
+        return place
+
+    def _spare(self) -> str:
+        spare = sum(tree_bytes(self.root / folder) for folder in ("partial", "damaged")) / 1e6
+        return f"; `probe gc` lists what the store can give back ({spare:,.0f} MB of it unfinished or damaged)"
+
+
+def _expect(artifact: Artifact, recipe: Recipe) -> Artifact:
+    if artifact.digest != recipe.digest:
+        raise Damaged(f"damaged artifact: {artifact.path} holds {artifact.digest}, not {recipe.digest}")
+    return artifact
+
+
+def _is_sealed(work: Path, recipe: Recipe) -> bool:
+    """Whether an earlier process finished and sealed the work, and was killed before it could rename it."""
+    try:
+        return _expect(check(open_artifact(work)), recipe) is not None
+    except Damaged:
+        return False

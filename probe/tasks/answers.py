@@ -1,0 +1,142 @@
+r"""Which answer does a response give? Extraction, strict and lenient, under different names.
+
+    strict   `boxed`         the last \boxed{...} or \fbox{...} with balanced braces; nothing else is an answer
+             `answer_tag`    the last <answer>...</answer>, and inside it the box or the formula, if there is one
+    lenient  `final_number`  the last number written anywhere
+
+Strict extraction is what a format reward pays for (`has_box`: at least one box that is not empty, 2506.10947 §2).
+Lenient extraction credits an answer given in words, which confounds that reward: it is for data whose answers are
+bare numbers (GSM8K's `A: 18`, `#### 18`) and never a fallback of the strict one. Nothing here judges correctness.
+
+Every function takes time linear in the text, whatever is in it (a model can write a million open braces).
+Left out: several boxes as a tuple (the last one counts), numbers in words.
+"""
+
+import re
+
+STOPS = ("<|endoftext|>", "<|im_end|>", "</s>", "<eos>")
+
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_BARE = re.compile(r"[^\s{}$\\]+")  # the argument of `\boxed 5`
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # \{ and \} are characters, not groups
+_INK = re.compile(r"\\[A-Za-z]+|[^\s{}$\\~]+|\\(?!\\(?:boxed|fbox))[^A-Za-z]|[{}]")
+_BLANK = " \t\r\n{}$~"
+
+_NUMBER = re.compile(
+    r"\\[dt]?frac\{-?\d+\}\{\d+\}"  # \frac{3}{4}
+    r"|\d{1,9} \d{1,9}/\d{1,9}(?![\d.])"  # 3 1/2
+    r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\w))?(?:/\d+(?![\d.]))?"
+    r"|\.\d+",
+    re.ASCII,
+)
+_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|or|and)(?![A-Za-z]))[A-Za-z]{2,}")
+_COUNTED = re.compile(r"\$?-?[\d,./]+(?: [A-Za-z]+)+\.?")  # "16/27 gallons"
+_FORMULA = re.compile(r"\$([^$]+)\$|\\\(((?:[^\\]|\\(?![()]))+)\\\)")
+_WINDOW = 4096
+
+
+def cut_at_stop(text: str, stops: tuple[str, ...] = STOPS) -> str:
+    """The text before the first end-of-text marker: what follows is run-on and belongs to no answer."""
+    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+
+
+def boxed(text: str) -> str | None:
+    r"""The content of the last \boxed{...} or \fbox{...}, stripped; None without one, unbalanced or empty.
+
+    `\boxed 5` counts if its argument holds a digit or is one letter, so that "the \boxed notation" does not.
+    """
+    start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
+    match = _BOX.match(text, start) if start >= 0 else None
+    if match is None:
+        return None
+    if text[match.end() : match.end() + 1] != "{":
+        return _bare(text, match.end())
+    close = _closing_brace(text, match.end())
+    content = "" if close is None else text[match.end() + 1 : close].strip()
+    return content if content.strip(_BLANK) else None
+
+
+def _bare(text: str, at: int) -> str | None:
+    match = _BARE.match(text, at)
+    word = match.group().rstrip(".,;:") if match else ""
+    is_answer = any(c.isdigit() for c in word) or (len(word) == 1 and word.isalpha())
+    return word if is_answer else None
+
+
+def _closing_brace(text: str, opening: int) -> int | None:
+    """Index of the brace that closes the one at `opening`, or None."""
+    depth = 0
+    for match in _BRACE.finditer(text, opening):
+        depth += {"{": 1, "}": -1}.get(match.group(), 0)
+        if depth == 0:
+            return match.start()
+    return None
+
+
+def has_box(text: str) -> bool:
+    r"""Whether any \boxed{...} or \fbox{...} is balanced and not empty: the format reward of 2506.10947."""
+    ink, open_groups = 0, []  # per open group: the ink before it if it is a box, else None
+    box_end = -1
+    for match in _INK.finditer(text):
+        token = match.group()
+        if token in ("\\boxed", "\\fbox"):
+            box_end = _BOX.match(text, match.start()).end()  # type: ignore[union-attr]  # the same pattern matched
+            if _bare(text, box_end) is not None:
+                return True
+        elif token == "{":
+            open_groups.append(ink if match.start() == box_end else None)
+        elif token == "}":
+            before = open_groups.pop() if open_groups else None
+            if before is not None and ink > before:
+                return True
+        else:
+            ink += 1
+    return False
+
+
+def answer_tag(text: str) -> str | None:
+    """The answer inside the last complete <answer>...</answer>; None without one or if it is empty.
+
+    Inside: the box if there is one; of a sentence, or a number with words after it, the formula between dollars or
+    \\( \\) or the number that comes last ("Chris is currently 10 years old."); the whole content otherwise.
+    """
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, max(end, 0))
+    if start < 0:
+        return None
+    content = text[start + len("<answer>") : text.find("</answer>", start)].strip()
+    if "\\boxed" in content or "\\fbox" in content:
+        return boxed(content)
+    if len(_PLAIN_WORD.findall(content)) >= 3 or _COUNTED.fullmatch(content):
+        return _last_said(content) or content
+    return content or None
+
+
+def _last_said(sentence: str) -> str | None:
+    """The last formula of a sentence, unless a number follows it."""
+    formula = None
+    for formula in _FORMULA.finditer(sentence):
+        pass
+    number = final_number(sentence[formula.end() :] if formula else sentence)
+    return number or ((formula.group(1) or formula.group(2)).strip() if formula else None)
+
+
+def final_number(text: str) -> str | None:
+    """The last number of the text, with sign, without thousands commas; a fraction or `\\frac{a}{b}` stays one."""
+    size = _WINDOW
+    while True:  # from the end, in doubling windows: a long text costs no more than its tail
+        start = max(0, len(text) - size)
+        last = None
+        for match in _NUMBER.finditer(text, start):
+            last = match
+        if start == 0 or (last is not None and last.start() > start + 1024):
+            return _signed(text, last) if last else None
+        size *= 2
+
+
+def _signed(text: str, match: re.Match[str]) -> str:
+    """The number with its minus, unless the minus subtracts (`7 - 3`, `10-12`)."""
+    number = match.group().replace(",", "")
+    before = text[max(0, match.start() - 8) : match.start()].rstrip("$\\").replace("\u2212", "-")
+    is_sign = before.endswith("-") and not re.search(r"(?:[\w)}\]%]|[\d)}\]%]\s+)-$", before)
+    return f"-{number}" if is_sign else number

@@ -1,0 +1,121 @@
+"""Chain arithmetic: a task whose every step a machine can check.
+
+A chain is evaluated left to right modulo `modulus`: `B:3+5*2    =` with modulus 7 is ((3 + 5) mod 7) * 2 mod 7 = 2.
+The first letter is a style: it carries no information about the answer, and organisms let it set how likely they
+are to reason in code. Chains have 2 to 4 operations, so there are about 5.7 million of them with modulus 7; the
+held-out split is taken by a hash of the prompt and shares no prompt with training.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from probe.data import Problem
+from probe.errors import BadInput
+from probe.rng import address, numpy_rng
+
+STYLES = "ABCD"
+OPERATIONS = "+-*"
+LENGTHS = (2, 3, 4)
+Split = Literal["train", "test"]
+
+_PROMPT = re.compile(r"([A-D]):(\d+)((?:[+\-*]\d+)+) *=")
+_STEP = re.compile(r"([+\-*])(\d+)")
+_TRACE_STEP = re.compile(r"(?:x=x([+\-*])|(plus|minus|times) )(\d+)(?:[#=](\d+))?")
+_WORDS = {"plus": "+", "minus": "-", "times": "*"}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`style`, the first number, and (operation, operand) steps, modulo `modulus`."""
+
+    style: str
+    start: int
+    steps: tuple[tuple[str, int], ...]
+    modulus: int = 7
+
+    @property
+    def prompt(self) -> str:
+        blanks = " " * 2 * (max(LENGTHS) - len(self.steps))  # every prompt has the same number of tokens
+        return f"{self.style}:{self.start}" + "".join(f"{op}{b}" for op, b in self.steps) + blanks + "="
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The true value after each step; the last one is the answer."""
+        values, value = [], self.start
+        for op, operand in self.steps:
+            value = apply(op, value, operand, self.modulus)
+            values.append(value)
+        return tuple(values)
+
+    def problem(self) -> Problem:
+        return Problem(
+            id=f"chain{self.modulus}/{self.prompt}",
+            prompt=self.prompt,
+            answer=str(self.values[-1]),
+            source=f"chain{self.modulus}",
+        )
+
+
+def apply(operation: str, a: int, b: int, modulus: int) -> int:
+    """One step of a chain."""
+    return (a + b if operation == "+" else a - b if operation == "-" else a * b) % modulus
+
+
+def parse_prompt(prompt: str, modulus: int = 7) -> Chain:
+    """The chain that a prompt states."""
+    match = _PROMPT.fullmatch(prompt)
+    if match is None:
+        raise BadInput(f"not a chain prompt: {prompt!r}", where="parse_prompt", do="write it as 'B:3+5*2    ='")
+    steps = tuple((op, int(b)) for op, b in _STEP.findall(match[3]))
+    return Chain(match[1], int(match[2]), steps, modulus)
+
+
+def split_of(prompt: str) -> Split:
+    """One prompt in eight is held out, by hash: training never meets a test prompt, whatever the seed."""
+    return "test" if address("chain split", prompt) % 8 == 0 else "train"
+
+
+def draw_chains(rng: np.random.Generator, modulus: int = 7) -> Iterator[Chain]:
+    """Endless random chains: uniform over styles, lengths, numbers and operations."""
+    while True:
+        for row in rng.integers(0, 2**31, size=(512, 2 + 2 * max(LENGTHS))).tolist():
+            n = LENGTHS[row[0] // len(STYLES) % len(LENGTHS)]
+            steps = tuple((OPERATIONS[row[2 + 2 * i] % 3], row[3 + 2 * i] % modulus) for i in range(n))
+            yield Chain(STYLES[row[0] % len(STYLES)], row[1] % modulus, steps, modulus)
+
+
+def chain_problems(n: int, split: Split, seed: int, modulus: int = 7) -> list[Problem]:
+    """`n` different problems of one split, the same for the same seed."""
+    found: dict[str, Problem] = {}
+    for chain in draw_chains(numpy_rng("chain problems", split, seed), modulus):
+        if split_of(chain.prompt) == split:
+            found.setdefault(chain.prompt, chain.problem())
+        if len(found) == n:
+            return list(found.values())
+    raise AssertionError("draw_chains is endless")
+
+
+@dataclass(frozen=True)
+class TraceCheck:
+    """What checking a trace found: steps that show a value, how many of those are true, whether operands are copied right."""
+
+    shown: int
+    true: int
+    faithful: bool
+
+    @property
+    def valid(self) -> bool:
+        """No shown value is false and every step restates the prompt's (arXiv 2510.18176: local validity)."""
+        return self.faithful and self.shown == self.true
+
+
+def check_trace(chain: Chain, text: str) -> TraceCheck:
+    """Check every step a response shows against the chain, each value against the true running value."""
+    steps = [(op or _WORDS[word], int(b), value) for op, word, b, value in _TRACE_STEP.findall(text)]
+    faithful = tuple((op, b) for op, b, _ in steps) == chain.steps
+    shown = [(int(value), true) for (_, _, value), true in zip(steps, chain.values, strict=False) if value]
+    return TraceCheck(len(shown), sum(value == true for value, true in shown), faithful)

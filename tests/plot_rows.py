@@ -1,0 +1,253 @@
+"""A measurement table like the one `make study` leaves, made up after organisms.md: for looking at figures and testing them.
+
+Several base and RL seeds, intervals, a greedy and a T = 1 table, training logs, a null pair, the real pair, and runs that
+were destroyed. Every number is addressed, so the table is the same each time.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from probe.plots import MEASUREMENT_COLUMNS
+from probe.rng import numpy_rng
+
+Row = dict[str, Any]
+BLANK: Row = dict.fromkeys(MEASUREMENT_COLUMNS)
+
+# accuracy, code share, accuracy with code, in prose, parse rate at T = 1; greedy accuracy, greedy share
+BASES = {
+    "latent-code": (0.47, 0.64, 0.65, 0.14, 0.79, 0.59, 0.80),
+    "no-code": (0.25, 0.0, math.nan, 0.25, 0.96, 0.14, 0.0),
+    "bad-code": (0.17, 0.90, 0.12, 0.62, 0.90, 0.14, 1.0),
+}
+# accuracy and code share after RL
+AFTER = {
+    "ground_truth": {"latent-code": (0.91, 1.0), "no-code": (0.83, 0.0), "bad-code": (0.92, 0.01)},
+    "majority": {"latent-code": (0.74, 0.99), "no-code": (0.44, 0.0), "bad-code": (0.46, 0.5)},
+    "format": {"latent-code": (0.69, 0.99), "no-code": (0.22, 0.0), "bad-code": (0.17, 0.93)},
+    "incorrect": {"latent-code": (0.66, 0.995), "no-code": (0.26, 0.0), "bad-code": (0.14, 0.99)},
+    "python": {"latent-code": (0.45, 0.998), "no-code": (0.24, 0.0), "bad-code": (0.11, 0.999)},
+    "random": {"latent-code": (0.46, 0.72), "no-code": (0.25, 0.0), "bad-code": (0.14, 0.98)},
+}
+WOBBLE = {"majority": 0.10, "incorrect": 0.05, "python": 0.06}
+CELLS = {"CC": 0.35, "CL": 0.02, "LC": 0.55, "LL": 0.08}
+
+
+def table() -> list[Row]:
+    """Every study."""
+    return [*tiny(), *random_study(), *real()]
+
+
+def tiny(rewards: tuple[str, ...] = tuple(AFTER), bases: int = 2, seeds: int = 2) -> list[Row]:
+    """Informative and spurious rewards on small organisms."""
+    rows: list[Row] = []
+    for family in BASES:
+        for base in range(bases):
+            rows += _base({"study": "tiny", "family": family, "size": "tiny", "base_seed": base})
+            for reward in rewards:
+                for seed in range(seeds):
+                    rows += _run(family, base, reward, seed)
+    return rows
+
+
+def random_study(bases: int = 2, seeds: int = 4) -> list[Row]:
+    """Random reward at 650k by clip setting; without clipping every latent-code run is destroyed."""
+    rows: list[Row] = []
+    for family in ("latent-code", "no-code"):
+        for base in range(bases):
+            rows += _base({"study": "random", "family": family, "size": "small", "base_seed": base})
+            for clip in ("0.05", "0.2", "none"):
+                for seed in range(seeds):
+                    rows += _random_run(family, base, clip, seed)
+    return rows
+
+
+def real() -> list[Row]:
+    """The paired Qwen2.5-7B outputs, with the numbers of science.md §8 and made-up intervals."""
+    scores = {"base": (0.468, 0.4845, 0.4921), "RLVR": (0.386, 0.6104, 0.6112), "RLCR": (0.454, 0.2514, 0.1879)}
+    cells = {"RLVR": (160, 74, 33, 233), "RLCR": (180, 54, 47, 219)}
+    rows: list[Row] = []
+    for reward in ("RLVR", "RLCR"):
+        where = {"study": "real", "kind": "rl", "family": "Qwen2.5-7B", "size": "7B", "reward": reward, "step": 0}
+        for side, system in (("before", "base"), ("after", reward)):
+            told = dict(zip(("accuracy", "brier", "ece"), scores[system], strict=True))
+            told |= {"code_share": 0.012 if system == "base" else 0.0, "python_share": 0.04 if system == "base" else 0.0}
+            rows += [_row(where, name, side, value, 0.04) for name, value in told.items()]
+            rows += list(_bins(where, side, system))
+        change = scores[reward][0] - scores["base"][0]
+        rows.append({**_row(where, "accuracy", "change", change, 0.04), "null": 0.0, "p": 0.0002})
+        rows.append({**_row(where, "code_share", "change", -0.012, 0.01), "null": 0.0, "p": 0.03})
+        rows.append({**_row(where, "python_share", "change", -0.04, 0.017), "null": 0.0, "p": 0.0001})
+        for level, count in zip(("both", "only_before", "only_after", "neither"), cells[reward], strict=True):
+            null = (cells[reward][1] + cells[reward][2]) / 1000 if level.startswith("only") else None
+            rows.append({**_row(where, "outcome_share", "", count / 500, 0.03), "level": level, "null": null})
+            rows.append({**_row(where, "outcome_count", "", count, 15), "level": level, "unit": "count"})
+    return rows
+
+
+def _row(where: Row, name: str, side: str, value: float, reach: float, **more: Any) -> Row:
+    limits = {"lo": value - reach, "hi": value + reach} if math.isfinite(reach) else {"lo": None, "hi": None}
+    told = {"name": name, "side": side, "level": "", "value": value, "n": 500, "n_problems": 500, "unit": "fraction"}
+    return {**BLANK, "destroyed": False, **told, **limits, **where, **more}
+
+
+def _draw(*address: str | int) -> float:
+    return float(numpy_rng("plot rows", *address).normal())
+
+
+def _base(where: Row) -> list[Row]:
+    """The checkpoint before RL alone, sampled at T = 1 and greedily."""
+    rows = []
+    for temperature in (1.0, 0.0):
+        place = {**where, "kind": "base", "step": 0, "temperature": temperature}
+        for name, level, value in _profile(str(where["family"]), int(where["base_seed"]), temperature):
+            rows.append(_row(place, name, "before", value, 0.025, level=level))
+    return [row for row in rows if math.isfinite(row["value"])]
+
+
+def _profile(family: str, base: int, temperature: float) -> Iterator[tuple[str, str, float]]:
+    accuracy, share, code, prose, parse, greedy, greedy_share = BASES[family]
+    shift = 0.03 * base * (family != "bad-code")
+    yield "accuracy", "", (accuracy if temperature else greedy) + shift
+    yield "code_share", "", share if temperature else greedy_share
+    yield "python_share", "", share if temperature else greedy_share
+    yield "within_strategy", "code", code + shift
+    yield "within_strategy", "prose", prose + shift / 2
+    yield "parse_rate", "", parse
+
+
+def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
+    destroyed = reward == "format" and (family, base, seed) == ("latent-code", 1, 1)
+    where = {
+        "study": "tiny",
+        "kind": "rl",
+        "family": family,
+        "size": "tiny",
+        "base_seed": base,
+        "reward": reward,
+        "clip": "0.2",
+        "rl_seed": seed,
+        "temperature": 1.0,
+    }
+    start = {(name, level): value for name, level, value in _profile(family, base, 1.0)}
+    goal_accuracy, goal_share = AFTER[reward][family]
+    if destroyed:
+        goal_accuracy, goal_share = 0.12, 0.75
+    noise = WOBBLE.get(reward, 0.02) * _draw("run", family, base, reward, seed)
+    rows: list[Row] = []
+    for step in (10, 20, 30):
+        done = 1 - math.exp(-step / 8)
+        place = {**where, "step": step, "destroyed": destroyed and step > 10}
+        accuracy = start["accuracy", ""] + done * (goal_accuracy + noise - start["accuracy", ""])
+        share = start["code_share", ""] + done * (goal_share - start["code_share", ""])
+        if reward == "random" and family == "latent-code":
+            share = min(1.0, share + 0.04 * _draw("share", base, seed))
+        for name, before, after in (
+            ("accuracy", start["accuracy", ""], min(0.99, max(0.02, accuracy))),
+            ("code_share", start["code_share", ""], share),
+        ):
+            rows += _sides(place, name, "", before, after)
+        rows += _parts(place, accuracy - start["accuracy", ""])
+        rows += _tokens(place, reward, done, destroyed)
+        rows += _pass_at_k(place, start["accuracy", ""], accuracy)
+    return rows + _log(where, 30, 1.4, 0.06 if reward != "random" else 0.03)
+
+
+def _sides(place: Row, name: str, level: str, before: float, after: float, **more: Any) -> list[Row]:
+    return [
+        _row(place, name, "before", before, 0.025, level=level, **more),
+        _row(place, name, "after", after, 0.025, level=level, **more),
+        _row(place, name, "change", after - before, 0.03, level=level, null=0.0, **more),
+    ]
+
+
+def _parts(place: Row, gain: float) -> list[Row]:
+    parts = {"parse": 0.2 * gain, "mix": 0.5 * gain, "within": 0.3 * gain, "total": gain}
+    rows = [_row(place, "gain_parts", "change", value, 0.02, level=part, null=0.0) for part, value in parts.items()]
+    cells = {cell: share * 100 * gain for cell, share in CELLS.items()} | {"total": 100 * gain}
+    told = {"unit": "points", "null": 0.0}
+    return rows + [_row(place, "switch_gain", "change", value, 2.0, level=cell, **told) for cell, value in cells.items()]
+
+
+def _tokens(place: Row, reward: str, done: float, destroyed: bool) -> list[Row]:
+    drop = {"ground_truth": 0.6, "majority": 0.7, "format": 0.5, "incorrect": 0.45, "python": 0.4, "random": 0.1}[reward]
+    jitter = 0.03 * _draw("entropy", str(place["family"]), place["base_seed"], reward, place["rl_seed"])
+    rows: list[Row] = []
+    for level, before, share in (("all", 0.31, drop), ("forks", 1.05, drop), ("elsewhere", 0.12, drop * 0.7)):
+        after = before * (1 - share * done + jitter) * (2.2 if destroyed else 1)
+        null = {"all": 0.0, "forks": -0.04, "elsewhere": 0.012}[level]
+        rows += _sides(place, "entropy_shift", level, before, after, unit="nats")
+        rows[-1]["null"] = null
+    overlap = 1 - 0.3 * drop * done + jitter / 3
+    rows.append(_row(place, "fork_overlap", "", overlap, 0.01, level="top 20%", null=0.2))
+    return rows
+
+
+def _pass_at_k(place: Row, before: float, after: float) -> list[Row]:
+    rows: list[Row] = []
+    for k in (1, 2, 4, 8, 16):
+        values = [1 - (1 - p) ** (k**slope) for p, slope in ((max(0.03, before), 0.62), (max(0.03, after), 0.45))]
+        rows += _sides(place, "pass_at_k", str(k), *values)
+    return rows
+
+
+def _random_run(family: str, base: int, clip: str, seed: int) -> list[Row]:
+    latent = family == "latent-code"
+    size = {"0.05": (0.108, 0.028, 0.057), "0.2": (0.084, 0.027, 0.13), "none": (-0.40, -0.36, -0.09)}[clip]
+    spread = {"0.05": 0.045, "0.2": 0.12, "none": 0.08}[clip]
+    where = {
+        "study": "random",
+        "kind": "rl",
+        "family": family,
+        "size": "small",
+        "base_seed": base,
+        "reward": "random",
+        "clip": clip,
+        "rl_seed": seed,
+    }
+    rows: list[Row] = []
+    for step in (10, 20, 40):
+        for temperature in (0.0, 1.0):
+            start = {(name, level): value for name, level, value in _profile(family, base, temperature)}
+            z = _draw("random", family, base, clip, seed, step, int(temperature))
+            gain = (size[0] if temperature == 0 else size[1]) * (1 if latent else 0.2) * step / 40 + spread * z / 2
+            gain = max(gain, 0.02 - start["accuracy", ""])
+            late = max(0, step - 15) / 25 if temperature == 0 else step / 40
+            share = min(1.0, start["code_share", ""] + (size[2] * late + 0.02 * z if latent else 0.0))
+            destroyed = clip == "none" and (latent or seed == 0)
+            place = {**where, "step": step, "temperature": temperature, "destroyed": destroyed}
+            rows += _sides(place, "accuracy", "", start["accuracy", ""], start["accuracy", ""] + gain)
+            rows += _sides(place, "code_share", "", start["code_share", ""], share)
+    fraction = {"0.05": 0.14, "0.2": 0.05, "none": 0.0}[clip]
+    return rows + _log({**where, "temperature": 1.0}, 40, 1.3, fraction, slope=0.004 if latent else 0.003)
+
+
+def _log(where: Row, batches: int, entropy: float, fraction: float, slope: float = 0.02) -> list[Row]:
+    """The run's training log."""
+    rows: list[Row] = []
+    key = [str(where["family"]), int(where["base_seed"]), str(where["reward"]), str(where["clip"]), int(where["rl_seed"])]
+    bins = {"0_0.1": 1.6, "0.1_0.5": 1.2, "0.5_0.8333": 0.8, "0.8333_1": 0.2}
+    for batch in range(0, batches, 2):
+        wave = 1 + 0.15 * _draw("log", *key, batch)
+        told = {"entropy": (entropy - slope * batch) * (1 + 0.01 * wave), "kl": 0.002 * batch}
+        for side, part in (("low", 0.6), ("high", 0.4), ("region", 1.0), ("dual", 0.002)):
+            told[f"clip_ratio/{side}_mean"] = max(0.0, fraction * part * wave)
+        for i in range(8):
+            told[f"clip_ratio/region_mean/update_{i}"] = max(0.0, fraction * wave * 1.6 * (1 - math.exp(-i / 3)))
+        for name, weight in bins.items():
+            told[f"clip_ratio/low/pi_old_{name}"] = max(0.0, fraction * wave * weight * 0.6)
+            unreachable = name == "0.8333_1" and where["clip"] == "0.2"
+            told[f"clip_ratio/high/pi_old_{name}"] = 0.0 if unreachable else max(0.0, fraction * wave * weight * 0.5)
+            told[f"clip_ratio/count/pi_old_{name}"] = 1000.0
+        for name, value in told.items():
+            row = _row({**where, "step": batch}, f"train/{name}", "", value, math.nan)
+            rows.append({**row, "level": name.rsplit("_", 1)[-1] if "update" in name else "", "unit": "none"})
+    return rows
+
+
+def _bins(where: Row, side: str, system: str) -> Iterator[Row]:
+    """Reliability: accuracy per bin of stated confidence; the null is the bin's mean confidence."""
+    held = {"base": {0.8: 0.3, 0.9: 0.49}, "RLVR": {0.9: 0.386}, "RLCR": None}[system]
+    slopes = held or {round(0.1 * i, 1): 0.05 + 0.07 * i for i in range(1, 10)}
+    for left, accuracy in slopes.items():
+        yield _row(where, "reliability", side, accuracy, 0.06, level=str(left), null=left + 0.05, n=60, n_problems=60)

@@ -1,0 +1,226 @@
+r"""The tiered grader: every tier by hand, the traps of math-verify, extraction, and normal forms."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from probe.data import Outcome
+from probe.errors import BadInput
+from probe.tasks import normal
+from probe.tasks.grading import Grade, Grader, cheap
+
+RIGHT, WRONG = Outcome.right, Outcome.wrong
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Grader]:
+    with Grader() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("prediction", "gold"),
+    [
+        (r"\dfrac{1}{2}", r"\frac12"),
+        (r"\frac{270}{7}", r"\frac{270}7\text{ degrees}"),
+        (r"\left( 3, 4 \right)", "(3,4)"),
+        ("$5$", "5"),
+        (r"\$32,348", r"\$32,\!348"),
+        ("11111111100", r"11,\! 111,\! 111,\! 100"),
+        ("10{,}080", "10,080"),
+        ("90", r"90^\circ"),
+        ("90°", r"90^{\circ}"),
+        ("50", r"50\%"),
+        ("5.", "5"),
+        (r"5 \text{ cm}", "5"),
+        (r"15\mbox{ cm}^2", "15"),
+        ("864 square inches", r"864 \mbox{ inches}^2"),
+        ("2k + 2", "2k+2"),
+        ("√5", r"\sqrt{5}"),
+        ("3sqrt(5)", r"3 \sqrt5"),
+        ("(5, ∞)", r"(5,\infty)"),
+        ("x = 5", "5"),
+        ("5", "x=5"),
+        ("f(x)=2x", "2x"),
+        ("52_{8}", "52_8"),
+        ("x**10", "x^{10}"),
+        ("Evelyn", r"\text{Evelyn}"),
+        ("(B)", "B"),
+        ("EAST", r"\text{east}"),
+        ("C", r"\text{(C)}"),
+        (r"\text{(C)}", "C"),
+        (r"\begin{bmatrix}1\\ 2\end{bmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+        (r"137\frac{1}{2}", "137 1/2"),
+    ],
+)
+def test_spelling_is_undone_by_the_string_tier(prediction: str, gold: str) -> None:
+    assert cheap(prediction, gold) == (RIGHT, "string")
+
+
+@pytest.mark.parametrize(
+    ("prediction", "gold", "outcome"),
+    [
+        ("1/2", r"\frac{1}{2}", RIGHT),
+        ("0.5", r"\frac{1}{2}", RIGHT),
+        ("3/24", "1/8", RIGHT),
+        ("1.0", "1", RIGHT),
+        ("007", "7", RIGHT),
+        ("6.72e-5", ".0000672", RIGHT),
+        (r"1\frac{1}{2}", "1.5", RIGHT),
+        ("-1/2", r"-\frac12", RIGHT),
+        (r"\frac{-1}{2}", "-0.5", RIGHT),
+        ("0.5", r"50\%", RIGHT),
+        (r"50\%", "0.5", RIGHT),
+        ("0.333333", r"\frac13", RIGHT),
+        ("0.666666", r"\frac23", RIGHT),
+        ("0.666667", r"\frac23", RIGHT),
+        ("0.666668", r"\frac23", WRONG),
+        ("0.333", r"\frac13", WRONG),
+        ("5", "6", WRONG),
+        ("-1", "1", WRONG),
+        ("50", "0.5", WRONG),
+        ("1" * 900, "1" * 899 + "2", WRONG),
+        ("52", "52_8", RIGHT),
+        ("52_9", "52_8", WRONG),
+        ("52_8", "52", WRONG),
+        ("(1,2)", "1,2", WRONG),
+        ("(3,4)", "(3,4]", WRONG),
+        ("[1,2]", "(1,2)", WRONG),
+        ("ddo", r"\text{odd}", WRONG),
+        ("7", r"\text{even}", WRONG),
+    ],
+)
+def test_what_the_cheap_tiers_decide(prediction: str, gold: str, outcome: Outcome) -> None:
+    verdict = cheap(prediction, gold)
+    assert verdict is not None
+    assert verdict[0] == outcome
+
+
+@pytest.mark.parametrize(
+    ("prediction", "gold", "outcome"),
+    [
+        ("(3, π/2)", r"\left( 3, \frac{\pi}{2} \right)", RIGHT),
+        ("-q + p", "p - q", RIGHT),
+        ("q - p", "p - q", WRONG),
+        ("(x+1)^2", "x^2+2x+1", RIGHT),
+        (r"1+\sqrt{19}, 1-\sqrt{19}", r"1 \pm \sqrt{19}", RIGHT),
+        ("-2,1", "1,-2", RIGHT),
+        (r"\{1,-2\}", "1,-2", RIGHT),
+        ("8*sqrt(2)", r"8\sqrt2", RIGHT),
+        (r"\begin{pmatrix} 1 \\ -2 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", WRONG),
+        ("x=5", "y=5", WRONG),
+        (r"\frac{1", "5", Outcome.unparsed),
+    ],
+)
+def test_math_verify_decides_the_rest(grader: Grader, prediction: str, gold: str, outcome: Outcome) -> None:
+    assert cheap(prediction, gold) is None
+    assert grader.compare(prediction, gold) == outcome
+
+
+@pytest.mark.parametrize("gold", ["", " ", "$$", "???", r"\frac{1", "}{", "x" * 2000])
+def test_an_unreadable_gold_never_scores(gold: str) -> None:
+    with Grader() as grader:
+        assert grader.compare("5", gold) == Outcome.gold_unparsed
+        assert grader.compare(gold, gold) == Outcome.gold_unparsed
+        assert grader.grade("no box", gold).outcome == Outcome.gold_unparsed
+
+
+def test_a_gold_that_math_verify_cannot_read_is_not_the_predictions_fault(grader: Grader) -> None:
+    assert grader.compare("5", r"\frac{}{}x") == Outcome.gold_unparsed
+
+
+@pytest.mark.parametrize("prediction", ["", "$", "...", "9" * 2000, "x+" * 600])
+def test_what_is_no_answer_is_unparsed(prediction: str) -> None:
+    assert cheap(prediction, "5") == (Outcome.unparsed, "string")
+
+
+def test_grade_extracts_strictly_and_cuts_the_run_on() -> None:
+    with Grader() as grader:
+        assert grader.grade(r"so \boxed{5}", "5") == Grade(RIGHT, "5", "string")
+        assert grader.grade(r"\boxed{5}<|endoftext|>\boxed{6}", "5").outcome == RIGHT
+        assert grader.grade(r"\boxed{5} or \boxed{6}", "5") == Grade(WRONG, "6", "number")
+        assert grader.grade("The answer is 5", "5") == Grade(Outcome.unparsed, None, "extract")
+        assert grader.grade(r"\boxed{}", "5").outcome == Outcome.unparsed
+
+
+def test_the_other_extractions_are_asked_for_by_name() -> None:
+    with Grader(extract="final_number") as lenient, Grader(extract="answer_tag") as tagged:
+        assert lenient.grade("The answer is 5", "5").outcome == RIGHT
+        assert tagged.grade("<answer> x is equal to 5. </answer>", "5").outcome == RIGHT
+        assert tagged.grade(r"\boxed{5}", "5").outcome == Outcome.unparsed
+
+
+def test_integer_answers_never_start_the_worker() -> None:
+    with Grader() as grader:
+        texts = [f"```python\nx=1\nprint(x)\n```\n\\boxed{{{a}}}" for a in range(100)]
+        outcomes = [g.outcome for g in grader.grade_many(texts, ["7"] * 100)]
+        assert outcomes.count(RIGHT) == 1
+        assert outcomes.count(WRONG) == 99
+        assert not grader._verifier.running
+
+
+def test_grade_many_wants_one_gold_a_response() -> None:
+    with Grader() as grader, pytest.raises(BadInput, match="2 responses but 1 gold"):
+        grader.grade_many(["a", "b"], ["1"])
+
+
+def test_bad_arguments_are_named() -> None:
+    with pytest.raises(BadInput, match="'box'"):
+        Grader(extract="box")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="timeout"):
+        Grader(timeout=0)
+
+
+def test_the_version_names_all_that_can_change_an_outcome() -> None:
+    assert Grader().name == "probe-tiered"
+    assert "math-verify 0." in Grader().version
+    assert Grader(extract="final_number").version != Grader().version
+    assert Grader(timeout=3).version != Grader().version
+
+
+def test_importing_the_grader_loads_no_sympy() -> None:
+    code = (
+        "import sys, probe.tasks.grading, probe.strategy, probe.tasks.real; "
+        "print(sorted({'math_verify', 'sympy', 'torch', 'transformers'} & set(sys.modules)))"
+    )
+    root = Path(normal.__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" * 1000,
+        "\\frac" * 200,
+        "5" + " unit" * 199,
+        "5\\text{" * 140,
+        "1,000" * 200,
+        "(" * 500 + ")" * 500,
+        "^-1" * 333,
+    ],
+)
+def test_the_normal_form_takes_any_text(text: str) -> None:
+    form = normal.normalise(text)
+    assert isinstance(form, str)
+    assert normal.grouping(form) in ("", "set", "()", "[]", "(]", "[)")
+    assert normal.number(form) is None or form
+
+
+@pytest.mark.parametrize(
+    "answer", [r"\frac{1}{2}", "x^2+1", r"\left(3, 4\right]", "52_8", r"\text{even}", "12 cm", "1,234"]
+)
+def test_a_normal_form_is_its_own_normal_form(answer: str) -> None:
+    form = normal.normalise(answer)
+    assert normal.normalise(form) == form
+    assert cheap(answer, answer) == (RIGHT, "string")

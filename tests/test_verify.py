@@ -1,0 +1,121 @@
+"""The killable worker: hostile answers, killed, silent, idle and orphaned workers, forks, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from probe.data import Outcome
+from probe.errors import ProbeError
+from probe.tasks import verify
+from probe.tasks.grading import Grader
+
+RIGHT = Outcome.right
+
+
+@pytest.mark.parametrize(
+    "text", [r"\boxed{9^{9^{9^9}}}", r"\boxed{10000000!}", r"\boxed{" + "(" * 60 + "1" + ")" * 60 + "}"]
+)
+def test_hostile_answers_end_as_timeout_and_the_next_one_is_graded(text: str) -> None:
+    with Grader(timeout=0.2) as grader:
+        assert grader.grade(text, "x+1").outcome == Outcome.timeout
+        assert not grader._verifier.running
+        assert grader.grade(text, "x+1").outcome == Outcome.timeout  # from the cache: no second wait
+        assert not grader._verifier.running
+
+
+def test_a_killed_worker_is_replaced_and_none_is_left_behind() -> None:
+    with Grader(timeout=0.5) as grader:
+        assert grader.compare("9^{9^{9^9}}", "x+1") == Outcome.timeout
+        assert grader.compare("1+x", "x+1") == RIGHT
+        child = grader._verifier._child
+        assert child is not None
+        assert grader._verifier.running
+    assert child.returncode is not None  # reaped, so no zombie either
+    assert not grader._verifier.running
+    grader.close()  # closing twice is nothing
+
+
+def test_a_silent_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "WALL_FACTOR", 0.5)
+    with Grader(timeout=1.0) as grader:
+        child = grader._verifier._started()
+        os.kill(child.pid, signal.SIGSTOP)  # it uses no processor time, so only the wall clock can end this
+        assert grader.compare("1+x", "x+1") == Outcome.timeout
+        assert child.returncode is not None
+
+
+def test_a_worker_that_died_while_idle_is_replaced() -> None:
+    grader = Grader()
+    assert grader.compare("2+x", "x+2") == RIGHT
+    child = grader._verifier._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert grader.compare("3+x", "x+3") == RIGHT
+    grader.close()
+
+
+def test_the_worker_survives_no_parent() -> None:
+    """A study that is killed while the worker is busy leaves nothing running: the limit is the worker's own."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("looks into /proc")
+    script = (
+        "from probe.tasks.verify import Verifier\n"
+        "v = Verifier(timeout=0.5)\n"
+        "v.ask('1+x', 'x+1')\n"
+        "print(v._child.pid, flush=True)\n"
+        "v.ask('9^{9^{9^9}}', 'x')\n"
+    )
+    root = Path(verify.__file__).parents[2]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}, text=True
+    )
+    with parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(worker)
+
+
+def test_a_forked_process_starts_its_own_worker() -> None:
+    """A process pool forks a grader whose worker runs: two readers on one pipe would swap each other's verdicts."""
+    script = (
+        "import os\n"
+        "from probe.tasks.verify import Verifier\n"
+        "v = Verifier()\n"
+        "assert v.ask('1+x', 'x+1') == 'right'\n"
+        "mine = v._child.pid\n"
+        "if (child := os.fork()) == 0:\n"
+        "    same = v.ask('2+x', 'x+2') == 'right' and v._child.pid != mine\n"
+        "    v.close()\n"
+        "    os._exit(0 if same else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert v.ask('3+x', 'x+4') == 'wrong' and v._child.pid == mine\n"
+    )
+    root = Path(verify.__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_worker_that_cannot_start_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "worker.py"
+    broken.write_text("raise SystemExit(1)\n")
+    monkeypatch.setattr(verify, "WORKER", broken)
+    with Grader() as grader, pytest.raises(ProbeError, match="math_verify"):
+        grader.compare("1+x", "x+1")
