@@ -1,7 +1,7 @@
-"""A measurement table like the one `make study` leaves, made up after organisms.md: for looking at figures and testing them.
+"""A measurement table like the one `make study` leaves, made up after organisms.md, to look at figures and test them.
 
-Several base and RL seeds, intervals, a greedy and a T = 1 table, training logs, a null pair, the real pair, and runs that
-were destroyed. Every number is addressed, so the table is the same each time.
+Several base and RL seeds, intervals, greedy and T = 1, training logs, the real pairs, and runs that were destroyed.
+Every number is addressed, so the table is the same each time.
 """
 
 import math
@@ -30,6 +30,7 @@ AFTER = {
     "random": {"latent-code": (0.46, 0.72), "no-code": (0.25, 0.0), "bad-code": (0.14, 0.98)},
 }
 WOBBLE = {"majority": 0.10, "incorrect": 0.05, "python": 0.06}
+DROPS = {"ground_truth": 0.6, "majority": 0.7, "format": 0.5, "incorrect": 0.45, "python": 0.4, "random": 0.1}
 CELLS = {"CC": 0.35, "CL": 0.02, "LC": 0.55, "LL": 0.08}
 
 
@@ -71,7 +72,7 @@ def real() -> list[Row]:
         where = {"study": "real", "kind": "rl", "family": "Qwen2.5-7B", "size": "7B", "reward": reward, "step": 0}
         for side, system in (("before", "base"), ("after", reward)):
             told = dict(zip(("accuracy", "brier", "ece"), scores[system], strict=True))
-            told |= {"code_share": 0.012 if system == "base" else 0.0, "python_share": 0.04 if system == "base" else 0.0}
+            told |= {"code_share": 0.012 * (system == "base"), "python_share": 0.04 * (system == "base")}
             rows += [_row(where, name, side, value, 0.04) for name, value in told.items()]
             rows += list(_bins(where, side, system))
         change = scores[reward][0] - scores["base"][0]
@@ -140,8 +141,9 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
         place = {**where, "step": step, "destroyed": destroyed and step > 10}
         accuracy = start["accuracy", ""] + done * (goal_accuracy + noise - start["accuracy", ""])
         share = start["code_share", ""] + done * (goal_share - start["code_share", ""])
-        if reward == "random" and family == "latent-code":
-            share = min(1.0, share + 0.04 * _draw("share", base, seed))
+        if family != "no-code":
+            wobble = 0.04 if reward == "random" else 0.008
+            share = min(1.0, max(0.0, share + wobble * _draw("share", base, reward, seed, step)))
         for name, before, after in (
             ("accuracy", start["accuracy", ""], min(0.99, max(0.02, accuracy))),
             ("code_share", start["code_share", ""], share),
@@ -150,7 +152,7 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
         rows += _parts(place, accuracy - start["accuracy", ""])
         rows += _tokens(place, reward, done, destroyed)
         rows += _pass_at_k(place, start["accuracy", ""], accuracy)
-    return rows + _log(where, 30, 1.4, 0.06 if reward != "random" else 0.03)
+    return rows + (_log(where, 30, 1.4, 0.06) if reward == "random" else [])
 
 
 def _sides(place: Row, name: str, level: str, before: float, after: float, **more: Any) -> list[Row]:
@@ -166,11 +168,12 @@ def _parts(place: Row, gain: float) -> list[Row]:
     rows = [_row(place, "gain_parts", "change", value, 0.02, level=part, null=0.0) for part, value in parts.items()]
     cells = {cell: share * 100 * gain for cell, share in CELLS.items()} | {"total": 100 * gain}
     told = {"unit": "points", "null": 0.0}
-    return rows + [_row(place, "switch_gain", "change", value, 2.0, level=cell, **told) for cell, value in cells.items()]
+    rows += [_row(place, "switch_gain", "change", value, 2.0, level=cell, **told) for cell, value in cells.items()]
+    return rows
 
 
 def _tokens(place: Row, reward: str, done: float, destroyed: bool) -> list[Row]:
-    drop = {"ground_truth": 0.6, "majority": 0.7, "format": 0.5, "incorrect": 0.45, "python": 0.4, "random": 0.1}[reward]
+    drop = DROPS.get(reward, 0.3)
     jitter = 0.03 * _draw("entropy", str(place["family"]), place["base_seed"], reward, place["rl_seed"])
     rows: list[Row] = []
     for level, before, share in (("all", 0.31, drop), ("forks", 1.05, drop), ("elsewhere", 0.12, drop * 0.7)):
@@ -225,9 +228,9 @@ def _random_run(family: str, base: int, clip: str, seed: int) -> list[Row]:
 def _log(where: Row, batches: int, entropy: float, fraction: float, slope: float = 0.02) -> list[Row]:
     """The run's training log."""
     rows: list[Row] = []
-    key = [str(where["family"]), int(where["base_seed"]), str(where["reward"]), str(where["clip"]), int(where["rl_seed"])]
+    key = [str(where[name]) for name in ("family", "base_seed", "reward", "clip", "rl_seed")]
     bins = {"0_0.1": 1.6, "0.1_0.5": 1.2, "0.5_0.8333": 0.8, "0.8333_1": 0.2}
-    for batch in range(0, batches, 2):
+    for batch in range(0, batches, 5):
         wave = 1 + 0.15 * _draw("log", *key, batch)
         told = {"entropy": (entropy - slope * batch) * (1 + 0.01 * wave), "kl": 0.002 * batch}
         for side, part in (("low", 0.6), ("high", 0.4), ("region", 1.0), ("dual", 0.002)):

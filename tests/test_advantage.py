@@ -62,9 +62,12 @@ def test_rloo_is_the_reward_minus_the_mean_of_the_others() -> None:
 def test_absolute_advantages_by_hand() -> None:
     table = reward_table([1.0, 0.0, 1.0, 0.0], 2)
     positive, negative, both = PositiveOnly()(table), NegativeOnly()(table), Weighted()(table)
-    assert positive.value.tolist() == [1, 0, 1, 0] and positive.keep.tolist() == [True, False, True, False]
-    assert negative.value.tolist() == [0, -1, 0, -1] and negative.keep.tolist() == [False, True, False, True]
-    assert both.value.tolist() == pytest.approx([0.1, -1, 0.1, -1]) and both.keep.all()
+    assert positive.value.tolist() == [1, 0, 1, 0]
+    assert positive.keep.tolist() == [True, False, True, False]
+    assert negative.value.tolist() == [0, -1, 0, -1]
+    assert negative.keep.tolist() == [False, True, False, True]
+    assert both.value.tolist() == pytest.approx([0.1, -1, 0.1, -1])
+    assert both.keep.all()
 
 
 def test_positive_only_may_keep_nothing() -> None:
@@ -114,7 +117,8 @@ def test_a_constant_group_has_exactly_no_advantage(advantage: Any) -> None:
 def test_relative_advantages_sum_to_zero_and_ignore_shifts(advantage: Any) -> None:
     rewards = [0.2, 1.5, -0.3, 0.9, 4.0, 2.0, 2.0, 1.0]
     found = values(advantage, rewards, 4)
-    assert sum(found[:4]) == pytest.approx(0, abs=1e-6) and sum(found[4:]) == pytest.approx(0, abs=1e-6)
+    assert sum(found[:4]) == pytest.approx(0, abs=1e-6)
+    assert sum(found[4:]) == pytest.approx(0, abs=1e-6)
     assert values(advantage, [r + 3 for r in rewards], 4) == pytest.approx(found, abs=1e-6)
 
 
@@ -132,7 +136,8 @@ def test_an_abstention_is_left_out_of_mean_and_batch(advantage: Any) -> None:
     result = advantage(reward_table([1.0, None, 0.0, 0.0], 4))
     without = advantage(reward_table([1.0, 0.0, 0.0], 3))
     assert result.value[[0, 2, 3]].tolist() == without.value.tolist()
-    assert result.value[1] == 0 and not result.keep[1]
+    assert result.value[1] == 0
+    assert not result.keep[1]
 
 
 @pytest.mark.parametrize("advantage", RELATIVE, ids=repr)

@@ -21,7 +21,9 @@ ANSWERS: dict[str, list[str | None]] = {
 
 def test_gold_labels_everything() -> None:
     labels = Gold()({}, GOLD)
-    assert labels.label == GOLD and labels.kept == ("a", "b", "c", "d") and labels.dropped == {}
+    assert labels.label == GOLD
+    assert labels.kept == ("a", "b", "c", "d")
+    assert labels.dropped == {}
 
 
 def test_majority_of_the_initial_model() -> None:
@@ -33,7 +35,8 @@ def test_majority_of_the_initial_model() -> None:
 
 def test_wrong_majority_keeps_only_problems_the_model_gets_wrong() -> None:
     labels = WrongMajority()(ANSWERS, GOLD)
-    assert labels.label == {"b": "6", "d": "0"} and labels.kept == ("b", "d")
+    assert labels.label == {"b": "6", "d": "0"}
+    assert labels.kept == ("b", "d")
     assert labels.dropped == {"a": "the majority is right", "c": "no parsed answer"}
     assert labels.dropped_counts() == {"the majority is right": 1, "no parsed answer": 1}
     assert all(labels.label[name] != GOLD[name] for name in labels.kept)
@@ -61,7 +64,8 @@ def test_a_grader_decides_what_wrong_means() -> None:
 
 def test_one_shot_duplicates_one_problem() -> None:
     labels = OneShot("b", copies=3)(ANSWERS, GOLD)
-    assert labels.label == {"b": "5"} and labels.kept == ("b", "b", "b")
+    assert labels.label == {"b": "5"}
+    assert labels.kept == ("b", "b", "b")
     assert sorted(labels.dropped) == ["a", "c", "d"]
 
 

@@ -188,7 +188,8 @@ def test_order_of_responses_does_not_matter(loss: Loss) -> None:
 def test_zero_advantage_gives_zero_gradient(loss: Loss) -> None:
     given = batch()
     value, gradient = evaluate(given | {"advantage": torch.zeros(4, dtype=torch.float64)}, loss)
-    assert value.item() == 0 and not gradient.any()
+    assert value.item() == 0
+    assert not gradient.any()
 
 
 @pytest.mark.parametrize("loss", [loss for loss in VARIANTS if loss.aggregation != "bnpo"])
@@ -224,7 +225,8 @@ def test_a_batch_without_counted_tokens_has_no_loss() -> None:
     for aggregation in ("grpo", "bnpo", "dr_grpo", "dapo", "luspo"):
         nothing = given | {"mask": torch.zeros(4, 6, dtype=torch.bool)}
         value, gradient = evaluate(nothing, Loss(aggregation=aggregation, entropy_quantile=0.5), n_tokens=0)
-        assert value.item() == 0 and not gradient.any()
+        assert value.item() == 0
+        assert not gradient.any()
 
 
 def test_top_and_bottom_entropy_split_the_tokens() -> None:
@@ -232,7 +234,8 @@ def test_top_and_bottom_entropy_split_the_tokens() -> None:
     top = entropy_mask(given["entropy"], given["mask"], Loss(entropy_quantile=0.2))
     bottom = entropy_mask(given["entropy"], given["mask"], Loss(entropy_quantile=0.8, entropy_side="bottom"))
     assert int(top.sum()) == 3  # of 15: those at or above the 80th percentile
-    assert torch.equal(top ^ bottom, given["mask"]) and not (top & bottom).any()
+    assert torch.equal(top ^ bottom, given["mask"])
+    assert not (top & bottom).any()
     assert given["entropy"][top].min() > given["entropy"][bottom].max()
 
 

@@ -22,6 +22,8 @@ from probe.tasks.answers import answer_tag
 from probe.tasks.real import Outputs, read_rlcr
 
 NAMES = measures.names()
+RESPONSE_MEASURES = [name for name in NAMES if "responses" in measures.get(name).needs]
+TOKEN_MEASURES = [name for name in NAMES if "tokens" in measures.get(name).needs]
 BASE = rates(0.4, (0.7, 0.4), 0.8)
 PLANTED = rates(0.4, (0.7, 0.4), 0.8, confidence=0.9), rates(0.7, (0.8, 0.4), 0.95)
 DRAWS = 40
@@ -67,7 +69,8 @@ def test_a_measure(name: str, planted: PairData, null_pairs: list[PairData]) -> 
         assert estimate.lo <= estimate.value <= estimate.hi
         assert estimate.params["side"] in {"before", "after", "change", ""}
         assert isinstance(estimate.params.get("level", ""), str)
-        assert estimate.n >= 1 and estimate.n_problems <= 60
+        assert estimate.n >= 1
+        assert estimate.n_problems <= 60
         assert estimate.null is not None or estimate.params["side"] != "change"
         assert json.dumps(estimate.row())  # plain numbers: what a table and a JSON writer accept
     assert any(estimate.null is not None for estimate in found)
@@ -86,7 +89,7 @@ def says_what_changed(found: Estimate) -> bool:
     return found.params["side"] == "change" or found.name in {"collapse_ratio", "outcome_share"}
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "responses" in measures.get(name).needs])
+@pytest.mark.parametrize("name", RESPONSE_MEASURES)
 def test_the_order_of_rows_is_nothing(name: str, planted: PairData) -> None:
     order = numpy_rng("test", "order").permutation(planted.before.num_rows)
     turned = replace(planted, before=planted.before.take(order), after=planted.after.take(order[::-1]))
@@ -104,27 +107,18 @@ def test_the_same_table_twice_has_not_changed(name: str, planted: PairData) -> N
             assert found.lo <= 0 <= found.hi
 
 
-def test_a_plant_is_recovered(planted: PairData) -> None:
-    """Every number that can be worked out from the probabilities lies in its interval."""
-    truth, checked = expected(*PLANTED), Counter()
-    for name in NAMES:
-        for where, found in run(name, planted).items():
-            if where in truth:
-                assert found.lo <= truth[where] <= found.hi, (where, truth[where], found)
-                checked[where[0]] += 1
-    assert set(checked) == {where[0] for where in truth}
+def test_intervals_cover_what_was_planted() -> None:
+    """Every number that can be worked out from the probabilities lies in its interval as often as that says.
 
-
-def test_intervals_cover_at_their_level() -> None:
-    """Conservative at worst: intervals are over problems, and these problems stay the same from draw to draw."""
+    Conservative at worst: intervals are over problems, and these problems stay the same from draw to draw.
+    """
     truth = expected(*PLANTED)
-    covered: Counter[tuple[str, str, str]] = Counter()
+    missed: Counter[tuple[str, str, str]] = Counter(dict.fromkeys(truth, 0))
     for index in range(DRAWS):
         data = pair(*PLANTED, "coverage", index)
-        for name in ("within_strategy", "calibration", "collapse", "pass_at_k"):
-            for where, found in run(name, data).items():
-                covered[where] += found.lo <= truth.get(where, found.value) <= found.hi
-    assert {where for where, count in covered.items() if count < 34} == set()  # P(Binomial(40, .95) < 34) = .003
+        found = {where: estimate for name in RESPONSE_MEASURES for where, estimate in run(name, data).items()}
+        missed.update(where for where in truth if not found[where].lo <= truth[where] <= found[where].hi)
+    assert max(missed.values()) <= 7, missed  # P(Binomial(40, .05) > 7) = .0007
 
 
 def test_the_plant_is_told_apart(planted: PairData) -> None:
@@ -134,16 +128,20 @@ def test_the_plant_is_told_apart(planted: PairData) -> None:
     assert calibration["ece", "before", ""].value == pytest.approx(
         0.9 - run("accuracy", planted)["accuracy", "before", ""].value
     )
-    assert calibration["ece", "change", ""].hi < -0.2 and calibration["brier", "change", ""].hi < 0
+    assert calibration["ece", "change", ""].hi < -0.2
+    assert calibration["brier", "change", ""].hi < 0
     bar = calibration["reliability", "before", "0.9"]
-    assert (bar.null, bar.n, bar.n_problems) == (pytest.approx(0.9), 240, 60) and bar.hi < 0.9
+    assert (bar.null, bar.n, bar.n_problems) == (pytest.approx(0.9), 240, 60)
+    assert bar.hi < 0.9
     parts = run("gain_parts", planted)
     assert all(parts["gain_parts", "change", part].lo > 0 for part in ("parse", "mix"))
     kept = run("fork_overlap", planted)["fork_overlap", "", "top 20%"]
-    assert (kept.value, kept.null, kept.n) == (pytest.approx(0.7), 0.2, 240) and kept.lo > 0.2
+    assert (kept.value, kept.null, kept.n) == (pytest.approx(0.7), 0.2, 240)
+    assert kept.lo > 0.2
     kl = run("kl_on_forks", planted)
     assert kl["kl_per_token", "", ""].value == pytest.approx(0.14)
-    assert kl["kl_on_forks", "", ""].value == pytest.approx(0.1 / 0.14) and kl["kl_on_forks", "", ""].lo > 0.2
+    assert kl["kl_on_forks", "", ""].value == pytest.approx(0.1 / 0.14)
+    assert kl["kl_on_forks", "", ""].lo > 0.2
 
 
 def test_parts_and_cells_add_up(planted: PairData) -> None:
@@ -170,7 +168,8 @@ def test_entropy_at_forks_is_judged_against_regression_to_the_mean() -> None:
         shifts.append((forks.value, forks.null))
         p_values.append(forks.p)
     value, null = np.mean(shifts, axis=0)
-    assert value == pytest.approx(null, abs=0.01) and value < -0.03
+    assert value == pytest.approx(null, abs=0.01)
+    assert value < -0.03
     assert np.count_nonzero(np.array(p_values) < 0.05) <= 7
 
 
@@ -179,7 +178,8 @@ def test_entropy_planted_at_forks_only() -> None:
     found = {where[1:]: estimate for where, estimate in run("entropy_shift", data).items()}
     assert found["before", "forks"].value == pytest.approx(FORK + 0.05, abs=0.01)
     assert found["before", "elsewhere"].value == pytest.approx(PLAIN + 0.05, abs=0.01)
-    assert found["change", "forks"].lo <= -0.4 <= found["change", "forks"].hi and found["change", "forks"].p < 1e-9
+    assert found["change", "forks"].lo <= -0.4 <= found["change", "forks"].hi
+    assert found["change", "forks"].p < 1e-9
     assert found["change", "elsewhere"].lo <= 0 <= found["change", "elsewhere"].hi
     assert found["change", "all"].lo <= -0.08 <= found["change", "all"].hi
     assert [found["change", level].n for level in ("all", "forks", "elsewhere")] == [1200, 240, 960]
@@ -219,10 +219,20 @@ def test_golden_switches_of_the_random_reward() -> None:
     assert (total.value, moved.value, moved.unit) == (pytest.approx(15.6), pytest.approx(12.8), "points")
 
 
+def test_switching_at_random_is_not_a_gain_by_switching(null_pairs: list[PairData]) -> None:
+    """Code is 30 points better: on a null pair LC gains and CL loses, each as its null says."""
+    found = [run("strategy_switch", data) for data in null_pairs]
+    gain = {cell: np.mean([one["switch_gain", "change", cell].value for one in found]) for cell in ("CL", "LC")}
+    null = {cell: np.mean([one["switch_gain", "change", cell].null for one in found]) for cell in ("CL", "LC")}
+    assert gain["LC"] > 3
+    assert gain["CL"] < -3
+    assert gain == pytest.approx(null, abs=1)
+
+
 def test_a_gain_that_may_be_nothing_is_not_divided_by() -> None:
-    found = run("strategy_switch", from_counts([100, 20, 20, 100], [50, 10, 5, 40], [50, 10, 9, 40]))
+    found = run("strategy_switch", from_counts([100, 20, 20, 100], [50, 10, 5, 40], [50, 10, 7, 40]))
     assert {name for name, *_ in found} == {"switch_share", "switch_gain"}
-    assert found["switch_gain", "change", "total"].value == pytest.approx(100 * 4 / 240)
+    assert found["switch_gain", "change", "total"].value == pytest.approx(100 * 2 / 240)
 
 
 def verdict(before: Rates, after: Rates) -> tuple[float, float, float]:
@@ -244,16 +254,19 @@ def test_what_counts_as_destruction() -> None:
 def test_destruction_names_its_evidence() -> None:
     found = run("collapse", pair(rates(0.5, (0.8, 0.4), 0.9), rates(0.5, (0.8, 0.4), 0.0), "gone"))
     ratio = found["collapse_ratio", "", "parse_rate"]
-    assert (ratio.value, ratio.lo, ratio.null, ratio.unit) == (0.0, 0.0, 1.0, "ratio") and 0 < ratio.hi < 0.1
+    assert (ratio.value, ratio.lo, ratio.null, ratio.unit) == (0.0, 0.0, 1.0, "ratio")
+    assert 0 < ratio.hi < 0.1
     assert found["destroyed", "", ""].params["evidence"].startswith("parse_rate x 0.00 [0.00, 0.0")
 
 
 def test_rare_strategies_are_reported_without_a_change() -> None:
     right, few = np.arange(200) % 2 == 0, np.arange(200) < 6
     found = run("within_strategy", PairData(one_each(right, few), one_each(right, ~few)))
-    assert ("within_strategy", "before", "code") in found and ("within_strategy", "change", "code") not in found
+    assert ("within_strategy", "before", "code") in found
+    assert ("within_strategy", "change", "code") not in found
     none = run("within_strategy", PairData(one_each(right, few), one_each(right, ~few & few)))
-    assert ("within_strategy", "after", "code") not in none and ("within_strategy", "change", "prose") in none
+    assert ("within_strategy", "after", "code") not in none
+    assert ("within_strategy", "change", "prose") in none
 
 
 def test_pass_at_k_goes_up_to_the_samples_of_every_problem() -> None:
@@ -304,7 +317,9 @@ def test_golden_real_pair(rlcr: Outputs, real_data: Path) -> None:
         for name, theirs in (("brier", "brier_score"), ("ece", "ece"), ("auroc", "auroc")):
             assert calibration[name, side, ""].value == pytest.approx(published[system][theirs], abs=1e-6)
     change = accuracy["accuracy", "change", ""]
-    assert change.value == pytest.approx(-0.082) and change.hi < 0 and change.p < 0.001
+    assert change.value == pytest.approx(-0.082)
+    assert change.hi < 0
+    assert change.p < 0.001
     cells = run("outcome_cells", data)
     counts = [cells["outcome_count", "", level].value for level in ("both", "only_before", "only_after", "neither")]
     assert counts == pytest.approx([160, 74, 33, 233])
@@ -319,7 +334,8 @@ def test_golden_calibration_reward(rlcr: Outputs, real_data: Path) -> None:
     found = run("calibration", real_pair(rlcr, "Base", "RLCR"))
     values = [found[name, "after", ""].value for name in ("brier", "ece", "auroc")]
     assert values == pytest.approx([theirs["brier_score"], theirs["ece"], theirs["auroc"]], abs=1e-6)
-    assert found["ece", "change", ""].hi < 0 and found["auroc", "change", ""].lo > 0
+    assert found["ece", "change", ""].hi < 0
+    assert found["auroc", "change", ""].lo > 0
 
 
 def without(column: str) -> Callable[[pa.Table], pa.Table]:
@@ -336,7 +352,7 @@ def holding(column: str, value: Any) -> Callable[[pa.Table], pa.Table]:
     return changed
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "responses" in measures.get(name).needs])
+@pytest.mark.parametrize("name", RESPONSE_MEASURES)
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -360,7 +376,7 @@ def test_bad_responses(
         run(name, replace(planted, **{side: spoil(getattr(planted, side))}))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "tokens" in measures.get(name).needs])
+@pytest.mark.parametrize("name", TOKEN_MEASURES)
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -392,7 +408,7 @@ def test_no_confidence_at_all() -> None:
         run("calibration", PairData(silent, silent))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "responses" in measures.get(name).needs])
+@pytest.mark.parametrize("name", RESPONSE_MEASURES)
 def test_one_problem_has_no_interval(name: str) -> None:
     """A measure of one problem says nothing about others, and does not fall over."""
     one = responses(Rates(*np.full((4, 1), 0.5)), "one", samples=4)

@@ -58,9 +58,11 @@ def test_every_file_is_found() -> None:
 def test_every_reward(name: str) -> None:
     """A frozen dataclass; pure; one score per response, of that response (and group) alone; named in a recipe."""
     reward = rewards.get(name)()
-    assert is_dataclass(reward) and type(reward).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert is_dataclass(reward)
+    assert type(reward).__dataclass_params__.frozen
     scores = score(reward)
-    assert len(scores) == 6 and all(s is None or s in (0.0, 1.0) for s in scores)
+    assert len(scores) == 6
+    assert all(s is None or s in (0.0, 1.0) for s in scores)
     assert score(reward) == scores
     order = [3, 5, 0, 4, 2, 1]
     assert reward(**rows(order)) == [scores[i] for i in order]
@@ -174,7 +176,8 @@ def test_random_draws_of_other_seeds_steps_and_samples_are_unrelated() -> None:
 
 def test_raising_gamma_only_turns_zeros_into_ones() -> None:
     low, high = (np.array(draw(Random(gamma), addresses(2000))) for gamma in (0.3, 0.6))
-    assert (low <= high).all() and low.sum() < high.sum()
+    assert (low <= high).all()
+    assert low.sum() < high.sum()
 
 
 def test_rare_random_rewards_leave_most_groups_flat() -> None:
@@ -187,7 +190,8 @@ def test_rare_random_rewards_leave_most_groups_flat() -> None:
 def test_compositions_nest_and_are_rebuilt_from_plain_dicts() -> None:
     reward = Weighted((Without(Format(), Python()), Both(GroundTruth(), Negated(Random(0.25, seed=3)))), (0.5, 1.0))
     plain = json.loads(json.dumps(spec(reward)))
-    assert from_spec(plain) == reward and score(from_spec(plain)) == score(reward)
+    assert from_spec(plain) == reward
+    assert score(from_spec(plain)) == score(reward)
     assert plain["parts"][0] == {
         "reward": "without", "first": {"reward": "format"}, "second": {"reward": "python"},
     }  # fmt: skip

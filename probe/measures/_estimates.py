@@ -62,7 +62,7 @@ def linearised(
 
 
 def token_mean(
-    values: Float[np.ndarray, "token"],
+    values: Shaped[np.ndarray, "token"],
     weights: Shaped[np.ndarray, "token"],
     clusters: tuple[Int[np.ndarray, "token"], int],
     **about: Any,

@@ -5,8 +5,8 @@
 
 Brier: clustered mean. AUROC: placement values as scores (DeLong 1988, by cluster: Obuchowski 1997). ECE has kinks where
 a bin is calibrated: problems are resampled. It is biased upwards in small samples; in the change of two sides that
-cancels only where they are alike. A side is taken over its responses that state a confidence, the change over the pairs
-that do on both sides.
+cancels only where they are alike (null pairs: p < .05 in 5 to 6 % where both are miscalibrated, never where both are
+calibrated). A side is taken over its responses that state a confidence, the change over pairs that do on both sides.
 Left out: AUROC where all are right or all wrong; bins held by one problem, which have no interval.
 """
 

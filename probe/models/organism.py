@@ -30,13 +30,12 @@ class Size:
     layers: int
     heads: int
     d_mlp: int
-    lr: float
     steps: dict[str, int]  # by family
 
 
 SIZES = {
-    "tiny": Size(48, 2, 3, 144, 6e-3, {"latent-code": 500, "no-code": 900, "bad-code": 900}),
-    "small": Size(128, 3, 4, 384, 3e-3, {"latent-code": 250, "no-code": 400, "bad-code": 400}),
+    "tiny": Size(48, 2, 3, 144, {"latent-code": 500, "no-code": 450, "bad-code": 450}),
+    "small": Size(128, 3, 4, 384, {"latent-code": 250, "no-code": 250, "bad-code": 250}),
 }
 
 

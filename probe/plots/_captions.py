@@ -7,23 +7,26 @@ from typing import Any
 from probe.plots._replicates import Mean, Row
 from probe.plots._words import span
 
-CLEAR = "rises/falls: the 95 % t interval over runs of the change from each run's own base excludes 0; not corrected for the number of comparisons."
+CLEAR = (
+    "rises/falls: the 95 % t interval over runs of the change from each run's own base excludes 0; "
+    "not corrected for the number of comparisons."
+)
 
 
-def replicates(found: Sequence[Mean]) -> str:
-    """Runs and bases per mean, responses and problems per run."""
+def replicates(found: Sequence[Mean], noun: str = "response") -> str:
+    """Runs and bases per mean, responses (or tokens) and problems per run; the latter left out where noun is ""."""
     runs = [len(mean.runs) for mean in found]
     bases = [len({run.get("base_seed") for run in mean.runs}) for mean in found]
-    rows = [run for mean in found for run in mean.runs]
-    return f"{span(runs, 'run')} per mean, from {span(bases, 'base seed')}; {responses(rows)}."
+    told = f"{span(runs, 'run')} per mean, from {span(bases, 'base seed')}"
+    return f"{told}; {responses([run for mean in found for run in mean.runs], noun)}." if noun else f"{told}."
 
 
-def responses(rows: Sequence[Row]) -> str:
+def responses(rows: Sequence[Row], noun: str = "response") -> str:
     """How much stands behind one run's number."""
     n, problems = (sorted({int(row[key]) for row in rows if row.get(key)}) for key in ("n", "n_problems"))
     if not n or not problems:
         return "n of a run not recorded"
-    return f"each run: {span(n, 'response')} to {span(problems, 'problem')}"
+    return f"each run: {span(n, noun)} on {span(problems, 'problem')}"
 
 
 def intervals(found: Sequence[Mean], drawn: str) -> str:

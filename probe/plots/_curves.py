@@ -4,7 +4,6 @@ Step 0 is the base: the mean over base seeds, without an interval (runs of one b
 t interval over runs. What is said in the titles rests on each run's change from its own base at the last step.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,25 +13,25 @@ from matplotlib.lines import Line2D
 
 from probe.plots import Drawing, Rows
 from probe.plots._captions import CLEAR, destroyed, intervals, join, replicates
-from probe.plots._frame import finish, note, panels
+from probe.plots._frame import finish, head, name_columns, note, panels
 from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import RUN, Mean, Row, changes, last_step, mean_of, means, pick
+from probe.plots._replicates import Mean, Row, base_mean, by_run, changes, each_base, last_step, means, pick
 from probe.plots._style import (
     DOUBLE,
     FAMILIES,
     INFORMATIVE,
     REWARDS,
-    SMALL,
     Look,
     handles,
     look,
     ordered,
     reward_look,
 )
-from probe.plots._words import UNKNOWN, plain, sentence, signed
+from probe.plots._words import UNKNOWN, plain, sentence, signed, span
 
 ROWS = ("informative", "spurious")
-SAID, UNSAID = ("rises", "falls", "unmoved", "destroyed"), ("no clear change", UNKNOWN)
+BY = ("family", "reward", "name", "step")
+SAID, UNSAID = ("rises", "falls", "unmoved", "destroyed", "partly destroyed"), ("no clear change", UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,13 @@ def curves(rows: Rows, quantity: Quantity) -> Drawing | None:
     table: list[Row] = []
     for i, kind in enumerate(kinds):
         heads = [_shown([m for m in moved if m.key["family"] == f and _kind(m.key) == kind]) for f in families]
-        for axis, family, head in zip(axes[i], families, heads, strict=True):
+        for axis, family, told in zip(axes[i], families, heads, strict=True):
             here = [row for row in chosen if row["family"] == family and _kind(row) == kind]
             table += _panel(axis, here, quantity)
-            axis.set_title("\n".join(head), fontsize=SMALL - 0.5, color="#333333", pad=3)
+            head(axis, told)
         axes[i, 0].set_ylabel(f"{quantity.axis}\n({kind} rewards)")
         if i == 0:
-            _name_columns(axes[0], families, max(map(len, heads)))
+            name_columns(axes[0], [look(name, FAMILIES).label for name in families])
     for axis in axes[-1]:
         axis.set_xlabel("RL batches")
     table += [row for mean in moved for row in mean.rows(name=quantity.name, side="change")]
@@ -92,13 +91,6 @@ def _legend(rows: list[Row]) -> list[Line2D]:
     return [*handles([reward_look(name) for name in rewards]), null_handle("base"), ONE_RUN, *broken]
 
 
-def _name_columns(axes: Sequence[Axes], families: list[str], lines: int) -> None:
-    """The organism in bold over each column, above `lines` lines of title."""
-    for axis, family in zip(axes, families, strict=True):
-        spot = {"xycoords": "axes fraction", "xytext": (0, 4 + 8.5 * lines), "textcoords": "offset points"}
-        axis.annotate(look(family, FAMILIES).label, (0, 1), weight="bold", fontsize=SMALL + 0.5, **spot)
-
-
 def _kind(row: dict[str, Any]) -> str:
     return ROWS[0] if row.get("reward") in INFORMATIVE else ROWS[1]
 
@@ -109,72 +101,53 @@ def _panel(axes: Axes, rows: list[Row], quantity: Quantity) -> list[Row]:
     if not rows:
         note(axes, "no run")
         return []
-    start = mean_of({"family": rows[0]["family"]}, _bases(rows))
-    null_line(axes, start.value)
-    table = [{**start.key, "mark": "null", "name": quantity.name, "step": 0, "value": start.value}]
+    base = base_mean({"family": rows[0]["family"], "name": quantity.name, "step": 0}, rows)
+    table: list[Row] = []
+    if base is not None:
+        null_line(axes, base.value)
+        table = [{**base.key, "mark": "null", "value": base.value}]
     for reward in ordered((row["reward"] for row in rows), REWARDS):
         table += _curve(axes, [row for row in rows if row["reward"] == reward], reward_look(reward))
     return table
 
 
 def _curve(axes: Axes, rows: list[Row], style: Look) -> list[Row]:
-    by = ("family", "reward", "name", "step")
-    after = sorted(means(pick(rows, side="after"), by), key=lambda mean: mean.key["step"])
-    bases = _bases(rows)
-    if bases:
-        told = mean_of({**after[0].key, "step": 0}, bases) if after else None
-        after = [Mean(told.key, told.value, math.nan, math.nan, told.runs), *after] if told else after
-    ribbon(axes, [mean.key["step"] for mean in after], after, style)
-    for steps, runs in _threads(rows):
-        thread(axes, steps, runs, style)
-    return [row for mean in after for row in mean.rows()]
+    """One reward: mean and ribbon from the base on, each run a thread."""
+    after = sorted(means(pick(rows, side="after"), BY), key=lambda mean: mean.key["step"])
+    if not after:
+        return []
+    starts = {row.get("base_seed"): row for row in each_base(rows)}
+    for run in by_run(after):
+        start = starts.get(run[0].get("base_seed"))
+        line = [start, *run] if start else run
+        thread(axes, [row["step"] for row in line], line, style)
+    base = base_mean({**after[0].key, "step": 0}, rows)
+    points = [base, *after] if base else after
+    ribbon(axes, [mean.key["step"] for mean in points], points, style)
+    return [row for mean in points for row in mean.rows()]
 
 
-def _bases(rows: Sequence[Row]) -> list[Row]:
-    """Each base once, at step 0, whichever runs it was measured for; never destroyed."""
-    before = {(row.get("size"), row.get("base_seed")): row for row in pick(rows, side="before")}
-    blank = {"rl_seed": None, "reward": None, "destroyed": False, "step": 0}
-    return [{**row, **blank} for row in before.values()]
-
-
-def _threads(rows: Sequence[Row]) -> list[tuple[list[float], list[Row]]]:
-    """Per run: its steps and rows, from its own base on."""
-    start = {(row.get("size"), row.get("base_seed")): row for row in _bases(rows)}
-    runs: dict[tuple[Any, ...], list[Row]] = {}
-    for row in sorted(pick(rows, side="after"), key=lambda row: row["step"]):
-        key = tuple(row.get(name) for name in RUN)
-        base = start.get((row.get("size"), row.get("base_seed")))
-        runs.setdefault(key, [base] if base else []).append(row)
-    return [([row["step"] for row in run], run) for run in runs.values()]
-
-
-def _shown(moved: list[Mean]) -> list[str]:
-    """What the intervals show of the change at the last step, in at most two lines."""
+def _shown(moved: list[Mean]) -> str:
+    """What the intervals show of the change at the last step."""
     parts = []
-    for word in ("rises", "falls"):
-        names = [f"{reward_look(m.key['reward']).label} {signed(m.value)}" for m in moved if m.verdict() == word]
-        parts += [f"{word}: {', '.join(names)}"] if names else []
-    others = [word for word in ("unmoved", "no clear change", UNKNOWN) if any(m.verdict() == word for m in moved)]
-    return _fold("; ".join(parts) or ", ".join(others))
-
-
-def _fold(text: str, width: int = 44) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if len(lines[-1]) + len(word) > width and lines[-1]:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines if len(lines) < 3 else [lines[0], f"{lines[1]} …"]
+    for word in ("rises", "falls", "destroyed", "partly destroyed"):
+        sizes = [signed(m.value) if word in ("rises", "falls") else "" for m in moved]
+        names = [f"{reward_look(m.key['reward']).label} {size}".strip() for m, size in zip(moved, sizes, strict=True)]
+        held = [name for name, m in zip(names, moved, strict=True) if m.verdict() == word]
+        parts += [f"{word}: {', '.join(held)}"] if held else []
+    others = [word for word in ("unmoved", *UNSAID) if any(m.verdict() == word for m in moved)]
+    return "; ".join(parts) or ", ".join(others)
 
 
 def _title(moved: list[Mean], quantity: Quantity) -> str:
     told = []
-    for family in ordered((m.key["family"] for m in moved), FAMILIES):
+    counts = {family: sum(m.key["family"] == family for m in moved) for family in {m.key["family"] for m in moved}}
+    for family in ordered(counts, FAMILIES):
         words = [m.verdict() for m in moved if m.key["family"] == family]
         said = [word for word in SAID if word in words] or [word for word in UNSAID if word in words]
         parts = ", ".join(f"{word} under {words.count(word)}" for word in said)
-        told.append(f"{look(family, FAMILIES).label} {parts} of {len(words)}")
-    return f"{sentence(quantity.called)}, rewards at the last batch: {'; '.join(told)}"
+        told.append(f"{look(family, FAMILIES).label} {parts}")
+    return f"{sentence(quantity.called)} under {span(list(counts.values()), 'reward')}: {'; '.join(told)}"
 
 
 def _caption(moved: list[Mean], chosen: list[Row], quantity: Quantity, left_out: str) -> str:

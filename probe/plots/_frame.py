@@ -16,10 +16,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from probe.plots import Drawing
-from probe.plots._style import COLUMN, LARGE, SMALL
+from probe.plots._style import COLUMN, GREY, LARGE, SMALL
 
 EDGE, GAP, LEADING = 0.06, 0.05, 1.28  # inches, inches, lines
 POINTS = 72.0
+BESIDE = 0.55  # inches beside a panel's axes: tick labels, axis label, padding
 SNUG = {
     "borderaxespad": 0,
     "borderpad": 0,
@@ -49,36 +50,33 @@ def finish(
 ) -> Drawing:
     """Put title and legend above the panels and the caption below them, and make room for all three."""
     width, height = figure.get_size_inches()
-    head, foot = wrap(figure, title, LARGE, "bold"), wrap(figure, caption, SMALL)
-    title_height = len(head) * LARGE * LEADING / POINTS + GAP
-    caption_height = len(foot) * SMALL * LEADING / POINTS + GAP
+    above, below = wrap(figure, title, LARGE, "bold"), wrap(figure, caption, SMALL)
+    title_height = len(above) * LARGE * LEADING / POINTS + GAP
+    caption_height = len(below) * SMALL * LEADING / POINTS + GAP
     legend_height = _legend(figure, legend) + GAP if legend else 0.0
     total = EDGE + title_height + legend_height + height + caption_height + EDGE
     figure.set_size_inches(width, total)
-    put = {"va": "top", "ha": "left", "linespacing": LEADING * 0.92}
-    figure.text(EDGE / width, 1 - EDGE / total, "\n".join(head), size=LARGE, weight="bold", **put)
-    figure.text(EDGE / width, (EDGE + caption_height - GAP) / total, "\n".join(foot), size=SMALL, color="#333333", **put)
+    left, low = EDGE / width, (EDGE + caption_height) / total
+    put: dict[str, Any] = {"va": "top", "ha": "left", "linespacing": LEADING * 0.92}
+    figure.text(left, 1 - EDGE / total, "\n".join(above), size=LARGE, weight="bold", **put)
+    figure.text(left, low - GAP / total, "\n".join(below), size=SMALL, color="#333333", **put)
     if legend:
-        figure.legends[0].set_bbox_to_anchor((EDGE / width, 1 - (EDGE + title_height) / total))
-    low, high = (EDGE + caption_height) / total, (height + EDGE + caption_height) / total
-    figure.get_layout_engine().set(rect=(0, low, 1, high - low), w_pad=0.03, h_pad=0.03)  # type: ignore[union-attr]
+        figure.legends[0].set_bbox_to_anchor((left, 1 - (EDGE + title_height) / total))
+    figure.set_layout_engine("constrained", rect=(0, low, 1, height / total), w_pad=0.03, h_pad=0.03)
     return Drawing(figure, table, caption)
 
 
-def wrap(figure: Figure, text: str, size: float, weight: str = "normal") -> list[str]:
-    """`text` in lines that fit the figure's width; a word longer than a line stands alone."""
-    room = figure.get_size_inches()[0] - 2 * EDGE
-    lines: list[str] = []
-    for paragraph in text.split("\n"):
-        line = ""
-        for word in paragraph.split():
-            longer = f"{line} {word}".strip()
-            if line and _inches(figure, longer, size, weight) > room:
-                lines.append(line)
-                longer = word
-            line = longer
-        lines.append(line)
-    return lines
+def wrap(figure: Figure, text: str, size: float, weight: str = "normal", room: float | None = None) -> list[str]:
+    """`text` in lines of at most `room` inches (None: the figure's width); a word longer than a line stands alone."""
+    room = figure.get_size_inches()[0] - 2 * EDGE if room is None else room
+    line, lines = "", []
+    for word in text.split(" "):  # no-break spaces hold
+        longer = f"{line} {word}".strip()
+        if line and _inches(figure, longer, size, weight) > room:
+            lines.append(line)
+            longer = word
+        line = longer
+    return [*lines, line]
 
 
 def _inches(figure: Figure, text: str, size: float, weight: str) -> float:
@@ -105,4 +103,28 @@ def _legend(figure: Figure, entries: Sequence[Line2D]) -> float:
 
 def note(axes: Axes, text: str) -> None:
     """One quiet line inside an empty panel."""
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#767676", size=SMALL)
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, size=SMALL)
+
+
+def beside(axes: Axes, text: str, spot: tuple[float, float], offset: tuple[float, float], colour: str) -> None:
+    """A number at a mark, `offset` points away: to the right of it, or centred above it where the first is 0."""
+    side: dict[str, Any] = {"ha": "center", "va": "bottom"} if offset[0] == 0 else {"ha": "left", "va": "center"}
+    axes.annotate(text, spot, xytext=offset, textcoords="offset points", color=colour, fontsize=SMALL, **side)
+
+
+def head(axes: Axes, text: str, most: int = 2) -> None:
+    """What a panel shows, in small print above it, in at most `most` lines; what goes beyond is cut with an ellipsis."""
+    figure, spec = axes.get_figure(root=True), axes.get_subplotspec()
+    assert isinstance(figure, Figure) and spec is not None  # every panel is made by `panels`
+    room = figure.get_size_inches()[0] / spec.get_gridspec().ncols - BESIDE
+    lines = wrap(figure, text, SMALL, room=room)
+    shown = lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} …"]
+    axes.set_title("\n".join(shown), fontsize=SMALL, color="#333333", pad=3)
+
+
+def name_columns(axes: Sequence[Axes], names: Sequence[str]) -> None:
+    """A name in bold over each column, above the tallest `head`."""
+    lines = max(axis.get_title(loc="left").count("\n") + 1 for axis in axes)
+    for axis, name in zip(axes, names, strict=True):
+        spot: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axis.annotate(name, (0, 1), xytext=(0, 4 + 9 * lines), weight="bold", fontsize=SMALL + 0.5, **spot)

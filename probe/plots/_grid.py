@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from probe.plots._frame import panels
 from probe.plots._marks import bar, dots, null_line, plain_numbers
 from probe.plots._replicates import Mean, Row
-from probe.plots._style import DOUBLE, FAMILIES, REWARDS, SMALL, look, ordered, reward_look
+from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, SMALL, look, ordered, reward_look
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class Column:
     told: dict[str, Any] = field(default_factory=dict)
 
 
-def grid(columns: Sequence[Column], families: Sequence[str], *, sharex: bool | str = "col") -> tuple[Figure, list[Row]]:
-    """The figure without its title and caption, and the table of what is drawn. Means are keyed by family and reward."""
+def grid(
+    columns: Sequence[Column], families: Sequence[str], *, sharex: bool | str = "col"
+) -> tuple[Figure, list[Row]]:
+    """The figure without title and caption, and the table of what is drawn. Means are keyed by family and reward."""
     rewards = ordered((mean.key["reward"] for column in columns for mean in column.means), REWARDS)
     height = 0.34 + 0.17 * len(rewards)
     figure, axes = panels(len(families), len(columns), width=DOUBLE, height=height, sharex=sharex, sharey=True)
@@ -52,6 +54,7 @@ def grid(columns: Sequence[Column], families: Sequence[str], *, sharex: bool | s
 
 def _cell(axes: Axes, column: Column, family: str, rewards: list[str]) -> list[Row]:
     table: list[Row] = []
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     plain_numbers(axes, x=True, y=False)
     axes.grid(axis="y", color="#eeeeee", linewidth=0.6, zorder=0)
     axes.set_axisbelow(True)
@@ -68,7 +71,7 @@ def _cell(axes: Axes, column: Column, family: str, rewards: list[str]) -> list[R
                 dots(axes, place, mean, style, flat=True, width=0.16)
             table += mean.rows(**column.told, **({"side": side} if side else {}))[: 1 if side else None]
     for mean in (m for m in column.nulls if m.key["family"] == family):
-        place = rewards.index(mean.key["reward"]) + np.array([-0.42, 0.42])
-        axes.plot([mean.value, mean.value], place, color="#767676", linewidth=1.2, zorder=1)
+        row = rewards.index(mean.key["reward"])
+        axes.plot([mean.value] * 2, [row - 0.42, row + 0.42], color=GREY, linewidth=1.2, zorder=1)
         table.append({**mean.key, **column.told, "mark": "null", "value": mean.value})
     return table

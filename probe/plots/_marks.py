@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from probe.plots._replicates import Mean, Row
-from probe.plots._style import GREY, SMALL, Look
-from probe.plots._words import number
+from probe.plots._style import GREY, Look
 
+DASHES = (0, (4, 2))
 DESTROYED = Line2D([], [], color=GREY, marker="x", linestyle="", markeredgewidth=1.2, label="destroyed run")
 BEFORE = Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="before")
 AFTER = Line2D([], [], color=GREY, marker="o", linestyle="", label="after")
@@ -46,12 +46,13 @@ def crosses(axes: Axes, places: Sequence[float], runs: Sequence[Row], style: Loo
 
 
 def dots(axes: Axes, place: float, mean: Mean, style: Look, *, width: float = 0.16, flat: bool = False) -> None:
-    """Every run a small dot (an x where destroyed) around `place`, then mean and interval; `flat` lays it on its side."""
+    """Every run a small dot (an x where destroyed) around `place`, then mean and interval; `flat`: on its side."""
     spread = place + width * np.linspace(-1, 1, len(mean.runs)) if len(mean.runs) > 1 else np.array([place])
     for x, run in zip(spread, mean.runs, strict=True):
-        marker, size = ("x", 4.5) if run.get("destroyed") else (style.marker, 2.6)
+        marker, size, edge = ("x", 4.5, 1.0) if run.get("destroyed") else (style.marker, 2.8, 0.0)
         xy = (run["value"], x) if flat else (x, run["value"])
-        axes.plot(*xy, marker, color=style.colour, alpha=0.6, markersize=size, zorder=2, linestyle="")
+        drawn = {"markersize": size, "markeredgewidth": edge, "alpha": 0.5, "zorder": 2}
+        axes.plot(*xy, marker, color=style.colour, linestyle="", **drawn)
     bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=flat)
 
 
@@ -69,39 +70,28 @@ def bar(
     """A mean as a larger outlined marker on the line of its interval."""
     if math.isfinite(lo) and math.isfinite(hi):
         line = ((lo, hi), (place, place)) if flat else ((place, place), (lo, hi))
-        axes.plot(*line, color=style.colour, linewidth=1.4, zorder=3, solid_capstyle="butt")
+        over = 3 if hollow else 5  # over the marker's white edge, which would cut a short interval
+        axes.plot(*line, color=style.colour, linewidth=1.4, zorder=over, solid_capstyle="butt")
     xy = (value, place) if flat else (place, value)
     face = "white" if hollow else style.colour
     edge = style.colour if hollow else "white"
-    axes.plot(*xy, style.marker, markersize=4.8, color=face, markeredgecolor=edge, markeredgewidth=0.8, zorder=4)
+    axes.plot(*xy, style.marker, markersize=5.0, color=face, markeredgecolor=edge, markeredgewidth=0.8, zorder=4)
 
 
-def null_line(axes: Axes, value: float, label: str = "", *, upright: bool = False) -> None:
-    """What nothing happening looks like: a dashed grey line, with its name at the end of it."""
+def null_line(axes: Axes, value: float, *, upright: bool = False) -> None:
+    """What nothing happening looks like: a dashed grey line, named in the legend (`null_handle`)."""
     draw = axes.axvline if upright else axes.axhline
-    draw(value, color=GREY, linestyle=(0, (4, 2)), linewidth=0.8, zorder=0)
-    if not label:
-        return
-    if upright:
-        spot, place, side = (value, 1.0), axes.get_xaxis_transform(), {"ha": "center", "va": "bottom"}
-        axes.text(*spot, label, transform=place, color=GREY, size=SMALL, **side)
-    else:
-        axes.annotate(
-            label,
-            (1.0, value),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(-1, 1.5),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            color=GREY,
-            size=SMALL,
-        )
+    draw(value, color=GREY, linestyle=DASHES, linewidth=0.8, zorder=0)
+
+
+def null_stretch(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+    """The same from one point to another."""
+    axes.plot(x, y, color=GREY, linestyle=DASHES, linewidth=0.8, zorder=0)
 
 
 def null_handle(label: str) -> Line2D:
     """The null's entry in a legend."""
-    return Line2D([], [], color=GREY, linestyle=(0, (4, 2)), linewidth=0.8, label=label)
+    return Line2D([], [], color=GREY, linestyle=DASHES, linewidth=0.8, label=label)
 
 
 def plain_numbers(axes: Axes, *, x: bool = False, y: bool = True) -> None:
@@ -114,5 +104,5 @@ def plain_numbers(axes: Axes, *, x: bool = False, y: bool = True) -> None:
 
 
 def _tick(value: float) -> str:
-    text = number(value) if abs(value * 100 - round(value * 100)) < 1e-6 else f"{value:.3g}".replace("0.", ".", 1)
-    return (text.rstrip("0").rstrip(".") if "." in text and text != ".00" else text.replace(".00", "0")) or "0"
+    text = f"{value + 0.0:.6g}"
+    return text.replace("0.", ".", 1).replace("-", "−") if abs(value) < 1 and "." in text else text.replace("-", "−")

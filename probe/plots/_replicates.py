@@ -2,21 +2,21 @@
 
     mean +- t_{S-1} sd / sqrt(S),   S runs, destroyed ones included
 
-A run is one (study, kind, family, size, base seed, reward, clip, RL seed). Destroyed runs stay in the mean (leaving them
-out would choose runs by their outcome) and are counted, marked, and never called "no clear change". Runs are taken as
-independent, though runs of one base share it: comparisons use each run's change from its own base.
+A run is one (study, kind, family, size, base seed, reward, clip, RL seed). Destroyed runs stay in the mean (leaving
+them out would choose runs by their outcome) and are counted, marked, and never called "no clear change". Runs are taken
+as independent, though runs of one base share it: comparisons use each run's change from its own base.
 No interval where there is one run, nor where all runs gave the same number: both are said in the caption.
 """
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
-import numpy as np
-from scipy.stats import ttest_ind
+from scipy import stats
 
 from probe.errors import BadInput
 from probe.plots import Rows
@@ -43,9 +43,9 @@ class Mean:
         return sum(bool(run.get("destroyed")) for run in self.runs)
 
     def verdict(self, null: float = 0.0) -> str:
-        """rises, falls, no clear change, unmoved (every run at the null), no interval, or destroyed (some run).
+        """rises, falls, no clear change, no interval, unmoved (every run at the null), (partly) destroyed.
 
-        "no clear change" is said only where every run is intact, a direction only where some run is.
+        A direction is said only where some run is intact, "no clear change" only where every run is.
         """
         if self.n_destroyed == len(self.runs):
             return "destroyed"
@@ -53,7 +53,7 @@ class Mean:
         if shown in ("rises", "falls"):
             return shown
         if self.n_destroyed:
-            return "destroyed"
+            return "partly destroyed"
         still = len(self.runs) > 1 and all(abs(run["value"] - null) <= SAME for run in self.runs)
         return "unmoved" if still else shown
 
@@ -88,7 +88,7 @@ def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
     """The mean over the runs of `rows`, its limits inside [0, 1] for a fraction and [-1, 1] for a change of one."""
     runs: dict[tuple[Any, ...], Row] = {}
     for row in rows:
-        run = tuple(row.get(name) for name in RUN)
+        run = run_of(row)
         if run in runs and runs[run]["value"] != row["value"]:
             what = f"run {dict(zip(RUN, run, strict=True))} has two numbers, {runs[run]['value']} and {row['value']}"
             raise BadInput(what, where=f"{row.get('name')} grouped by {list(key)}", do="measure each run once")
@@ -105,6 +105,39 @@ def changes(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Mean]:
     """Means of each run's change from its own base: the paired estimate, or after - before where there is none."""
     paired = pick(rows, side="change", **wanted)
     return means(paired or _differences(rows, by, **wanted), by)
+
+
+def each_base(rows: Rows) -> list[Row]:
+    """The side "before" of the runs: each base once, at step 0, whichever runs it was measured for; never destroyed."""
+    before = {(row.get("size"), row.get("base_seed")): row for row in pick(rows, side="before")}
+    blank = {"rl_seed": None, "reward": None, "destroyed": False, "step": 0}
+    return [{**row, **blank} for row in before.values()]
+
+
+def base_mean(key: dict[str, Any], rows: Rows) -> Mean | None:
+    """Mean over the bases, without an interval: they are too few, and every run of one shares it."""
+    bases = each_base(rows)
+    return replace(mean_of(key, bases), lo=math.nan, hi=math.nan) if bases else None
+
+
+def limits(row: Row) -> tuple[float, float]:
+    """The interval of one row, nan where it has none."""
+    lo, hi = (math.nan if row.get(side) is None else float(row[side]) for side in ("lo", "hi"))
+    return lo, hi
+
+
+def by_run(points: Sequence[Mean]) -> list[list[Row]]:
+    """The same numbers the other way round: each run's rows, in the order of the means."""
+    runs: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for mean in points:
+        for row in mean.runs:
+            runs[run_of(row)].append(row)
+    return list(runs.values())
+
+
+def run_of(row: Row) -> tuple[Any, ...]:
+    """Which run a row is of."""
+    return tuple(row.get(name) for name in RUN)
 
 
 def last_step(rows: Iterable[Row], per: Sequence[str]) -> list[Row]:
@@ -131,10 +164,15 @@ def _bounds(rows: Sequence[Row]) -> tuple[float, float] | None:
 
 
 def difference(first: Mean, second: Mean, level: float = 0.95) -> tuple[float, float, float]:
-    """first - second with Welch's t interval; nan limits where either has one run or neither varies."""
-    values = [np.array([run["value"] for run in mean.runs], dtype=float) for mean in (first, second)]
-    value = float(values[0].mean() - values[1].mean())
-    if min(map(len, values)) < 2 or max(np.ptp(v) for v in values) <= SAME:
+    """first - second with Welch's t interval; nan limits where either has one run, or neither varies."""
+    value = first.value - second.value
+    sizes = [len(mean.runs) for mean in (first, second)]
+    if min(sizes) < 2:
         return value, math.nan, math.nan
-    found = ttest_ind(*values, equal_var=False).confidence_interval(level)
-    return value, float(found.low), float(found.high)
+    spread = [statistics.variance(float(run["value"]) for run in mean.runs) for mean in (first, second)]
+    parts = [v / n for v, n in zip(spread, sizes, strict=True)]
+    if sum(parts) <= SAME**2:
+        return value, math.nan, math.nan
+    df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True))
+    reach = math.sqrt(sum(parts)) * float(stats.t.isf((1 - level) / 2, df))
+    return value, value - reach, value + reach

@@ -58,20 +58,22 @@ class Look:
 
 REWARDS: dict[str, Look] = {
     "ground_truth": Look("#000000", "o", "-", "ground truth"),
-    "one_shot": Look("#444444", "p", (0, (5, 1)), "one-shot"),
-    "majority": Look("#0072B2", "s", "-", "majority (offline)"),
-    "majority_offline": Look("#0072B2", "s", "-", "majority (offline)"),
-    "majority_online": Look("#56B4E9", "D", "--", "majority (online)"),
+    "one_shot": Look("#444444", "*", (0, (5, 1)), "one-shot"),
+    "majority": Look("#0072B2", "s", "-", "majority"),
+    "majority_offline": Look("#0072B2", "s", "-", "majority"),
+    "majority_online": Look("#56B4E9", "p", "--", "majority (online)"),
     "format": Look("#009E73", "^", "-", "format"),
     "incorrect": Look("#D55E00", "v", "--", "incorrect"),
     "inverse": Look("#8C510A", "<", ":", "inverse"),
     "python": Look("#E69F00", "P", "-.", "python"),
-    "random": Look("#CC79A7", "X", (0, (3, 1, 1, 1)), "random"),
+    "random": Look("#CC79A7", "D", (0, (3, 1, 1, 1)), "random"),
     "constant": Look(GREY, "h", ":", "constant"),
-    "rlvr": Look("#0072B2", "s", "-", "RLVR"),
-    "rlcr": Look("#D55E00", "v", "--", "RLCR"),
 }
-SPARE = (Look("#8B6914", ">", (0, (4, 2))), Look("#5D3A9B", "*", (0, (2, 1))), Look("#1A6B5A", "d", (0, (6, 1, 1, 1))))
+SYSTEMS: dict[str, Look] = {  # real outputs, by the reward they were trained with
+    "RLVR": Look("#0072B2", "s", "-", "RLVR"),
+    "RLCR": Look("#D55E00", "v", "--", "RLCR"),
+}
+SPARE = (Look("#8B6914", ">", (0, (4, 2))), Look("#5D3A9B", "H", (0, (2, 1))), Look("#1A6B5A", "d", (0, (6, 1, 1, 1))))
 INFORMATIVE = ("ground_truth", "one_shot", "majority", "majority_offline", "majority_online")
 
 FAMILIES: dict[str, Look] = {

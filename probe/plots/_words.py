@@ -1,8 +1,8 @@
 """How is a number said in a title or a caption, without claiming more than its interval shows?
 
 Text that comes from data (names of rewards, families, systems) passes through `plain` before it is drawn: control
-characters, characters without a glyph and overlong names are replaced. Nothing is read as mathtext (`_style.RC`), so `$`
-and backslashes are drawn as they are.
+characters, characters without a glyph and overlong names are replaced. Nothing is read as mathtext (`_style.RC`), so
+dollars and backslashes are drawn as they are.
 """
 
 import math
@@ -11,7 +11,7 @@ from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-LONGEST = 24  # characters of a name; a longer one is cut in the middle
+LONGEST = 20  # characters of a name; a longer one is cut in the middle
 UNKNOWN = "no interval"
 
 

@@ -13,7 +13,7 @@ from probe.plots._curves import main_setting
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import AFTER, BEFORE, DESTROYED, NULL_STROKE, null_handle
-from probe.plots._replicates import RUN, Mean, Row, last_step, means, pick
+from probe.plots._replicates import Row, last_step, means, pick, run_of
 from probe.plots._style import FAMILIES, look, ordered, styled
 from probe.plots._words import number
 
@@ -26,7 +26,8 @@ CHANCE = 0.2
 @styled
 def entropy_at_forks(rows: Rows) -> Drawing | None:
     """Entropy at forks, elsewhere, and the overlap of forks; organisms below one another, a line per reward."""
-    chosen, left_out = main_setting(pick(rows, name=("entropy_shift", "fork_overlap"), study="tiny", kind="rl"))
+    wanted = {"name": ("entropy_shift", "fork_overlap"), "study": "tiny", "kind": "rl", "temperature": (1, None)}
+    chosen, left_out = main_setting(pick(rows, **wanted))
     chosen = last_step(chosen, BY)
     columns = [_entropy(chosen, level, title) for level, title in LEVELS.items()]
     columns = [column for column in [*columns, _overlap(chosen)] if column.means]
@@ -39,7 +40,7 @@ def entropy_at_forks(rows: Rows) -> Drawing | None:
     caption = join(
         "Both checkpoints score the after text at the last batch. Forks: the 20 % of its tokens with the highest "
         "entropy under the base. Grey stroke: the after model if nothing had happened (regression to the mean).",
-        replicates([mean for mean in found if mean.runs[0].get("n")]).replace("response", "token"),
+        replicates(found, "token"),
         intervals(found, "Bars"),
         destroyed(runs),
         _null_pairs(rows),
@@ -53,11 +54,11 @@ def entropy_at_forks(rows: Rows) -> Drawing | None:
 def _entropy(rows: Sequence[Row], level: str, title: str) -> Column:
     here = [row for row in rows if row["name"] == "entropy_shift" and row["level"] == level]
     sides = {side: pick(here, side=side) for side in ("before", "after", "change")}
-    before = {tuple(row.get(name) for name in RUN): row["value"] for row in sides["before"]}
+    before = {run_of(row): row["value"] for row in sides["before"]}
     fair = [
         {**row, "side": "before", "value": before[key] + row["null"]}
         for row in sides["change"]
-        if (key := tuple(row.get(name) for name in RUN)) in before and row.get("null") is not None
+        if (key := run_of(row)) in before and row.get("null") is not None
     ]
     told = {"name": "entropy_shift", "level": level}
     found = [means(some, (*BY, "side")) for some in (sides["after"], sides["before"], fair)]

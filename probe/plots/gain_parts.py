@@ -44,12 +44,18 @@ def gain_parts(rows: Rows) -> Drawing | None:
 
 
 def _title(found: list[Mean], families: list[str]) -> str:
-    """Per organism: under how many rewards each part of the gain rises."""
+    """Per organism: which part is the largest, and clearly above 0, under how many of the rewards with a clear gain."""
     told = []
     for family in families:
         mine = [mean for mean in found if mean.key["family"] == family]
-        n = len({mean.key["reward"] for mean in mine})
-        rising = {part: sum(m.key["level"] == part and m.verdict() == "rises" for m in mine) for part in PARTS}
-        parts = [f"{PARTS[part]} {count}" for part, count in rising.items() if count and part != "total"]
-        told.append(f"{look(family, FAMILIES).label} {', '.join(parts) or 'no part'} of {n}")
-    return f"Rewards under which a part of the gain rises: {'; '.join(told)}"
+        gains = [m.key["reward"] for m in mine if m.key["level"] == "total" and m.verdict() == "rises"]
+        largest = [_largest([m for m in mine if m.key["reward"] == reward]) for reward in gains]
+        parts = [f"{PARTS[part]} under {largest.count(part)}" for part in PARTS if part in largest]
+        name = look(family, FAMILIES).label
+        told.append(f"{name} {', '.join(parts)} of {len(gains)}" if parts else f"{name} none")
+    return f"Largest part of a clear gain: {'; '.join(told)}"
+
+
+def _largest(parts: list[Mean]) -> str | None:
+    best = max((m for m in parts if m.key["level"] != "total"), key=lambda m: m.value, default=None)
+    return best.key["level"] if best is not None and best.verdict() == "rises" else None

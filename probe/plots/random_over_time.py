@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 
 from probe.plots import Drawing, Rows, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
-from probe.plots._frame import finish, note, panels
+from probe.plots._frame import finish, head, note, panels
 from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import RUN, Mean, Row, changes, means, pick
-from probe.plots._style import CLIPS, DOUBLE, FAMILIES, SMALL, handles, look, ordered, styled
+from probe.plots._replicates import Mean, Row, by_run, changes, means, pick, run_of
+from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, styled
 from probe.plots._words import sentence
 
 CLIP = "0.05"
@@ -67,19 +67,19 @@ def random_over_time(rows: Rows) -> Drawing | None:
 def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
     if trace.temperature is not None:
         return changes(rows, BY, name=trace.name, temperature=trace.temperature)
-    logged = pick(rows, name=trace.name)
+    logged = sorted(pick(rows, name=trace.name), key=lambda row: row["step"])
     start: dict[tuple[object, ...], Row] = {}
-    for row in sorted(logged, key=lambda row: row["step"]):
-        start.setdefault(tuple(row.get(name) for name in RUN), row)
-    since = [(row, start[tuple(row.get(name) for name in RUN)]) for row in logged]
-    return means([{**row, "value": row["value"] - first["value"]} for row, first in since if row is not first], BY)
+    for row in logged:
+        start.setdefault(run_of(row), row)
+    since = [{**row, "value": row["value"] - start[run_of(row)]["value"]} for row in logged]
+    return means([row for row in since if row["step"] > start[run_of(row)]["step"]], BY)
 
 
 def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
     null_line(axes, 0.0)
     families = ordered((mean.key["family"] for mean in points), FAMILIES)
     told = "; ".join(f"{look(name, FAMILIES).label} {_onset(points, name)}" for name in families)
-    axes.set_title(told, fontsize=SMALL - 0.5, color="#333333", pad=3)
+    head(axes, told)
     axes.set_ylabel(f"change in\n{trace.axis}")
     plain_numbers(axes)
     if not points:
@@ -88,20 +88,15 @@ def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
     for family in families:
         mine = sorted((m for m in points if m.key["family"] == family), key=lambda m: m.key["step"])
         style = look(family, FAMILIES)
-        for run in _runs(mine):
+        for run in by_run(mine):
             thread(axes, [0, *(row["step"] for row in run)], [{"value": 0.0}, *run], style)
         ribbon(axes, [mean.key["step"] for mean in mine], mine, style, marked=len(mine) <= 12)
-        told = {"name": trace.name, "temperature": trace.temperature, "side": "change"}
-        table += [row for mean in mine for row in mean.rows(**told)]
+        table += [
+            row
+            for mean in mine
+            for row in mean.rows(name=trace.name, temperature=trace.temperature, side="change")
+        ]
     return table
-
-
-def _runs(points: list[Mean]) -> list[list[Row]]:
-    runs: dict[tuple[object, ...], list[Row]] = {}
-    for mean in points:
-        for row in mean.runs:
-            runs.setdefault(tuple(row.get(name) for name in RUN), []).append(row)
-    return list(runs.values())
 
 
 def _title(found: list[list[Mean]], family: str, clip: str) -> str:

@@ -1,7 +1,7 @@
-"""Does a reward that says nothing move accuracy, and only where the clip binds? Change from base by clip, 650k organisms.
+"""Does a reward that says nothing move accuracy, and only where the clip binds? Change from base by clip, at 650k.
 
 Every run is a dot; mean and t interval over runs at the last batch. The null is 0: no change. latent-code stands beside
-no-code, and the caption gives their difference, for "one rises, the other shows no clear change" is not yet a difference.
+no-code, and the caption gives their difference: "one rises, the other shows no clear change" is not yet a difference.
 """
 
 from probe.plots import Drawing, Rows, figures
@@ -81,7 +81,7 @@ def _told(family: str, mean: Mean) -> str:
     word, name = mean.verdict(), look(family, FAMILIES).label
     size = f" {signed(mean.value)}" if word in ("rises", "falls") else ""
     broken = f" ({mean.n_destroyed} of {len(mean.runs)} destroyed)" if 0 < mean.n_destroyed < len(mean.runs) else ""
-    return f"{name} {word}{size}{broken}" if not (broken and word == "destroyed") else f"{name}{broken}"
+    return f"{name}{broken}" if word == "partly destroyed" else f"{name} {word}{size}{broken}"
 
 
 def _caption(found: list[Mean], gaps: list[tuple[Row, str]]) -> str:

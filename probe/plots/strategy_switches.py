@@ -1,8 +1,8 @@
 """How much of latent-code's gain comes from responses that changed strategy? (2506.10947, Table 2, in accuracy points)
 
-The gain of a cell is 100 sum_{x in cell} (right after - right before) / N: cells add up to the total, each with its sign
-and its interval. Not stacked bars (a negative part has no place in them) and not shares of the gain (unstable where the
-gain is small). Cells are before -> after, C code, L language; null 0.
+The gain of a cell is 100 sum_{x in cell} (right after - right before) / N: cells add up to the total, each with its
+sign and its interval. Not stacked bars (a negative part has no place in them) and not shares of the gain (unstable
+where the gain is small). Cells are before -> after, C code, L language; null 0.
 """
 
 from probe.plots import Drawing, Rows, figures
@@ -13,7 +13,7 @@ from probe.plots._grid import Column, grid
 from probe.plots._marks import DESTROYED, null_handle
 from probe.plots._replicates import Mean, last_step, means, pick
 from probe.plots._style import FAMILIES, look, ordered, reward_look, styled
-from probe.plots._words import listing, signed
+from probe.plots._words import listing
 
 CELLS = {"CC": "code → code", "CL": "code → prose", "LC": "prose → code", "LL": "prose → prose", "total": "total gain"}
 FAMILY = "latent-code"
@@ -51,14 +51,15 @@ def strategy_switches(rows: Rows) -> Drawing | None:
 
 
 def _title(found: list[Mean], family: str) -> str:
-    """Per reward whose total rises: the cell that adds most, if its interval excludes 0."""
+    """Among the rewards whose total rises: the cell that adds most, where its interval excludes 0."""
     mine = [mean for mean in found if mean.key["family"] == family]
-    told = []
+    told: dict[str, list[str]] = {}
     for total in (m for m in mine if m.key["level"] == "total" and m.verdict() == "rises"):
         cells = [m for m in mine if m.key["reward"] == total.key["reward"] and m.key["level"] != "total"]
         best = max(cells, key=lambda m: m.value, default=None)
         if best is not None and best.verdict() == "rises":
-            points = f"{signed(best.value / 100)} of {signed(total.value / 100)}"
-            told.append(f"{reward_look(total.key['reward']).label} {CELLS[best.key['level']]} {points}")
+            size = f"{best.value:.0f} of {total.value:.0f}"
+            told.setdefault(CELLS[best.key["level"]], []).append(f"{reward_look(total.key['reward']).label} {size}")
     name = look(family, FAMILIES).label
-    return f"Largest part of {name}'s gain: {listing(told)}" if told else f"{name}: no reward with a clear gain"
+    parts = [f"{cell} adds most under {listing(rewards)}" for cell, rewards in told.items()]
+    return f"{name}, points gained: {'; '.join(parts) or 'no reward with a clear gain'}"

@@ -1,7 +1,9 @@
 """Pretrain an organism: next-token prediction on the completions of its family's corpus.
 
-The prompt's tokens are random, so only completion tokens carry loss. AdamW, linear decay after a short warm-up. The
-corpus and the initialisation draw from different addresses: truth and initialisation never share a seed.
+The prompt's tokens are random, so only completion tokens carry loss. Muon for the matrices of the body, AdamW for the
+embedding and the norms (measured on the small latent-code organism: as accurate after 160 steps as AdamW alone after
+400), linear decay after a short warm-up. The corpus and the initialisation draw from different addresses: truth and
+initialisation never share a seed.
 """
 
 from collections.abc import Callable
@@ -13,7 +15,8 @@ from transformers import PreTrainedTokenizerFast, LlamaForCausalLM
 from probe.models.organism import SIZES, build_model, build_tokenizer
 from probe.tasks.corpus import corpus, family
 
-BATCH, WARM_UP, WEIGHT_DECAY, GRAD_NORM, BETAS = 128, 50, 0.05, 1.0, (0.9, 0.95)
+BATCH, WARM_UP, GRAD_NORM = 128, 50, 1.0
+MUON_LR, ADAM_LR, BETAS, WEIGHT_DECAY = 0.02, {"tiny": 6e-3, "small": 3e-3}, (0.9, 0.95), 0.05
 IGNORE = -100
 
 
@@ -29,22 +32,35 @@ def pretrain(
     """A trained organism and its tokenizer. `on_step(step, loss)` hears of every step (loss in nats per token)."""
     shape, tokenizer, model = SIZES[size], build_tokenizer(modulus), build_model(size, seed, modulus)
     steps = steps or shape.steps[family_name]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=shape.lr, betas=BETAS, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda i: min(1.0, (i + 1) / WARM_UP) * (1 - max(0, i - WARM_UP) / max(1, steps - WARM_UP))
-    )
+    optimizers = build_optimizers(model, ADAM_LR[size])
+    schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: learning_rate_factor(i, steps)) for o in optimizers]
     for step, texts in enumerate(corpus(family(family_name), seed, BATCH, steps, modulus)):
         ids, targets = encode(texts, tokenizer)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
         scored = targets != IGNORE
         loss = cross_entropy(model.lm_head(hidden[scored]), targets[scored])
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRAD_NORM)
-        optimizer.step()
-        schedule.step()
+        for each in (*optimizers, *schedules):
+            each.step()
         on_step(step, loss.item())
     return model.eval(), tokenizer
+
+
+def build_optimizers(model: LlamaForCausalLM, adam_lr: float) -> list[torch.optim.Optimizer]:
+    """Muon for the body's matrices, AdamW for the rest."""
+    named = [(name, p, p.ndim == 2 and "embed_tokens" not in name) for name, p in model.named_parameters()]
+    matrices, rest = [p for _, p, is_matrix in named if is_matrix], [p for _, p, is_matrix in named if not is_matrix]
+    return [
+        torch.optim.Muon(matrices, lr=MUON_LR, weight_decay=WEIGHT_DECAY),
+        torch.optim.AdamW(rest, lr=adam_lr, betas=BETAS, weight_decay=WEIGHT_DECAY),
+    ]
+
+
+def learning_rate_factor(step: int, steps: int) -> float:
+    """Linear warm-up, then linear decay to 0 at the end."""
+    return min(1.0, (step + 1) / WARM_UP) * (1 - max(0, step - WARM_UP) / max(1, steps - WARM_UP))
 
 
 def encode(texts: list[tuple[str, str]], tokenizer: PreTrainedTokenizerFast) -> tuple[torch.Tensor, torch.Tensor]:

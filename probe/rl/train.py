@@ -217,6 +217,8 @@ def _save(policy: Policy, optimizer: torch.optim.Optimizer, out: Path, done: int
     tensors = {name: p.detach().contiguous() for name, p in policy.tensors.items()}
     _write(tensors, out / f"step-{done:03d}.safetensors", done)
     for name, p in policy.tensors.items():
+        if p not in optimizer.state:  # no update was made yet, e.g. no response was kept
+            continue
         state = optimizer.state[p]
         tensors[f"adam.m.{name}"], tensors[f"adam.v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
         tensors[f"adam.step.{name}"] = state["step"]
@@ -239,6 +241,8 @@ def _resume(policy: Policy, optimizer: torch.optim.Adam, out: Path) -> int:
             done = int(file.metadata()["batches"])
             for name, p in policy.tensors.items():
                 p.copy_(file.get_tensor(name))
+                if f"adam.m.{name}" not in file.keys():  # noqa: SIM118 - safe_open is no dict
+                    continue
                 optimizer.state[p] = {
                     "step": file.get_tensor(f"adam.step.{name}"),
                     "exp_avg": file.get_tensor(f"adam.m.{name}"),

@@ -51,6 +51,18 @@ class Store:
         """The artifact whose digest starts with `digest`, checked. BadInput if there is none or more than one."""
         return check(self._one(digest, stage))
 
+    def holds(self, recipe: Recipe) -> bool:
+        """Whether the recipe's artifact is finished and whole; its files are checked, nothing is made."""
+        return self._whole(recipe) is not None
+
+    def get(self, recipe: Recipe) -> Artifact:
+        """The recipe's finished artifact, checked. BadInput where it is not there or damaged."""
+        found = self._whole(recipe)
+        if found is None:
+            what = f"the store holds no whole {recipe.stage} {recipe.digest[:SHORT]}"
+            raise BadInput(what, where=f"store {self.root}", do="make it first, or set PROBE_STORE to where it is")
+        return found
+
     def artifacts(self, stage: str | None = None) -> list[Artifact]:
         """Every artifact with a sound spec, by stage and digest; files are checked when read, damaged specs logged."""
         if stage is not None:

@@ -16,13 +16,12 @@ from probe.data import Problem
 from probe.models.load import Loaded, load_folder, save_folder
 from probe.models.organism import MAX_NEW_TOKENS
 from probe.rl.labels import LabelSource
-from probe.rl.labels import from_spec as labels_from_spec
 from probe.rl.labels import spec as labels_spec
 from probe.rl.pretrain import pretrain
 from probe.rl.rollout import questions
 from probe.rl.train import GRPO, Logger, load_overlay, train
 from probe.store import Recipe, Store, write_table
-from probe.studies.sampling import answer_table, respond
+from probe.pipeline.sampling import answer_table, respond
 from probe.tasks.chain import chain_problems
 
 TRAIN_POOL, TEST_PROBLEMS, VOTES = 512, 256, 32
@@ -133,7 +132,7 @@ class RunJob:
         pool = train_problems()
         answers: dict[str, list[str | None]] = {}
         if len(self.needs) > 1:
-            table = store.find(self.needs[1].recipe.digest).read_table()
+            table = store.get(self.needs[1].recipe).read_table()
             answers = dict(zip(table["problem"].to_pylist(), table["answers"].to_pylist(), strict=True))
         chosen = self.labels(answers, {p.id: p.answer for p in pool})
         by_id = {p.id: p for p in pool}
@@ -145,7 +144,7 @@ class RunJob:
 class ResponsesJob:
     """Sample and grade one checkpoint (an organism, or all kept steps of a run) on the test problems.
 
-    Temperature 0 is greedy, one sample. The sampling draws are addressed by (`seed`, problem, sample): every
+    The last step answers each problem `samples` times, the steps before it once: they only draw the curve. Temperature 0 is greedy, one sample. The sampling draws are addressed by (`seed`, problem, sample): every
     checkpoint answers with the same draws, which pairs before and after sample by sample.
     """
 
@@ -183,7 +182,7 @@ class ResponsesJob:
                     test_problems(),
                     checkpoint=name,
                     step=step,
-                    n_samples=self.samples,
+                    n_samples=self.samples if step == steps_of(self.subject)[-1] else 1,
                     max_new=MAX_NEW_TOKENS,
                     temperature=self.temperature,
                     seed=self.seed,
@@ -198,7 +197,7 @@ def steps_of(subject: OrganismJob | RunJob) -> tuple[int, ...]:
 
 
 def load_organism(store: Store, job: OrganismJob) -> Loaded:
-    return load_folder(store.find(job.recipe.digest).path)
+    return load_folder(store.get(job.recipe).path)
 
 
 def load_step(store: Store, subject: OrganismJob | RunJob, step: int) -> Loaded:
@@ -206,7 +205,7 @@ def load_step(store: Store, subject: OrganismJob | RunJob, step: int) -> Loaded:
     organism = subject if isinstance(subject, OrganismJob) else subject.organism
     loaded = load_organism(store, organism)
     if isinstance(subject, RunJob):
-        load_overlay(loaded.model, store.find(subject.recipe.digest).file(f"step-{step:03d}.safetensors"))
+        load_overlay(loaded.model, store.get(subject.recipe).file(f"step-{step:03d}.safetensors"))
     return loaded
 
 
@@ -224,5 +223,3 @@ def one_thread() -> None:
     """One torch thread a process: the pool uses the cores."""
     torch.set_num_threads(1)
 
-
-__all__ = ["Job", "OrganismJob", "ResponsesJob", "RunJob", "VotesJob", "labels_from_spec", "load_step", "one_thread"]

@@ -1,0 +1,17 @@
+"""Which studies are there? Declarations only: which checkpoints, rewards and seeds, and what is measured on each.
+
+    @studies.register("tiny")
+    def tiny() -> list[Job]: ...
+
+A study lists the measurements it wants, in the order in which they should start; everything they need follows.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from probe.registry import Registry
+
+if TYPE_CHECKING:
+    from probe.pipeline.jobs import Job
+
+studies: "Registry[Callable[[], list[Job]]]" = Registry("study", "probe.studies")

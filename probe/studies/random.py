@@ -1,0 +1,38 @@
+"""Does a reward that carries no information move a model, and is clipping why? Organisms of 650k parameters.
+
+One setting chosen beforehand from the measured recipe (head, Adam 1.8e-3, 40 batches, 8 updates each), three clip
+settings (.05, .2, none; dual clip 3 and gradient norm 1 stay on), two bases of each family, at T = 1 and greedy: six RL
+seeds on each base of `latent-code`, three on each of `no-code` beside it. At 60k parameters noise eats the effect.
+"""
+
+from typing import TYPE_CHECKING
+
+from probe.studies import studies
+
+if TYPE_CHECKING:
+    from probe.pipeline.jobs import Job
+
+CLIPS = (0.05, 0.2, None)
+BASE_SEEDS = (0, 1)
+RL_SEEDS = {"latent-code": (200, 201, 202, 203, 204, 205), "no-code": (200, 201, 202)}
+
+
+@studies.register("random")
+def random() -> "list[Job]":
+    """Random reward by clip setting at 650k parameters, latent-code beside no-code."""
+    from probe.pipeline.jobs import OrganismJob, RunJob
+    from probe.pipeline.measure_jobs import MeasureBaseJob, MeasureRunJob
+    from probe.rewards import rewards
+    from probe.rl.labels import Gold
+    from probe.rl.loss import Loss
+    from probe.rl.train import GRPO
+
+    organisms = [OrganismJob(family, "small", seed) for family in RL_SEEDS for seed in BASE_SEEDS]
+    targets: list[Job] = [MeasureBaseJob("random", organism) for organism in organisms]
+    for clip in CLIPS:
+        loss = Loss(clip_low=clip, clip_high=clip, dual=3.0)
+        for organism in organisms:
+            for seed in RL_SEEDS[organism.family]:
+                recipe = GRPO(rewards.get("random")(seed=seed), loss=loss, lr=1.8e-3, batches=40, seed=seed)
+                targets.append(MeasureRunJob("random", RunJob("random", organism, recipe, Gold())))
+    return targets

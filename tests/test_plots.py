@@ -1,0 +1,380 @@
+"""Figures: everything drawn is in the table, nothing is claimed that an interval does not show, files are stable."""
+
+import json
+import math
+import random
+import subprocess
+import sys
+import xml.etree.ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from plot_rows import real, table, tiny
+from probe.errors import BadInput
+from probe.plots import Drawing, figures
+from probe.plots._captions import intervals
+from probe.plots._replicates import Mean, changes, difference, last_step, mean_of, means, pick
+from probe.plots._style import REWARDS, reward_look
+from probe.plots._words import direction, interval, listing, number, plain, signed, span
+from probe.plots.save import csv_bytes, save
+
+NAMES = (
+    "base_profile",
+    "clip_fraction",
+    "code_share",
+    "entropy_at_forks",
+    "gain_parts",
+    "pass_at_k",
+    "random_over_time",
+    "random_reward",
+    "real_calibration",
+    "real_outcomes",
+    "real_strategy",
+    "response_curves",
+    "strategy_switches",
+)
+HOSTILE = ("$\\frac{1}{2", "<script>alert(1)</script>", "x" * 200, "a\nb\tc\x00", "日本語 ]]> --", "=1+1,\"'")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return table()
+
+
+@pytest.fixture(scope="module")
+def drawn(rows):
+    return {name: figures.get(name)(rows) for name in NAMES}
+
+
+def bare(**columns):
+    told = {"name": "accuracy", "side": "after", "unit": "fraction", "destroyed": False, "base_seed": 0, "rl_seed": 0}
+    return {**told, **columns}
+
+
+def numbers_drawn(figure: Figure):
+    """For every line and ribbon: the candidate columns of numbers, one of which must come from the table."""
+    for axes in figure.axes:
+        for line in axes.lines:
+            yield [line.get_xdata(), line.get_ydata()]
+        for area in axes.collections:
+            if isinstance(area, PolyCollection):
+                for path in area.get_paths():
+                    yield [path.vertices[:, 1]]
+
+
+def test_these_are_the_figures():
+    assert set(NAMES) == set(figures.names())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_is_drawn_stands_in_the_table(drawn, name):
+    drawing = drawn[name]
+    assert isinstance(drawing, Drawing)
+    known = {round(float(row[key]), 9) for row in drawing.table for key in ("value", "lo", "hi", "null") if _number(row.get(key))}
+    for columns in numbers_drawn(drawing.figure):
+        held = [{round(float(v), 9) for v in column if math.isfinite(v)} <= known for column in columns]
+        assert any(held), (name, columns)
+
+
+def _number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_is_cut_off_or_covered(drawn, name):
+    figure = drawn[name].figure
+    renderer = figure.canvas.get_renderer()
+    figure.draw(renderer)
+    whole = figure.bbox
+    blocks = [text.get_window_extent(renderer) for text in figure.texts]
+    blocks += [legend.get_window_extent(renderer) for legend in figure.legends]
+    panels = [axes.get_tightbbox(renderer) for axes in figure.axes if axes.axison]
+    for block in (*blocks, *panels):
+        assert block.x0 >= -1 and block.y0 >= -1 and block.x1 <= whole.x1 + 1 and block.y1 <= whole.y1 + 1
+    for i, block in enumerate(blocks):
+        assert not any(block.overlaps(other) for other in (*blocks[i + 1 :], *panels)), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_is_legible_and_never_mathtext(drawn, name):
+    figure = drawn[name].figure
+    texts = figure.findobj(lambda artist: hasattr(artist, "get_fontsize") and hasattr(artist, "get_parse_math"))
+    assert texts and min(text.get_fontsize() for text in texts) >= 7
+    assert not any(text.get_parse_math() for text in texts if text.get_text())
+    assert figure.get_size_inches()[0] in (3.4, 7.0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_caption_says_what_the_interval_is_and_n(drawn, name):
+    caption = drawn[name].caption
+    assert "95 %" in caption
+    assert "runs per mean" in caption or "problems" in caption or name == "real_calibration"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_its_rows_a_figure_is_none(rows, name):
+    draw = figures.get(name)
+    assert draw([]) is None
+    assert draw([{**row, "name": "something else"} for row in rows[:50]]) is None
+    assert draw([{**row, "study": "another", "kind": "null"} for row in rows]) is None
+
+
+def test_every_run_of_a_mean_is_drawn_and_destroyed_ones_are_marked(drawn):
+    table = drawn["random_reward"].table
+    for mean in (row for row in table if row["mark"] == "mean"):
+        same = [r for r in table if r["mark"] == "run" and all(r[k] == mean[k] for k in ("family", "clip", "temperature"))]
+        assert len(same) == mean["n_runs"]
+        assert sum(run["destroyed"] for run in same) == mean["n_destroyed"]
+        assert np.mean([run["value"] for run in same]) == pytest.approx(mean["value"])
+    crosses = [line for axes in drawn["random_reward"].figure.axes for line in axes.lines if line.get_marker() == "x"]
+    assert len(crosses) == sum(row["destroyed"] for row in table if row["mark"] == "run")
+    assert "destroyed" in drawn["random_reward"].caption
+
+
+def test_nulls_are_drawn(drawn):
+    for name in set(NAMES) - {"base_profile", "pass_at_k"}:  # no null; the null is the curve before
+        assert any(row["mark"] == "null" for row in drawn[name].table), name
+
+
+def test_the_first_inner_update_and_the_unreachable_edge(drawn):
+    table = drawn["clip_fraction"].table
+    first = [row["value"] for row in table if row.get("name") == "train/clip_ratio/region_mean/update_0"]
+    assert first and set(first) == {0.0}
+    edges = {row["clip"]: row["value"] for row in table if row["mark"] == "edge"}
+    assert edges == {"0.05": pytest.approx(1 / 1.05), "0.2": pytest.approx(1 / 1.2)}
+
+
+def test_real_titles_say_what_the_intervals_show(drawn):
+    head = drawn["real_outcomes"].figure.texts[0].get_text().replace("\n", " ")
+    assert "RLVR: accuracy falls −.08 (33 gained, 74 lost)" in head
+    assert "RLCR: accuracy no clear change" in head
+    assert "ECE .49" in drawn["real_calibration"].caption
+
+
+# edge cases
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_names_are_drawn_as_they_are(hostile, tmp_path):
+    small = [row for row in tiny(rewards=("random",), bases=1, seeds=2) if row["step"] in (0, 30)]
+    named = [{**row, "reward": hostile, "family": hostile} for row in small]
+    named += [{**row, "reward": hostile, "family": hostile} for row in real()]
+    for name in ("response_curves", "gain_parts", "clip_fraction", "real_outcomes"):
+        drawing = figures.get(name)(named)
+        paths = save("hostile", drawing, tmp_path, {"reward": hostile})
+        assert xml.etree.ElementTree.parse(paths[2]).getroot().tag.endswith("svg")
+
+
+def test_all_destroyed_is_never_no_effect():
+    rows = [{**row, "destroyed": row["kind"] == "rl"} for row in tiny(rewards=("random", "format"), bases=2, seeds=2)]
+    for name in ("response_curves", "code_share", "gain_parts", "strategy_switches", "pass_at_k"):
+        drawing = figures.get(name)(rows)
+        said = " ".join(text.get_text() for text in drawing.figure.findobj(lambda a: hasattr(a, "get_text")))
+        assert "no clear change" not in said and "rises" not in said.split("RLVR")[0].replace("rises/falls", "").replace(
+            "Rises/falls", ""
+        )
+        assert "destroyed" in said
+
+
+def test_one_run_each_has_no_ribbon_and_says_so():
+    rows = tiny(rewards=("ground_truth", "random"), bases=1, seeds=1)
+    drawing = figures.get("response_curves")(rows)
+    assert "One run each: no interval." in drawing.caption
+    assert "rises" not in drawing.figure.texts[0].get_text()
+    ribbons = [path for columns in numbers_drawn(drawing.figure) if len(columns) == 1 for path in columns]
+    assert not any(np.isfinite(path).any() for path in ribbons)
+    assert all(math.isnan(row["lo"]) for row in drawing.table if row["mark"] == "mean")
+
+
+@pytest.mark.parametrize("nothing", [math.nan, None])
+def test_rows_without_an_interval_are_drawn_without_bars(nothing):
+    rows = [{**row, "lo": nothing, "hi": nothing} for row in table()]
+    for name in NAMES:
+        if name.startswith(("real", "base")):
+            assert figures.get(name)(rows) is not None
+    said = figures.get("real_outcomes")(rows).figure.texts[0].get_text()
+    assert "no interval" in said and "falls" not in said
+
+
+def test_values_that_are_no_numbers_are_left_out():
+    rows = [bare(value=value, rl_seed=i) for i, value in enumerate((math.nan, None, math.inf, 0.5))]
+    assert [row["value"] for row in pick(rows, name="accuracy")] == [0.5]
+
+
+# replicates
+
+
+def test_mean_and_interval_by_hand():
+    mean = mean_of({}, [bare(value=v, rl_seed=i, unit="nats") for i, v in enumerate((1.0, 2.0, 3.0))])
+    assert mean.value == pytest.approx(2.0)
+    assert mean.hi - 2 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-5)
+
+
+def test_limits_of_a_change_are_not_cut_at_zero():
+    change = mean_of({}, [bare(value=v, rl_seed=i, side="change") for i, v in enumerate((0.01, 0.2, 0.03))])
+    level = mean_of({}, [bare(value=v, rl_seed=i) for i, v in enumerate((0.01, 0.2, 0.03))])
+    assert change.lo < 0 and level.lo == 0 and change.verdict() == "no clear change"
+
+
+def test_destroyed_runs_stay_in_the_mean_and_change_what_is_said():
+    runs = [bare(value=v, rl_seed=i, side="change", destroyed=v < -0.2) for i, v in enumerate((0.1, 0.12, 0.11, -0.4))]
+    mean = mean_of({}, runs)
+    assert mean.value == pytest.approx(-0.0175) and mean.n_destroyed == 1
+    assert mean.verdict() == "partly destroyed"
+    assert mean_of({}, [{**run, "destroyed": True} for run in runs]).verdict() == "destroyed"
+    assert mean_of({}, runs[:3]).verdict() == "rises"
+
+
+def test_runs_that_all_stay_put_are_unmoved_without_an_interval():
+    still = mean_of({}, [bare(value=0.0, rl_seed=i, side="change") for i in range(3)])
+    assert still.verdict() == "unmoved" and math.isnan(still.lo)
+    assert mean_of({}, [bare(value=0.0)]).verdict() == "no interval"
+    assert "No interval where all runs gave the same number" in intervals([still], "Bars")
+
+
+def test_a_run_measured_twice_is_refused():
+    with pytest.raises(BadInput, match="two numbers"):
+        means([bare(value=0.1), bare(value=0.2)], ("family",))
+    assert len(means([bare(value=0.1), bare(value=0.1)], ("family",))[0].runs) == 1
+
+
+def test_change_falls_back_to_after_minus_before():
+    rows = [bare(value=0.4, side="before", step=5), bare(value=0.7, step=5), bare(value=0.9, step=6, rl_seed=1)]
+    found = changes(rows, ("name",))
+    assert [mean.value for mean in found] == [pytest.approx(0.3)] and len(found[0].runs) == 1
+
+
+def test_last_step_is_that_of_the_setting():
+    rows = [bare(value=0.1, step=10), bare(value=0.2, step=20), bare(value=0.3, step=10, rl_seed=1)]
+    assert [row["value"] for row in last_step(rows, ("family",))] == [0.2]
+
+
+def test_difference_is_welchs():
+    first, second = (mean_of({}, [bare(value=v, rl_seed=i) for i, v in enumerate(vs)]) for vs in ((0.3, 0.5), (0.1, 0.1)))
+    value, lo, hi = difference(first, second)
+    assert value == pytest.approx(0.3)
+    assert (hi - lo) / 2 == pytest.approx(12.706205 * 0.1, rel=1e-5)  # all spread in one group: 1 degree of freedom
+    assert math.isnan(difference(first, Mean({}, 0.1, math.nan, math.nan, second.runs[:1]))[1])
+
+
+# words and looks
+
+
+def test_directions_and_numbers():
+    assert [direction(*pair) for pair in ((0.1, 0.2), (-2, -1), (-1, 1), (0, 1), (math.nan, 1))] == [
+        "rises",
+        "falls",
+        "no clear change",
+        "no clear change",
+        "no interval",
+    ]
+    assert [number(v) for v in (0.424, -0.081, 1.3, -0.001, math.nan)] == [".42", "-.08", "1.30", ".00", "?"]
+    assert [signed(v) for v in (0.424, -0.081, 0.001)] == ["+.42", "−.08", ".00"]
+    assert interval(-0.02, 0.114) == "[−.02, .11]" and interval(math.nan, 1) == "(no interval)"
+    assert listing([]) == "none" and listing("ab") == "a and b" and listing("abc") == "a, b and c"
+    assert span([8, 10], "run") == "8–10 runs" and span([1], "run") == "1 run" and span([], "run") == "no runs"
+
+
+def test_plain_text_is_one_short_drawable_line():
+    for text in HOSTILE:
+        assert len(plain(text)) <= 20 and plain(text).isprintable()
+    assert plain("$\\frac") == "$\\frac" and plain("") == "?" and plain("日本") == "??"
+    assert plain("x" * 200) != plain("x" * 199 + "y")
+
+
+def test_every_reward_looks_its_own_way():
+    looks = [look for name, look in REWARDS.items() if name != "majority_offline"]
+    assert len({look.marker for look in looks}) == len({look.colour for look in looks}) == len(looks)
+    assert reward_look("never seen") == reward_look("never seen") and reward_look("never seen").label == "never seen"
+
+
+# files
+
+
+@pytest.fixture
+def saved(drawn, tmp_path):
+    return lambda drawing=drawn["real_strategy"], **more: save("real_strategy", drawing, tmp_path, {"inputs": ["a"], **more})
+
+
+def test_files_do_not_change_when_nothing_did(saved):
+    first = saved()
+    marks = [(path.read_bytes(), path.stat().st_mtime_ns) for path in first]
+    assert [path.suffix for path in first] == [".csv", ".png", ".svg", ".json"]
+    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in saved()] == marks
+    assert not [path for path in first[0].parent.iterdir() if path not in first]
+
+
+def test_rendering_again_gives_the_same_bytes(saved, rows):
+    marks = [path.read_bytes() for path in saved()]
+    saved()[3].unlink()
+    again = figures.get("real_strategy")(rows)
+    assert [path.read_bytes() for path in saved(again)] == marks
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_damaged_file_is_written_anew(saved, place):
+    paths = saved()
+    good = paths[place].read_bytes()
+    paths[place].write_bytes(good[:-7])
+    assert saved()[place].read_bytes() == good
+
+
+def test_provenance_names_caption_versions_and_digest(saved, drawn):
+    import hashlib
+
+    paths = saved(commit="abc")
+    record = json.loads(paths[3].read_text())
+    assert record["caption"] == drawn["real_strategy"].caption
+    assert record["provenance"] == {"inputs": ["a"], "commit": "abc"} and "matplotlib" in record["versions"]
+    assert record["sha256"]["csv"] == hashlib.sha256(paths[0].read_bytes()).hexdigest()
+    assert b"<dc:date>" not in paths[2].read_bytes()
+
+
+def test_csv_is_the_table_whatever_its_order(drawn):
+    rows = list(drawn["response_curves"].table)
+    text = csv_bytes(rows)
+    random.Random(0).shuffle(rows)
+    assert csv_bytes(rows) == csv_bytes([dict(reversed(row.items())) for row in rows]) == text
+    assert len(text.decode().splitlines()) == len(rows) + 1
+
+
+def test_csv_cells_by_hand():
+    rows = [
+        {"value": 0.1 + 0.2, "mark": "run", "zeta": "a,b", "step": 10, "destroyed": True, "lo": math.nan},
+        {"value": -0.0, "mark": "mean", "step": 5, "alpha": None},
+        {"value": np.float64(1 / 3), "mark": "run", "step": np.int64(9)},
+    ]
+    assert csv_bytes(rows).decode().splitlines() == [
+        "mark,step,destroyed,value,lo,alpha,zeta",
+        "mean,5,,0.0,,,",
+        "run,9,,0.333333,,,",
+        'run,10,True,0.3,,,"a,b"',
+    ]
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", ".hidden", "a b"])
+def test_a_name_that_is_no_file_name_is_refused(drawn, tmp_path, name):
+    with pytest.raises(BadInput, match="no name"):
+        save(name, drawn["real_strategy"], tmp_path, {})
+
+
+@pytest.mark.parametrize("bad", [{"x": math.nan}, {"x": Path("a")}])
+def test_provenance_that_is_no_json_is_refused(drawn, tmp_path, bad):
+    with pytest.raises(BadInput, match="JSON"):
+        save("a", drawn["real_strategy"], tmp_path, bad)
+    assert not list(tmp_path.iterdir())
+
+
+def test_finding_the_figures_imports_neither_torch_nor_pyplot():
+    code = """
+import sys, probe.plots, probe.plots.save
+assert len(probe.plots.figures.names()) >= 13
+heavy = {"torch", "transformers", "matplotlib.pyplot", "probe.models", "probe.rl"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
