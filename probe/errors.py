@@ -1,5 +1,9 @@
 """Errors that say what was wrong, where, and what to do next."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Self
+
 
 class ProbeError(Exception):
     """Something failed while doing what was asked (exit code 1)."""
@@ -9,6 +13,10 @@ class ProbeError(Exception):
     def __init__(self, what: str, *, where: str = "", do: str = "") -> None:
         self.what, self.where, self.do = what, where, do
         super().__init__(what, where, do)
+
+    def __reduce__(self) -> tuple[Callable[[], Self], tuple[()]]:
+        """Errors cross process borders; exceptions are otherwise rebuilt from positional arguments alone."""
+        return partial(type(self), self.what, where=self.where, do=self.do), ()
 
     def __str__(self) -> str:
         place = f" [{self.where}]" if self.where else ""

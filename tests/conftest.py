@@ -1,9 +1,19 @@
-"""Fixtures: where the real outputs lie, and a store that no test shares with another."""
+"""Fixtures: where the real outputs lie, and one small trained organism; tensor shapes are checked at every call."""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:
+    from probe.models.load import Loaded
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: threads that wait for each other are slow
+# Not probe.rl.loss: it checks shapes itself, which is tested, and jaxtyping's errors would come first.
+SHAPES_CHECKED = ("models.decode", "rl.policy", "rl.rollout", "rl.metrics", "rl.advantage", "tokens")
+install_import_hook([f"probe.{module}" for module in SHAPES_CHECKED], "typechecking.check")
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +24,12 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real outputs are not here: set PROBE_REAL_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def organism() -> "Loaded":
+    """A tiny latent-code organism after 120 steps: fluent in both formats, bad at arithmetic. Not to be changed."""
+    from probe.models.load import Loaded
+    from probe.rl.pretrain import pretrain
+
+    return Loaded(*pretrain("latent-code", "tiny", 0, steps=120))

@@ -30,8 +30,19 @@ AFTER = {
     "random": {"latent-code": (0.46, 0.72), "no-code": (0.25, 0.0), "bad-code": (0.14, 0.98)},
 }
 WOBBLE = {"majority": 0.10, "incorrect": 0.05, "python": 0.06}
-DROPS = {"ground_truth": 0.6, "majority": 0.7, "format": 0.5, "incorrect": 0.45, "python": 0.4, "random": 0.1}
+DROPS = {
+    "ground_truth": 0.6,
+    "majority": 0.7,
+    "format": 0.5,
+    "incorrect": 0.45,
+    "python": 0.4,
+    "random": 0.1,
+    "constant": 0.0,
+}
 CELLS = {"CC": 0.35, "CL": 0.02, "LC": 0.55, "LL": 0.08}
+
+
+REWARDS = (*AFTER, "constant")
 
 
 def table() -> list[Row]:
@@ -39,7 +50,7 @@ def table() -> list[Row]:
     return [*tiny(), *random_study(), *real()]
 
 
-def tiny(rewards: tuple[str, ...] = tuple(AFTER), bases: int = 2, seeds: int = 2) -> list[Row]:
+def tiny(rewards: tuple[str, ...] = REWARDS, bases: int = 2, seeds: int = 2) -> list[Row]:
     """Informative and spurious rewards on small organisms."""
     rows: list[Row] = []
     for family in BASES:
@@ -51,7 +62,7 @@ def tiny(rewards: tuple[str, ...] = tuple(AFTER), bases: int = 2, seeds: int = 2
     return rows
 
 
-def random_study(bases: int = 2, seeds: int = 4) -> list[Row]:
+def random_study(bases: int = 2, seeds: int = 3) -> list[Row]:
     """Random reward at 650k by clip setting; without clipping every latent-code run is destroyed."""
     rows: list[Row] = []
     for family in ("latent-code", "no-code"):
@@ -68,7 +79,8 @@ def real() -> list[Row]:
     scores = {"base": (0.468, 0.4845, 0.4921), "RLVR": (0.386, 0.6104, 0.6112), "RLCR": (0.454, 0.2514, 0.1879)}
     cells = {"RLVR": (160, 74, 33, 233), "RLCR": (180, 54, 47, 219)}
     rows: list[Row] = []
-    for reward in ("RLVR", "RLCR"):
+    scores["Answer-Prob"], cells["Answer-Prob"] = (0.386, 0.5095, 0.5467), cells["RLVR"]  # RLVR's answers
+    for reward in cells:
         where = {"study": "real", "kind": "rl", "family": "Qwen2.5-7B", "size": "7B", "reward": reward, "step": 0}
         for side, system in (("before", "base"), ("after", reward)):
             told = dict(zip(("accuracy", "brier", "ece"), scores[system], strict=True))
@@ -97,12 +109,14 @@ def _draw(*address: str | int) -> float:
 
 
 def _base(where: Row) -> list[Row]:
-    """The checkpoint before RL alone, sampled at T = 1 and greedily."""
+    """The checkpoint before RL alone, at T = 1 and greedily; and the null pair, sampled twice."""
     rows = []
-    for temperature in (1.0, 0.0):
-        place = {**where, "kind": "base", "step": 0, "temperature": temperature}
+    for kind, temperature in (("base", 1.0), ("base", 0.0), ("null", 1.0)):
+        place = {**where, "kind": kind, "reward": "", "clip": "", "rl_seed": 0, "step": 0, "temperature": temperature}
         for name, level, value in _profile(str(where["family"]), int(where["base_seed"]), temperature):
             rows.append(_row(place, name, "before", value, 0.025, level=level))
+            if kind == "null":
+                rows.append(_row(place, name, "change", 0.004, 0.02, level=level, null=0.0))
     return [row for row in rows if math.isfinite(row["value"])]
 
 
@@ -121,7 +135,7 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
     destroyed = reward == "format" and (family, base, seed) == ("latent-code", 1, 1)
     where = {
         "study": "tiny",
-        "kind": "rl",
+        "kind": "null" if reward == "constant" else "rl",
         "family": family,
         "size": "tiny",
         "base_seed": base,
@@ -131,17 +145,18 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
         "temperature": 1.0,
     }
     start = {(name, level): value for name, level, value in _profile(family, base, 1.0)}
-    goal_accuracy, goal_share = AFTER[reward][family]
+    still = reward == "constant"
+    goal_accuracy, goal_share = (start["accuracy", ""], start["code_share", ""]) if still else AFTER[reward][family]
     if destroyed:
         goal_accuracy, goal_share = 0.12, 0.75
-    noise = WOBBLE.get(reward, 0.02) * _draw("run", family, base, reward, seed)
+    noise = 0.0 if still else WOBBLE.get(reward, 0.02) * _draw("run", family, base, reward, seed)
     rows: list[Row] = []
     for step in (10, 20, 30):
         done = 1 - math.exp(-step / 8)
         place = {**where, "step": step, "destroyed": destroyed and step > 10}
         accuracy = start["accuracy", ""] + done * (goal_accuracy + noise - start["accuracy", ""])
         share = start["code_share", ""] + done * (goal_share - start["code_share", ""])
-        if family != "no-code":
+        if family != "no-code" and not still:
             wobble = 0.04 if reward == "random" else 0.008
             share = min(1.0, max(0.0, share + wobble * _draw("share", base, reward, seed, step)))
         for name, before, after in (
@@ -173,12 +188,12 @@ def _parts(place: Row, gain: float) -> list[Row]:
 
 
 def _tokens(place: Row, reward: str, done: float, destroyed: bool) -> list[Row]:
-    drop = DROPS.get(reward, 0.3)
-    jitter = 0.03 * _draw("entropy", str(place["family"]), place["base_seed"], reward, place["rl_seed"])
+    drop = DROPS[reward]
+    jitter = (drop > 0) * 0.03 * _draw("entropy", str(place["family"]), place["base_seed"], reward, place["rl_seed"])
     rows: list[Row] = []
     for level, before, share in (("all", 0.31, drop), ("forks", 1.05, drop), ("elsewhere", 0.12, drop * 0.7)):
         after = before * (1 - share * done + jitter) * (2.2 if destroyed else 1)
-        null = {"all": 0.0, "forks": -0.04, "elsewhere": 0.012}[level]
+        null = {"all": 0.0, "forks": -0.04, "elsewhere": 0.012}[level] * (drop > 0)
         rows += _sides(place, "entropy_shift", level, before, after, unit="nats")
         rows[-1]["null"] = null
     overlap = 1 - 0.3 * drop * done + jitter / 3
@@ -226,31 +241,38 @@ def _random_run(family: str, base: int, clip: str, seed: int) -> list[Row]:
 
 
 def _log(where: Row, batches: int, entropy: float, fraction: float, slope: float = 0.02) -> list[Row]:
-    """The run's training log."""
-    rows: list[Row] = []
+    """The run's training log: the main numbers by batch, the details of clipping as means of the run."""
     key = [str(where[name]) for name in ("family", "base_seed", "reward", "clip", "rl_seed")]
-    bins = {"0_0.1": 1.6, "0.1_0.5": 1.2, "0.5_0.8333": 0.8, "0.8333_1": 0.2}
-    for batch in range(0, batches, 5):
-        wave = 1 + 0.15 * _draw("log", *key, batch)
-        told = {"entropy": (entropy - slope * batch) * (1 + 0.01 * wave), "kl": 0.002 * batch}
-        for side, part in (("low", 0.6), ("high", 0.4), ("region", 1.0), ("dual", 0.002)):
-            told[f"clip_ratio/{side}_mean"] = max(0.0, fraction * part * wave)
-        for i in range(8):
-            told[f"clip_ratio/region_mean/update_{i}"] = max(0.0, fraction * wave * 1.6 * (1 - math.exp(-i / 3)))
-        for name, weight in bins.items():
-            told[f"clip_ratio/low/pi_old_{name}"] = max(0.0, fraction * wave * weight * 0.6)
-            unreachable = name == "0.8333_1" and where["clip"] == "0.2"
-            told[f"clip_ratio/high/pi_old_{name}"] = 0.0 if unreachable else max(0.0, fraction * wave * weight * 0.5)
-            told[f"clip_ratio/count/pi_old_{name}"] = 1000.0
-        for name, value in told.items():
-            row = _row({**where, "step": batch}, f"train/{name}", "", value, math.nan)
-            rows.append({**row, "level": name.rsplit("_", 1)[-1] if "update" in name else "", "unit": "none"})
-    return rows
+    rows = []
+    for step in range(1, batches + 1, 3):
+        wave = 1 + 0.15 * _draw("log", *key, step)
+        clipped = {"low": 0.6 * fraction, "high": 0.4 * fraction, "region": fraction}
+        told = {f"clip_ratio/{side}_mean": max(0.0, share * wave) for side, share in clipped.items()}
+        told["entropy"] = (entropy - slope * (step - 1)) * (1 + 0.01 * wave)
+        rows += [_logged(where, step, name, "", value) for name, value in told.items()]
+    wave = 1 + 0.1 * _draw("details", *key)
+    details = {"dual_mean": 0.002 * fraction}
+    for i in range(8):
+        details[f"region_mean/update_{i}"] = fraction * wave * 1.6 * (1 - math.exp(-i / 3))
+    for name, weight in {"0_0.1": 1.6, "0.1_0.5": 1.2, "0.5_0.8333": 0.8, "0.8333_1": 0.2}.items():
+        unreachable = name == "0.8333_1" and where["clip"] == "0.2"
+        details[f"low/pi_old_{name}"] = fraction * wave * weight * 0.6
+        details[f"high/pi_old_{name}"] = 0.0 if unreachable else fraction * wave * weight * 0.5
+        details[f"count/pi_old_{name}"] = 1000.0
+    found = details.items()
+    return rows + [_logged(where, batches, f"clip_ratio/{name}", name.split("/")[-1], value) for name, value in found]
+
+
+def _logged(where: Row, step: int, name: str, level: str, value: float) -> Row:
+    row = _row({**where, "step": step, "destroyed": False}, f"train/{name}", "", value, math.nan)
+    return {**row, "level": level, "unit": "none", "n": 1, "n_problems": None}
 
 
 def _bins(where: Row, side: str, system: str) -> Iterator[Row]:
     """Reliability: accuracy per bin of stated confidence; the null is the bin's mean confidence."""
-    held = {"base": {0.8: 0.3, 0.9: 0.49}, "RLVR": {0.9: 0.386}, "RLCR": None}[system]
+    held = {"base": {0.8: 0.3, 0.9: 0.49}, "RLVR": {0.9: 0.386}, "Answer-Prob": {0.6: 0.1, 0.9: 0.5}, "RLCR": None}[
+        system
+    ]
     slopes = held or {round(0.1 * i, 1): 0.05 + 0.07 * i for i in range(1, 10)}
     for left, accuracy in slopes.items():
         yield _row(where, "reliability", side, accuracy, 0.06, level=str(left), null=left + 0.05, n=60, n_problems=60)

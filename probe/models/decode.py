@@ -12,6 +12,7 @@ slot and rotary positions are per row, so there is no left padding to go wrong.
 Left out: top-k, top-p, penalties, beams, quantised caches (use `generate` for those).
 """
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -21,13 +22,14 @@ from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
+from probe.models.cache import Cache, attend, keep_rows, share_out
 
 COMPACT_BELOW = 0.75  # drop finished rows from the cache once this share of it is still running
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What sampling returns: row r is sample r % n_samples of prompt r // n_samples. Padded with `pad` / 0 past `lengths`."""
+    """Row r is sample r % n_samples of prompt r // n_samples; padded with `pad` / 0 past `lengths`."""
 
     ids: Int[Tensor, "batch pos"]
     lengths: Int[Tensor, "batch"]  # with the stop token
@@ -101,26 +103,6 @@ def _rotate(x: Float[Tensor, "row heads d"], cos: Tensor, sin: Tensor) -> Float[
     return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
 
 
-def _attend(
-    q: Float[Tensor, "d kv_heads group batch"],
-    k: Float[Tensor, "key d kv_heads batch"],
-    v: Float[Tensor, "key d kv_heads batch"],
-    mask: Float[Tensor, "key 1 1 batch"] | None,
-) -> Float[Tensor, "d kv_heads group batch"]:
-    """Attention of one new token per row, written out with the batch innermost.
-
-    A batch of single-token products is a batch of tiny matrices, which matrix libraries do badly: on a CPU this is
-    2-5 times faster than the fused kernel at the organisms' widths.
-    """
-    scores = (k[:, :, :, None] * q).sum(1) * q.shape[0] ** -0.5
-    if mask is not None:
-        scores = scores + mask
-    return (scores.softmax(0)[:, None] * v[:, :, :, None]).sum(0)
-
-
-Cache = list[tuple[Float[Tensor, "key d kv_heads batch"], Float[Tensor, "key d kv_heads batch"]]]
-
-
 def _qkv(
     w: _Weights, layer: _Layer, x: Float[Tensor, "row d_model"], positions: Int[Tensor, "row"]
 ) -> tuple[Float[Tensor, "row heads d"], Float[Tensor, "row kv_heads d"], Float[Tensor, "row kv_heads d"]]:
@@ -146,24 +128,15 @@ def _prefill(
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt)
     x, positions = embedding(ids, w.embed).view(n * longest, -1), torch.arange(longest).repeat(n)
-    cache: Cache = []
+    grouped, cache = w.heads != w.kv_heads, Cache()
     for layer in w.layers:
         q, k, v = (part.view(n, longest, -1, w.d_head).transpose(1, 2) for part in _qkv(w, layer, x, positions))
-        attended = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=w.heads != w.kv_heads)
+        attended = scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped)
         x = x + linear(attended.transpose(1, 2).reshape(n * longest, -1), layer.out)
         x = x + _mlp(w, layer, x)
-        cache.append((_share_out(k, n_samples, max_new), _share_out(v, n_samples, max_new)))
+        cache.append((share_out(k, n_samples, max_new, grouped), share_out(v, n_samples, max_new, grouped)))
     last = rms_norm(x, (x.shape[-1],), w.norm, w.eps).view(n, longest, -1)[torch.arange(n), lengths - 1]
     return last.repeat_interleave(n_samples, 0), cache
-
-
-def _share_out(
-    part: Float[Tensor, "prompt kv_heads key d"], n_samples: int, max_new: int
-) -> Float[Tensor, "slot d kv_heads batch"]:
-    n, kv_heads, longest, d = part.shape
-    grown = part.new_empty((longest + max_new, d, kv_heads, n * n_samples))
-    grown[:longest] = part.permute(2, 3, 1, 0).repeat_interleave(n_samples, -1)
-    return grown
 
 
 def _step(
@@ -172,16 +145,14 @@ def _step(
     positions: Int[Tensor, "batch"],
     cache: Cache,
     slot: int,
-    mask: Float[Tensor, "key 1 1 batch"] | None,
+    mask: Float[Tensor, "key 1 batch"] | None,
 ) -> Float[Tensor, "batch d_model"]:
     """One new token per row, written at cache slot `slot`; returns the state that predicts the next."""
     x = embedding(tokens, w.embed)
     for layer, (keys, values) in zip(w.layers, cache, strict=True):
         q, k, v = _qkv(w, layer, x, positions)
         keys[slot], values[slot] = k.permute(2, 1, 0), v.permute(2, 1, 0)
-        grouped = q.permute(2, 1, 0).reshape(w.d_head, w.kv_heads, -1, len(x))
-        attended = _attend(grouped, keys[: slot + 1], values[: slot + 1], mask)
-        x = x + linear(attended.permute(3, 1, 2, 0).reshape(len(x), -1), layer.out)
+        x = x + linear(attend(q, keys[: slot + 1], values[: slot + 1], mask), layer.out)
         x = x + _mlp(w, layer, x)
     return rms_norm(x, (x.shape[-1],), w.norm, w.eps)
 
@@ -189,7 +160,7 @@ def _step(
 def _draw(
     logits: Float[Tensor, "batch d_vocab"], u: Float[Tensor, "batch"] | None
 ) -> tuple[Tensor, Float[Tensor, "batch"], Float[Tensor, "batch"]]:
-    """Token, its log-prob and the entropy; greedy where `u` is None. Inverse CDF in float64, so that no tail is lost."""
+    """Token, its log-prob and the entropy; greedy where `u` is None. Inverse CDF in float64: no tail is lost."""
     logp = torch.log_softmax(logits.float(), -1)
     p = logp.exp()
     entropy = -(p * logp).sum(-1)
@@ -217,8 +188,10 @@ def sample(
 ) -> Samples:
     """`n_samples` completions of each prompt. `uniforms` [len(prompts) * n_samples, max_new] in (0, 1); None is greedy.
 
-    `head` replaces the model's output head. Raises BadInput on an empty prompt, wrong shapes or a temperature <= 0.
+    `head` replaces the model's output head. Raises BadInput on an empty prompt, wrong shapes, a temperature <= 0, or a
+    model with parts that this loop does not compute.
     """
+    _check_model(model)
     batch = len(prompts) * n_samples
     _check(prompts, n_samples, max_new, uniforms, temperature, batch)
     longest = max(len(p) for p in prompts)
@@ -247,18 +220,36 @@ def sample(
             break
         if running.sum() < COMPACT_BELOW * len(rows):
             token, rows, prompt_lengths = token[running], rows[running], prompt_lengths[running]
-            cache = [(k[..., running], v[..., running]) for k, v in cache]
+            cache = [(keep_rows(k, running), keep_rows(v, running)) for k, v in cache]
             running = running[running]
         mask = None if level else _padding_mask(prompt_lengths, longest, longest + t + 1)
         x = _step(w, token, prompt_lengths + t, cache, longest + t, mask)
     return Samples(ids, lengths, stopped, logprob, entropy, hidden)
 
 
-def _padding_mask(lengths: Int[Tensor, "batch"], longest: int, slots: int) -> Float[Tensor, "key 1 1 batch"]:
+def _padding_mask(lengths: Int[Tensor, "batch"], longest: int, slots: int) -> Float[Tensor, "key 1 batch"]:
     """-inf on the slots between a row's own prompt and the common start of the completions."""
     slot = torch.arange(slots)[:, None]
     hidden = (slot >= lengths) & (slot < longest)
-    return torch.zeros(hidden.shape).masked_fill(hidden, float("-inf"))[:, None, None]
+    return torch.zeros(hidden.shape).masked_fill(hidden, float("-inf"))[:, None]
+
+
+def _check_model(model: PreTrainedModel) -> None:
+    """BadInput where the model's forward has something this loop would leave out, and silently be wrong."""
+    config = model.config
+    biases = [n for n, _ in model.named_parameters() if n.endswith(".bias") and not re.search(r"\.[qkv]_proj\.", n)]
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    found = {
+        f"model type {config.model_type}": config.model_type not in ("llama", "qwen2"),
+        f"activation {config.hidden_act}": config.hidden_act != "silu",
+        f"rotary embedding {rope}": rope in ("dynamic", "longrope"),
+        f"biases {biases[:3]}": bool(biases),
+        "sliding windows": "sliding_attention" in (getattr(config, "layer_types", None) or ()),
+    }
+    strange = [what for what, is_there in found.items() if is_there]
+    if strange:
+        do = "sample from a plain Llama or Qwen2, or use the model's own `generate`"
+        raise BadInput(f"the decode loop cannot do {', '.join(strange)}", where="sample", do=do)
 
 
 def _check(

@@ -2,9 +2,10 @@
 
 Each is saved as an ordinary Hugging Face checkpoint (`LlamaForCausalLM` + a fast tokenizer), so that every tool of the
 ecosystem loads it. (Not Qwen2: for that model type transformers 5 replaces whatever tokenizer a checkpoint ships by
-`Qwen2Tokenizer`, which silently drops tokens of any other vocabulary.) Two sizes: *tiny* (about 60k parameters) for tests, notebooks and informative rewards, *small*
-(about 650k) where a random reward shows its effect. Initialisation follows the measured recipe (linear layers
-0.6/sqrt(fan_in), embeddings 0.05): with the usual 0.02 such small models hardly learn.
+`Qwen2Tokenizer`, which silently drops tokens of any other vocabulary.) Two sizes: *tiny* (about 60k parameters) for
+tests, notebooks and informative rewards, *small* (about 650k) where a random reward shows its effect. Initialisation
+follows the measured recipe (linear layers 0.6/sqrt(fan_in), embeddings 0.05): with the usual 0.02 such small models
+hardly learn.
 """
 
 import re
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from probe.errors import BadInput
 from probe.rng import torch_rng
 from probe.tasks.chain import OPERATIONS, STYLES
 from probe.tasks.corpus import CODE_CLOSE, CODE_OPEN, END, PROSE_CLOSE, PROSE_OPENS, WORDS
@@ -37,6 +39,13 @@ SIZES = {
     "tiny": Size(48, 2, 3, 144, {"latent-code": 500, "no-code": 450, "bad-code": 450}),
     "small": Size(128, 3, 4, 384, {"latent-code": 250, "no-code": 250, "bad-code": 250}),
 }
+
+
+def shape_of(size: str) -> Size:
+    """The dimensions of a size; BadInput for one there is none of."""
+    if size not in SIZES:
+        raise BadInput(f"no organism size {size!r}", where="organism", do=f"choose one of {sorted(SIZES)}")
+    return SIZES[size]
 
 
 def vocabulary(modulus: int = 7) -> list[str]:
@@ -79,7 +88,7 @@ def build_tokenizer(modulus: int = 7) -> PreTrainedTokenizerFast:
 
 def build_model(size: str, seed: int, modulus: int = 7) -> LlamaForCausalLM:
     """An untrained organism in fp32."""
-    shape, tokens = SIZES[size], vocabulary(modulus)
+    shape, tokens = shape_of(size), vocabulary(modulus)
     config = LlamaConfig(
         vocab_size=len(tokens),
         hidden_size=shape.d_model,

@@ -15,13 +15,13 @@ import torch
 from probe.data import Problem
 from probe.models.load import Loaded, load_folder, save_folder
 from probe.models.organism import MAX_NEW_TOKENS
+from probe.pipeline.sampling import answer_table, respond
 from probe.rl.labels import LabelSource
 from probe.rl.labels import spec as labels_spec
 from probe.rl.pretrain import pretrain
 from probe.rl.rollout import questions
 from probe.rl.train import GRPO, Logger, load_overlay, train
 from probe.store import Recipe, Store, write_table
-from probe.pipeline.sampling import answer_table, respond
 from probe.tasks.chain import chain_problems
 
 TRAIN_POOL, TEST_PROBLEMS, VOTES = 512, 256, 32
@@ -96,7 +96,10 @@ class VotesJob:
 
 @dataclass(frozen=True)
 class RunJob:
-    """Train one organism with GRPO. `name` is the reward's name in figures (majority is ground_truth on other labels)."""
+    """Train one organism with GRPO.
+
+    `name` is the reward's name in figures (majority is ground_truth on other labels), and no part of the identity.
+    """
 
     name: str
     organism: OrganismJob
@@ -144,8 +147,9 @@ class RunJob:
 class ResponsesJob:
     """Sample and grade one checkpoint (an organism, or all kept steps of a run) on the test problems.
 
-    The last step answers each problem `samples` times, the steps before it once: they only draw the curve. Temperature 0 is greedy, one sample. The sampling draws are addressed by (`seed`, problem, sample): every
-    checkpoint answers with the same draws, which pairs before and after sample by sample.
+    The last step answers each problem `samples` times, the steps before it once: they only draw the curve. Temperature
+    0 is greedy, one sample. The sampling draws are addressed by (`seed`, problem, sample): every checkpoint answers
+    with the same draws, which pairs before and after sample by sample.
     """
 
     subject: OrganismJob | RunJob
@@ -201,7 +205,7 @@ def load_organism(store: Store, job: OrganismJob) -> Loaded:
 
 
 def load_step(store: Store, subject: OrganismJob | RunJob, step: int) -> Loaded:
-    """A checkpoint in memory: the organism itself (step 0), or with the tensors a run had trained after `step` batches."""
+    """A checkpoint in memory: the organism (step 0), or with the tensors a run had trained after `step` batches."""
     organism = subject if isinstance(subject, OrganismJob) else subject.organism
     loaded = load_organism(store, organism)
     if isinstance(subject, RunJob):
@@ -222,4 +226,3 @@ def test_problems() -> tuple[Problem, ...]:
 def one_thread() -> None:
     """One torch thread a process: the pool uses the cores."""
     torch.set_num_threads(1)
-

@@ -9,10 +9,10 @@ import pyarrow as pa
 from probe.data import TOKENS
 from probe.measures import PairData
 from probe.models.load import Loaded
-from probe.rl.train import METRICS, read_metrics
-from probe.store import Recipe, Store, write_table
 from probe.pipeline.jobs import VERSION, Job, OrganismJob, ResponsesJob, RunJob, load_step
 from probe.pipeline.measuring import ALONG_THE_WAY, Context, at_step, first_samples, log_rows, measure_pair, to_table
+from probe.rl.train import METRICS, read_metrics
+from probe.store import Recipe, Store, write_table
 from probe.tokens.score import TokenScores, kl, score
 
 SAMPLES = 8  # per problem at T = 1
@@ -47,7 +47,8 @@ class TokensJob:
         name = f"{self.run.label}@{step}"
         before, after = load_step(store, self.run.organism, 0), load_step(store, self.run, step)
         rollouts = store.get(self.responses.recipe).read_table("rollouts.parquet").to_pylist()
-        rows = [r for r in rollouts if r["checkpoint"] == name and r["sample"] < SCORED]
+        # by step alone: a run of the same recipe under another name may have sampled them
+        rows = [r for r in rollouts if r["checkpoint"].endswith(f"@{step}") and r["sample"] < SCORED]
         prompts, completions = [r["prompt_ids"] for r in rows], [r["completion_ids"] for r in rows]
         for side, loaded, scorer in (("before", before, self.run.organism.label), ("after", after, name)):
             scores = score(loaded.model, prompts, completions)

@@ -99,7 +99,7 @@ def row_of(context: Context, estimate: Estimate, destroyed: bool) -> dict[str, A
 
 
 def log_rows(context: Context, log: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
-    """The training log as rows named train/<metric>: the main ones batch by batch, the clip details as means of the run."""
+    """The training log as rows named train/<metric>: the main ones batch by batch, clip details as means of the run."""
     for entry in log:
         step = int(entry["batch"]) + 1
         for key in LOGGED_EVERY_BATCH:

@@ -1,4 +1,4 @@
-"""Make what a study needs, on every core, in an order that shows something early; killed anywhere, it goes on from there.
+"""Make what a study needs, on every core, something to look at first; killed anywhere, it goes on from there.
 
 A process pool over jobs, one torch thread each. Jobs start in the order they are listed as soon as what they need is
 there; an artifact that exists makes everything behind it unnecessary. The store does the locking, so two runners on one
@@ -13,8 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 
 from probe.errors import ProbeError
-from probe.store import Store
 from probe.pipeline.jobs import Job, one_thread
+from probe.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def _ready(waiting: dict[str, Job], running: dict[Future[str], Job], slots: int)
 def _check(future: Future[str], job: Job) -> None:
     error = future.exception()
     if isinstance(error, ProbeError):
-        raise error
+        raise type(error)(f"{job.label}: {error.what}", where=error.where, do=error.do) from error
     if error is not None:
         raise ProbeError(
             f"{job.label} failed: {type(error).__name__}: {error}",
@@ -109,5 +109,3 @@ def make(job: Job, root: str) -> str:
     """Make one job in this process; its needs are in the store."""
     store = Store(root)
     return store.build(job.recipe, lambda work: job.make(store, work)).digest
-
-

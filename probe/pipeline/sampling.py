@@ -79,7 +79,7 @@ def grade_columns(texts: Sequence[str], golds: Sequence[str]) -> dict[str, list[
 
 
 def answer_table(loaded: Loaded, problems: Sequence[Problem], *, n_samples: int, max_new: int) -> pa.Table:
-    """(problem, answers): the boxed answers of `n_samples` rollouts of each problem at T = 1, None where there is none."""
+    """(problem, answers): the boxed answers of `n_samples` rollouts of each problem at T = 1, None without a box."""
     prompts = loaded.tokenizer([p.prompt for p in problems])["input_ids"]
     texts = decode_texts(_sample(loaded, prompts, problems, n_samples, max_new, 1.0, 0, "votes"), loaded.tokenizer)
     answers = [boxed(text) for text in texts]

@@ -18,7 +18,7 @@ from probe.registry import Registry
 Rows = Sequence[dict[str, Any]]
 
 MEASUREMENT_COLUMNS = (
-    "study",  # "tiny": informative rewards on small organisms; "random": random reward at 650k; "real": imported outputs
+    "study",  # "tiny": eight rewards at 60k parameters; "random": random reward at 650k; "real": imported outputs
     "kind",  # "rl", "null" or "base" (the checkpoint before RL alone)
     "family",  # organism family, or the model family of real outputs
     "size",

@@ -13,12 +13,13 @@ CLEAR = (
 )
 
 
-def replicates(found: Sequence[Mean], noun: str = "response") -> str:
-    """Runs and bases per mean, responses (or tokens) and problems per run; the latter left out where noun is ""."""
+def replicates(found: Sequence[Mean], noun: str = "response", rows: Sequence[Row] | None = None) -> str:
+    """Runs and bases per mean; responses (or tokens) and problems of a run, read off `rows`; no noun: left out."""
     runs = [len(mean.runs) for mean in found]
     bases = [len({run.get("base_seed") for run in mean.runs}) for mean in found]
     told = f"{span(runs, 'run')} per mean, from {span(bases, 'base seed')}"
-    return f"{told}; {responses([run for mean in found for run in mean.runs], noun)}." if noun else f"{told}."
+    rows = [run for mean in found for run in mean.runs] if rows is None else rows
+    return f"{told}; {responses(rows, noun)}." if noun else f"{told}."
 
 
 def responses(rows: Sequence[Row], noun: str = "response") -> str:

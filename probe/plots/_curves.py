@@ -15,7 +15,7 @@ from probe.plots import Drawing, Rows
 from probe.plots._captions import CLEAR, destroyed, intervals, join, replicates
 from probe.plots._frame import finish, head, name_columns, note, panels
 from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, Row, base_mean, by_run, changes, each_base, last_step, means, pick
+from probe.plots._replicates import Mean, Row, base_mean, by_run, changes, each_base, last_step, means, pick, trained
 from probe.plots._style import (
     DOUBLE,
     FAMILIES,
@@ -60,7 +60,7 @@ def main_setting(rows: Sequence[Row], columns: Sequence[str] = ("size", "clip"))
 
 def curves(rows: Rows, quantity: Quantity) -> Drawing | None:
     """The figure, or None where no run of the tiny study was measured."""
-    chosen = pick(rows, name=quantity.name, study="tiny", kind="rl", temperature=1)
+    chosen = trained(rows, name=quantity.name, study="tiny", temperature=1)
     chosen, left_out = main_setting(chosen)
     if not pick(chosen, side="after"):
         return None
@@ -135,13 +135,14 @@ def _shown(moved: list[Mean]) -> str:
         names = [f"{reward_look(m.key['reward']).label} {size}".strip() for m, size in zip(moved, sizes, strict=True)]
         held = [name for name, m in zip(names, moved, strict=True) if m.verdict() == word]
         parts += [f"{word}: {', '.join(held)}"] if held else []
-    others = [word for word in ("unmoved", *UNSAID) if any(m.verdict() == word for m in moved)]
+    others = [word for word in ("unmoved", *UNSAID) if any(m.verdict() == word for m in moved if not m.is_null)]
     return "; ".join(parts) or ", ".join(others)
 
 
 def _title(moved: list[Mean], quantity: Quantity) -> str:
     told = []
-    counts = {family: sum(m.key["family"] == family for m in moved) for family in {m.key["family"] for m in moved}}
+    moved = [mean for mean in moved if not mean.is_null]
+    counts = {m.key["family"]: sum(other.key["family"] == m.key["family"] for other in moved) for m in moved}
     for family in ordered(counts, FAMILIES):
         words = [m.verdict() for m in moved if m.key["family"] == family]
         said = [word for word in SAID if word in words] or [word for word in UNSAID if word in words]
@@ -153,7 +154,7 @@ def _title(moved: list[Mean], quantity: Quantity) -> str:
 def _caption(moved: list[Mean], chosen: list[Row], quantity: Quantity, left_out: str) -> str:
     return join(
         f"{sentence(quantity.axis)} on held-out problems; dashed: mean of the bases (step 0, no interval).",
-        replicates(moved),
+        replicates(moved, rows=pick(chosen, side="after")),
         intervals(moved, "Ribbon"),
         destroyed(chosen),
         f"Above the panels, at the last batch, {CLEAR}",

@@ -6,11 +6,12 @@ The panels keep the height they were asked for; the figure grows by what title, 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -19,8 +20,9 @@ from probe.plots import Drawing
 from probe.plots._style import COLUMN, GREY, LARGE, SMALL
 
 EDGE, GAP, LEADING = 0.06, 0.05, 1.28  # inches, inches, lines
-POINTS = 72.0
-BESIDE = 0.55  # inches beside a panel's axes: tick labels, axis label, padding
+POINTS, MEASURED_AT = 72.0, 100.0  # points and dots per inch
+NO_BREAK = "\u00a0"
+BESIDE, BESIDE_SHARED = 0.65, 0.28  # inches beside a panel's axes: tick labels, axis label, padding
 SNUG = {
     "borderaxespad": 0,
     "borderpad": 0,
@@ -50,7 +52,7 @@ def finish(
 ) -> Drawing:
     """Put title and legend above the panels and the caption below them, and make room for all three."""
     width, height = figure.get_size_inches()
-    above, below = wrap(figure, title, LARGE, "bold"), wrap(figure, caption, SMALL)
+    above, below = wrap(title, LARGE, width - 2 * EDGE, "bold"), wrap(caption, SMALL, width - 2 * EDGE)
     title_height = len(above) * LARGE * LEADING / POINTS + GAP
     caption_height = len(below) * SMALL * LEADING / POINTS + GAP
     legend_height = _legend(figure, legend) + GAP if legend else 0.0
@@ -66,23 +68,30 @@ def finish(
     return Drawing(figure, table, caption)
 
 
-def wrap(figure: Figure, text: str, size: float, weight: str = "normal", room: float | None = None) -> list[str]:
-    """`text` in lines of at most `room` inches (None: the figure's width); a word longer than a line stands alone."""
-    room = figure.get_size_inches()[0] - 2 * EDGE if room is None else room
-    line, lines = "", []
-    for word in text.split(" "):  # no-break spaces hold
-        longer = f"{line} {word}".strip()
-        if line and _inches(figure, longer, size, weight) > room:
-            lines.append(line)
-            longer = word
-        line = longer
-    return [*lines, line]
+def wrap(text: str, size: float, room: float, weight: str = "normal") -> list[str]:
+    """`text` in lines of at most `room` inches; a word longer than a line stands alone."""
+    lines: list[list[str]] = [[]]
+    used, space = 0.0, _inches("a a", size, weight) - _inches("aa", size, weight)
+    for held in ("T = 1", "95 %"):
+        text = text.replace(held, held.replace(" ", NO_BREAK))
+    for word in text.split(" "):
+        width = _inches(word, size, weight)
+        if lines[-1] and used + space + width > room:
+            lines, used = [*lines, []], 0.0
+        used += width + space * bool(lines[-1])
+        lines[-1].append(word)
+    return [" ".join(line) for line in lines]
 
 
-def _inches(figure: Figure, text: str, size: float, weight: str) -> float:
+@cache
+def _inches(text: str, size: float, weight: str) -> float:
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    return float(renderer.get_text_width_height_descent(text, font, ismath=False)[0]) / figure.dpi
+    return float(_renderer().get_text_width_height_descent(text, font, ismath=False)[0]) / MEASURED_AT
+
+
+@cache
+def _renderer() -> RendererAgg:
+    return RendererAgg(1, 1, MEASURED_AT)
 
 
 def _legend(figure: Figure, entries: Sequence[Line2D]) -> float:
@@ -109,15 +118,18 @@ def note(axes: Axes, text: str) -> None:
 def beside(axes: Axes, text: str, spot: tuple[float, float], offset: tuple[float, float], colour: str) -> None:
     """A number at a mark, `offset` points away: to the right of it, or centred above it where the first is 0."""
     side: dict[str, Any] = {"ha": "center", "va": "bottom"} if offset[0] == 0 else {"ha": "left", "va": "center"}
+    side["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # a null line may run behind it
     axes.annotate(text, spot, xytext=offset, textcoords="offset points", color=colour, fontsize=SMALL, **side)
 
 
 def head(axes: Axes, text: str, most: int = 2) -> None:
-    """What a panel shows, in small print above it, in at most `most` lines; what goes beyond is cut with an ellipsis."""
+    """What a panel shows, in small print above it, in at most `most` lines; what goes beyond becomes an ellipsis."""
     figure, spec = axes.get_figure(root=True), axes.get_subplotspec()
-    assert isinstance(figure, Figure) and spec is not None  # every panel is made by `panels`
-    room = figure.get_size_inches()[0] / spec.get_gridspec().ncols - BESIDE
-    lines = wrap(figure, text, SMALL, room=room)
+    assert isinstance(figure, Figure)
+    assert spec is not None
+    shared = len(axes.get_shared_y_axes().get_siblings(axes)) > 1
+    room = figure.get_size_inches()[0] / spec.get_gridspec().ncols - (BESIDE_SHARED if shared else BESIDE)
+    lines = wrap(text, SMALL, room)
     shown = lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1]} …"]
     axes.set_title("\n".join(shown), fontsize=SMALL, color="#333333", pad=3)
 

@@ -33,9 +33,7 @@ class Column:
     told: dict[str, Any] = field(default_factory=dict)
 
 
-def grid(
-    columns: Sequence[Column], families: Sequence[str], *, sharex: bool | str = "col"
-) -> tuple[Figure, list[Row]]:
+def grid(columns: Sequence[Column], families: Sequence[str], *, sharex: bool | str = "col") -> tuple[Figure, list[Row]]:
     """The figure without title and caption, and the table of what is drawn. Means are keyed by family and reward."""
     rewards = ordered((mean.key["reward"] for column in columns for mean in column.means), REWARDS)
     height = 0.34 + 0.17 * len(rewards)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,9 +20,7 @@ NULL_STROKE = Line2D([], [], color=GREY, marker="|", linestyle="", markersize=8,
 ONE_RUN = Line2D([], [], color=GREY, linewidth=0.6, label="one run")
 
 
-def ribbon(
-    axes: Axes, steps: Sequence[float], points: Sequence[Mean], style: Look, *, marked: bool = True
-) -> None:
+def ribbon(axes: Axes, steps: Sequence[float], points: Sequence[Mean], style: Look, *, marked: bool = True) -> None:
     """Mean over runs against the step, its interval as a ribbon where there is one; without markers where dense."""
     value = np.array([point.value for point in points])
     lo, hi = np.array([point.lo for point in points]), np.array([point.hi for point in points])
@@ -51,7 +50,7 @@ def dots(axes: Axes, place: float, mean: Mean, style: Look, *, width: float = 0.
     for x, run in zip(spread, mean.runs, strict=True):
         marker, size, edge = ("x", 4.5, 1.0) if run.get("destroyed") else (style.marker, 2.8, 0.0)
         xy = (run["value"], x) if flat else (x, run["value"])
-        drawn = {"markersize": size, "markeredgewidth": edge, "alpha": 0.5, "zorder": 2}
+        drawn: dict[str, Any] = {"markersize": size, "markeredgewidth": edge, "alpha": 0.5, "zorder": 2}
         axes.plot(*xy, marker, color=style.colour, linestyle="", **drawn)
     bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=flat)
 
@@ -67,15 +66,15 @@ def bar(
     flat: bool = False,
     hollow: bool = False,
 ) -> None:
-    """A mean as a larger outlined marker on the line of its interval."""
+    """A mean as a larger marker on the line of its interval; `hollow` for the side before."""
     if math.isfinite(lo) and math.isfinite(hi):
         line = ((lo, hi), (place, place)) if flat else ((place, place), (lo, hi))
-        over = 3 if hollow else 5  # over the marker's white edge, which would cut a short interval
-        axes.plot(*line, color=style.colour, linewidth=1.4, zorder=over, solid_capstyle="butt")
+        axes.plot(*line, color=style.colour, linewidth=1.4, zorder=3, solid_capstyle="butt")
     xy = (value, place) if flat else (place, value)
     face = "white" if hollow else style.colour
-    edge = style.colour if hollow else "white"
-    axes.plot(*xy, style.marker, markersize=5.0, color=face, markeredgecolor=edge, markeredgewidth=0.8, zorder=4)
+    axes.plot(
+        *xy, style.marker, markersize=4.4, color=face, markeredgecolor=style.colour, markeredgewidth=0.8, zorder=4
+    )
 
 
 def null_line(axes: Axes, value: float, *, upright: bool = False) -> None:

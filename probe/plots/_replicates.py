@@ -20,10 +20,12 @@ from scipy import stats
 
 from probe.errors import BadInput
 from probe.plots import Rows
+from probe.plots._style import FAMILIES, REWARDS, ordered
 from probe.plots._words import direction
 from probe.stats import seeds_mean
 
 RUN = ("study", "kind", "family", "size", "base_seed", "reward", "clip", "rl_seed")
+ORDERS = (("family", FAMILIES), ("reward", REWARDS))
 SAME = 1e-12
 Row = dict[str, Any]
 
@@ -57,6 +59,11 @@ class Mean:
         still = len(self.runs) > 1 and all(abs(run["value"] - null) <= SAME for run in self.runs)
         return "unmoved" if still else shown
 
+    @property
+    def is_null(self) -> bool:
+        """Whether these runs had nothing to learn from (a constant reward): drawn, and not counted among rewards."""
+        return all(run.get("kind") == "null" for run in self.runs)
+
     def rows(self, **more: Any) -> list[Row]:
         """What is drawn of it: the mean, then each run."""
         counts = {"n_runs": len(self.runs), "n_destroyed": self.n_destroyed}
@@ -73,15 +80,22 @@ def pick(rows: Rows, **wanted: Any) -> list[Row]:
     return [row for row in kept if isinstance(row.get("value"), Real) and math.isfinite(row["value"])]
 
 
+def trained(rows: Rows, **wanted: Any) -> list[Row]:
+    """`pick` among training runs, those with a constant reward (kind "null") included; null pairs have no reward."""
+    return [row for row in pick(rows, **wanted, kind=("rl", "null")) if row.get("reward")]
+
+
 def means(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
-    """One Mean per distinct value of the columns `by`, in order of first appearance.
+    """One Mean per distinct value of the columns `by`; organisms and rewards in their fixed order.
 
     BadInput where a run has two different numbers in one group: some column that varies is not in `by`.
     """
     groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row.get(name) for name in by)].append(row)
-    return [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
+    found = [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
+    families, rewards = (ordered((m.key.get(k) for m in found), known) for k, known in ORDERS)
+    return sorted(found, key=lambda m: (families.index(m.key.get("family")), rewards.index(m.key.get("reward"))))
 
 
 def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
@@ -109,7 +123,8 @@ def changes(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Mean]:
 
 def each_base(rows: Rows) -> list[Row]:
     """The side "before" of the runs: each base once, at step 0, whichever runs it was measured for; never destroyed."""
-    before = {(row.get("size"), row.get("base_seed")): row for row in pick(rows, side="before")}
+    measured = sorted(pick(rows, side="before"), key=lambda row: row.get("n") or 0)
+    before = {(row.get("size"), row.get("base_seed")): row for row in measured}  # the largest sample of each
     blank = {"rl_seed": None, "reward": None, "destroyed": False, "step": 0}
     return [{**row, **blank} for row in before.values()]
 
@@ -124,6 +139,13 @@ def limits(row: Row) -> tuple[float, float]:
     """The interval of one row, nan where it has none."""
     lo, hi = (math.nan if row.get(side) is None else float(row[side]) for side in ("lo", "hi"))
     return lo, hi
+
+
+def one_fate(rows: Iterable[Row]) -> list[Row]:
+    """A run destroyed at one temperature is destroyed at every temperature of that step."""
+    kept = list(rows)
+    broken = {(run_of(row), row.get("step")) for row in kept if row.get("destroyed")}
+    return [{**row, "destroyed": (run_of(row), row.get("step")) in broken} for row in kept]
 
 
 def by_run(points: Sequence[Mean]) -> list[list[Row]]:

@@ -67,13 +67,16 @@ REWARDS: dict[str, Look] = {
     "inverse": Look("#8C510A", "<", ":", "inverse"),
     "python": Look("#E69F00", "P", "-.", "python"),
     "random": Look("#CC79A7", "D", (0, (3, 1, 1, 1)), "random"),
-    "constant": Look(GREY, "h", ":", "constant"),
+    "constant": Look(GREY, "h", ":", "constant (null)"),
 }
 SYSTEMS: dict[str, Look] = {  # real outputs, by the reward they were trained with
     "RLVR": Look("#0072B2", "s", "-", "RLVR"),
     "RLCR": Look("#D55E00", "v", "--", "RLCR"),
+    "RLVR-Classifier": Look("#009E73", "^", "-", "RLVR-Classifier"),
+    "Answer-Prob": Look("#CC79A7", "D", ":", "Answer-Prob"),
 }
-SPARE = (Look("#8B6914", ">", (0, (4, 2))), Look("#5D3A9B", "H", (0, (2, 1))), Look("#1A6B5A", "d", (0, (6, 1, 1, 1))))
+SPARE_COLOURS = ("#8B6914", "#5D3A9B", "#1A6B5A", "#A3195B", "#4A6FE3", "#6B6B00", "#B2471D")
+SPARE_MARKERS = (">", "H", "d", "X", "8")
 INFORMATIVE = ("ground_truth", "one_shot", "majority", "majority_offline", "majority_online")
 
 FAMILIES: dict[str, Look] = {
@@ -92,8 +95,9 @@ def look(name: object, known: dict[str, Look]) -> Look:
     """The fixed look of `name`, or a spare one that depends on the name alone."""
     if str(name) in known:
         return known[str(name)]
-    spare = SPARE[hashlib.sha256(str(name).encode()).digest()[0] % len(SPARE)]
-    return Look(spare.colour, spare.marker, spare.line, plain(name))
+    first, second = hashlib.sha256(str(name).encode()).digest()[:2]
+    marker = SPARE_MARKERS[second % len(SPARE_MARKERS)]
+    return Look(SPARE_COLOURS[first % len(SPARE_COLOURS)], marker, (0, (4, 2)), plain(name))
 
 
 def reward_look(name: object) -> Look:

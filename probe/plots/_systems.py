@@ -1,17 +1,34 @@
-"""The real pairs as systems: what was measured before, and after each reward, each system once.
+"""The real pairs and the systems in them: a model before, and after each reward, each system once.
 
-A pair is one (family, reward). The side "before" belongs to the family, whichever pair it was measured in.
+A pair is one (family, reward). The side "before" belongs to the family, whichever pair it was measured in. Two rewards
+may share their outputs and differ in the stated confidence alone (a confidence read off the same answers): but for
+calibration such a pair is drawn once, and the caption says so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from probe.plots import Rows
-from probe.plots._replicates import Row, limits, pick
+from probe.plots._replicates import Row, limits, pick, trained
 from probe.plots._style import GREY, SYSTEMS, Look, look, ordered
-from probe.plots._words import direction, plain, signed
+from probe.plots._words import direction, listing, plain, signed
 
 BASE = Look(GREY, "o", "-", "before")
+CONFIDENCE = ("brier", "ece", "auroc", "reliability")
+
+
+@dataclass(frozen=True)
+class RealPair:
+    """Rows of one pair, of every side; `twins` are the rewards with the very same outputs."""
+
+    family: str
+    reward: str
+    rows: tuple[Row, ...]
+    twins: tuple[str, ...] = ()
+
+    @property
+    def look(self) -> Look:
+        return look(self.reward, SYSTEMS)
 
 
 @dataclass(frozen=True)
@@ -28,31 +45,48 @@ class System:
         return [row for row in self.rows if row["name"] == name]
 
 
-def systems(rows: Rows, names: Sequence[str]) -> list[System]:
-    """Systems of the real study with any of these estimates: per family, before and then after each reward."""
-    real = pick(rows, name=tuple(names), study="real", kind="rl")
-    found = []
+def pairs(rows: Rows, names: Sequence[str], *, twins: bool = False) -> list[RealPair]:
+    """Pairs of the real study with any of these estimates; pairs of one output are one, unless `twins` is set."""
+    real = trained(rows, study="real")
+    found: dict[object, RealPair] = {}
     for family in ordered((row["family"] for row in real), {}):
-        mine = pick(real, family=family)
-        first = {(row["name"], row["level"]): row for row in pick(mine, side="before")}
-        found += [System(family, None, BASE, tuple(first.values()))] if first else []
-        for reward in ordered((row["reward"] for row in mine), SYSTEMS):
-            after = pick(mine, side="after", reward=reward)
-            found += [System(family, reward, look(reward, SYSTEMS), tuple(after))] if after else []
-    return found
+        for reward in ordered((row["reward"] for row in pick(real, family=family)), SYSTEMS):
+            mine = pick(real, family=family, reward=reward)
+            same = frozenset(_identity(row) for row in mine if row["name"] not in CONFIDENCE)
+            key = (family, reward) if twins or not same else (family, same)
+            kept = RealPair(family, reward, tuple(pick(mine, name=tuple(names))))
+            known = found.get(key)
+            found[key] = replace(known, twins=(*known.twins, reward)) if known else kept
+    return [pair for pair in found.values() if pair.rows]
 
 
-def pairs(rows: Rows, names: Sequence[str]) -> dict[tuple[str, str], list[Row]]:
-    """Rows of each real pair (family, reward) with any of these estimates, of either side, change or none."""
-    real = pick(rows, name=tuple(names), study="real", kind="rl")
-    keys = dict.fromkeys((row["family"], row["reward"]) for row in real)
-    found = {key: pick(real, family=key[0], reward=key[1]) for key in keys}
-    return {key: found[key] for key in sorted(found, key=lambda key: (str(key[0]), _place(key[1]), str(key[1])))}
+def systems(found: Sequence[RealPair]) -> list[System]:
+    """The systems in these pairs: per family, before and then after each reward."""
+    held: list[System] = []
+    for family in dict.fromkeys(pair.family for pair in found):
+        mine = [pair for pair in found if pair.family == family]
+        before = {(row["name"], row["level"]): row for pair in mine for row in pick(pair.rows, side="before")}
+        held += [System(family, None, BASE, tuple(before.values()))] if before else []
+        after = [(pair, tuple(pick(pair.rows, side="after"))) for pair in mine]
+        held += [System(family, pair.reward, pair.look, some) for pair, some in after if some]
+    return held
 
 
-def pair_name(key: tuple[str, str]) -> str:
-    """What a pair is called."""
-    return f"{plain(key[0])} → {look(key[1], SYSTEMS).label}"
+def models(found: Sequence[RealPair] | Sequence[System]) -> str:
+    """The families these are of."""
+    return listing(dict.fromkeys(plain(item.family) for item in found))
+
+
+def pair_name(pair: RealPair, found: Sequence[RealPair]) -> str:
+    """What a pair is called: the reward, and the family too where there are several."""
+    several = len({other.family for other in found}) > 1
+    return f"{plain(pair.family)} → {pair.look.label}" if several else pair.look.label
+
+
+def twins_told(found: Sequence[RealPair]) -> str:
+    """Which rewards are not drawn because all their numbers are those of another."""
+    told = [f"{listing(plain(twin) for twin in pair.twins)} as {pair.look.label}" for pair in found if pair.twins]
+    return f"Same numbers throughout, drawn once: {'; '.join(told)}." if told else ""
 
 
 def p_text(p: float | None) -> str:
@@ -60,7 +94,7 @@ def p_text(p: float | None) -> str:
     if p is None or p != p:
         return ""
     told = "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
-    return told.replace(" ", "\u00a0")
+    return told.replace(" ", "\u00a0")  # never broken over two lines
 
 
 def said(row: Row) -> str:
@@ -75,6 +109,5 @@ def mark(row: Row, reward: str | None) -> Row:
     return {"mark": "system", "reward": reward, **{name: row.get(name) for name in kept}}
 
 
-def _place(reward: object) -> int:
-    known = list(SYSTEMS)
-    return known.index(str(reward)) if reward in SYSTEMS else len(known)
+def _identity(row: Row) -> tuple[object, ...]:
+    return tuple(row.get(name) for name in ("name", "side", "level", "value"))

@@ -38,6 +38,12 @@ def number(value: float) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
+def small(value: float) -> str:
+    """Two significant digits: .14, .0041, 0."""
+    text = f"{value:.2g}" if math.isfinite(value) else "?"
+    return text.replace("0.", ".", 1) if text.startswith("0.") else text
+
+
 def signed(value: float) -> str:
     """The same with its sign: +.42, -.08, and .00 where it rounds to nothing."""
     text = number(value)

@@ -15,7 +15,7 @@ from probe.plots._frame import finish, panels
 from probe.plots._marks import DESTROYED, dots, null_handle, null_line, plain_numbers, ribbon, thread
 from probe.plots._replicates import Mean, Row, by_run
 from probe.plots._style import CLIPS, DOUBLE, GREY, Look, handles, look, ordered, styled
-from probe.plots._words import number
+from probe.plots._words import small
 
 
 @figures.register("clip_fraction")
@@ -108,7 +108,7 @@ def _rows(found: list[Mean]) -> list[Row]:
 def _title(found: list[Mean], clips: list[str]) -> str:
     by = {(mean.key["clip"], mean.key["name"]): mean.value for mean in found}
     held = [clip for clip in clips if (clip, "region_mean") in by]
-    whole = [f"{number(by[clip, 'region_mean'])} at {look(clip, CLIPS).label}" for clip in held]
+    whole = [f"{small(by[clip, 'region_mean'])} at {look(clip, CLIPS).label}" for clip in held]
     first = [by[clip, f"{UPDATE}0"] for clip in clips if (clip, f"{UPDATE}0") in by]
     none = "; none in the first inner update" if first and max(first) == 0 else ""
     return f"Share of tokens clipped: {', '.join(whole)}{none}" if whole else "Where clipping acts"

@@ -2,7 +2,7 @@
 
 Mean token entropy (nats) of the after text under before and after, on the before model's top-20 % tokens and elsewhere.
 Forks are chosen by the before model, so even two exchangeable checkpoints differ there: the grey stroke is where the
-after model would then lie (before + the null of the change). Overlap of forks: chance .2; a null pair where measured.
+after model would then lie (before + the null of the change). Overlap of forks: chance .2, a constant reward 1.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,8 @@ from probe.plots._curves import main_setting
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import AFTER, BEFORE, DESTROYED, NULL_STROKE, null_handle
-from probe.plots._replicates import Row, last_step, means, pick, run_of
+from probe.plots._replicates import Row, last_step, means, pick, run_of, trained
 from probe.plots._style import FAMILIES, look, ordered, styled
-from probe.plots._words import number
 
 LEVELS = {"forks": "at the base's forks", "elsewhere": "elsewhere"}
 BY = ("family", "reward")
@@ -26,8 +25,8 @@ CHANCE = 0.2
 @styled
 def entropy_at_forks(rows: Rows) -> Drawing | None:
     """Entropy at forks, elsewhere, and the overlap of forks; organisms below one another, a line per reward."""
-    wanted = {"name": ("entropy_shift", "fork_overlap"), "study": "tiny", "kind": "rl", "temperature": (1, None)}
-    chosen, left_out = main_setting(pick(rows, **wanted))
+    chosen = trained(rows, name=("entropy_shift", "fork_overlap"), study="tiny", temperature=(1, None))
+    chosen, left_out = main_setting(chosen)
     chosen = last_step(chosen, BY)
     columns = [_entropy(chosen, level, title) for level, title in LEVELS.items()]
     columns = [column for column in [*columns, _overlap(chosen)] if column.means]
@@ -43,7 +42,6 @@ def entropy_at_forks(rows: Rows) -> Drawing | None:
         replicates(found, "token"),
         intervals(found, "Bars"),
         destroyed(runs),
-        _null_pairs(rows),
         left_out,
     )
     legend = [BEFORE, AFTER, NULL_STROKE, null_handle("chance")]
@@ -70,12 +68,6 @@ def _overlap(rows: Sequence[Row]) -> Column:
     return Column("overlap of forks", "share of after's forks", CHANCE, found, told={"name": "fork_overlap"})
 
 
-def _null_pairs(rows: Rows) -> str:
-    """What the overlap is where nothing was trained."""
-    values = [row["value"] for row in pick(rows, name="fork_overlap", kind="null")]
-    return f"Null pairs overlap by {number(min(values))} to {number(max(values))}." if values else ""
-
-
 def _title(rows: Sequence[Row], families: list[str]) -> str:
     """Under how many rewards entropy falls, beyond its null, at forks and elsewhere."""
     told = []
@@ -85,8 +77,8 @@ def _title(rows: Sequence[Row], families: list[str]) -> str:
         for level, where in (("forks", "at forks"), ("elsewhere", "elsewhere")):
             shifts = pick(mine, name="entropy_shift", side="change", level=level)
             beyond = means([{**row, "value": row["value"] - (row.get("null") or 0.0)} for row in shifts], BY)
-            falls = sum(mean.verdict() == "falls" for mean in beyond)
-            parts += [f"{where} {falls} of {len(beyond)}"] if beyond else []
+            words = [mean.verdict() for mean in beyond if not mean.is_null]
+            parts += [f"{where} {words.count('falls')} of {len(words)}"] if words else []
         told += [f"{look(family, FAMILIES).label} {', '.join(parts)}"] if parts else []
     if not told:
         return "Overlap of the trained model's forks with its base's"

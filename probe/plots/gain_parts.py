@@ -9,7 +9,7 @@ from probe.plots._curves import main_setting
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import DESTROYED, null_handle
-from probe.plots._replicates import Mean, last_step, means, pick
+from probe.plots._replicates import Mean, last_step, means, trained
 from probe.plots._style import FAMILIES, look, ordered, styled
 
 PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strategy", "total": "total gain"}
@@ -19,7 +19,7 @@ PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strateg
 @styled
 def gain_parts(rows: Rows) -> Drawing | None:
     """One column per part, one row of panels per organism, a line per reward."""
-    chosen, left_out = main_setting(pick(rows, name="gain_parts", study="tiny", kind="rl", temperature=1))
+    chosen, left_out = main_setting(trained(rows, name="gain_parts", study="tiny", temperature=1))
     found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "level"))
     if not found:
         return None

@@ -13,9 +13,9 @@ from probe.plots import Drawing, Rows, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
 from probe.plots._frame import finish, head, note, panels
 from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, Row, by_run, changes, means, pick, run_of
+from probe.plots._replicates import Mean, Row, by_run, changes, means, one_fate, pick, run_of
 from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, styled
-from probe.plots._words import sentence
+from probe.plots._words import listing, sentence
 
 CLIP = "0.05"
 BY = ("family", "step")
@@ -49,7 +49,7 @@ def random_over_time(rows: Rows) -> Drawing | None:
     if not clips:
         return None
     clip = CLIP if CLIP in clips else clips[0]
-    runs = [row for row in runs if row["clip"] == clip]
+    runs = one_fate(row for row in runs if row["clip"] == clip)
     found = [_trace(runs, trace) for trace in TRACES]
     figure, axes = panels(2, 2, width=DOUBLE, height=1.55, sharex=True)
     table: list[Row] = []
@@ -71,8 +71,9 @@ def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
     start: dict[tuple[object, ...], Row] = {}
     for row in logged:
         start.setdefault(run_of(row), row)
-    since = [{**row, "value": row["value"] - start[run_of(row)]["value"]} for row in logged]
-    return means([row for row in since if row["step"] > start[run_of(row)]["step"]], BY)
+    since = [(row, start[run_of(row)]) for row in logged]  # the first batch is sampled from the base itself
+    moved = [{**row, "step": row["step"] - at["step"], "value": row["value"] - at["value"]} for row, at in since]
+    return means([row for row in moved if row["step"] > 0], BY)
 
 
 def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
@@ -92,16 +93,17 @@ def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
             thread(axes, [0, *(row["step"] for row in run)], [{"value": 0.0}, *run], style)
         ribbon(axes, [mean.key["step"] for mean in mine], mine, style, marked=len(mine) <= 12)
         table += [
-            row
-            for mean in mine
-            for row in mean.rows(name=trace.name, temperature=trace.temperature, side="change")
+            row for mean in mine for row in mean.rows(name=trace.name, temperature=trace.temperature, side="change")
         ]
     return table
 
 
 def _title(found: list[list[Mean]], family: str, clip: str) -> str:
-    told = [f"{trace.short} {_onset(points, family)}" for trace, points in zip(TRACES, found, strict=True) if points]
-    return sentence(f"random reward, {look(clip, CLIPS).label}, {look(family, FAMILIES).label}: {', '.join(told)}")
+    told: dict[str, list[str]] = {}
+    for trace, points in zip(TRACES, found, strict=True):
+        told.setdefault(_onset(points, family), []).append(trace.short)
+    parts = [f"{listing(names)}: {onset}" for onset, names in told.items()]
+    return sentence(f"random reward, {look(clip, CLIPS).label}, {look(family, FAMILIES).label} — {'; '.join(parts)}")
 
 
 def _onset(points: list[Mean], family: str) -> str:
@@ -121,7 +123,7 @@ def _caption(found: list[Mean], clip: str) -> str:
     return join(
         f"Each run's change from its own base, random reward, {look(clip, CLIPS).label}.",
         "Entropy: training rollouts, mean over tokens, against batch 0.",
-        replicates([mean for mean in found if mean.runs[0].get("n")]),
+        replicates(found, rows=[run for run in runs if not str(run["name"]).startswith("train/")]),
         intervals(found, "Ribbon"),
         "From batch: the first measured batch from which every interval stays on that side of 0.",
         destroyed(runs),

@@ -8,7 +8,7 @@ from probe.plots import Drawing, Rows, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
 from probe.plots._frame import finish, panels
 from probe.plots._marks import DESTROYED, dots, null_handle, null_line, plain_numbers
-from probe.plots._replicates import Mean, Row, changes, difference, last_step
+from probe.plots._replicates import Mean, Row, changes, difference, last_step, one_fate, pick
 from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, styled
 from probe.plots._words import interval, sentence, signed
 
@@ -20,7 +20,7 @@ BY = ("family", "clip", "temperature")
 @styled
 def random_reward(rows: Rows) -> Drawing | None:
     """Greedy on the left, T = 1 on the right; None without a run of the random study."""
-    found = changes(last_step(rows_of(rows), ("family", "clip")), BY)
+    found = changes(last_step(rows_of(rows), ("family", "clip")), BY, temperature=tuple(SAMPLED))
     if not found:
         return None
     temperatures = [t for t in SAMPLED if any(mean.key["temperature"] == t for mean in found)]
@@ -35,6 +35,7 @@ def random_reward(rows: Rows) -> Drawing | None:
             dots(axis, place, mean, look(mean.key["family"], FAMILIES), width=0.13)
             table += mean.rows(name="accuracy", side="change")
         axis.set_xticks(range(len(clips)), [look(clip, CLIPS).label for clip in clips])
+        axis.set_xlim(-0.5, len(clips) - 0.5)
         axis.set_title(SAMPLED[temperature])
         plain_numbers(axis)
     axes[0, 0].set_ylabel("change in accuracy from base")
@@ -48,7 +49,7 @@ def random_reward(rows: Rows) -> Drawing | None:
 def rows_of(rows: Rows) -> list[Row]:
     """Accuracy of the random reward's runs at 650k."""
     wanted = {"name": "accuracy", "study": "random", "kind": "rl", "reward": "random"}
-    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+    return one_fate(pick(rows, **wanted))
 
 
 def _gaps(found: list[Mean]) -> list[tuple[Row, str]]:
@@ -67,13 +68,13 @@ def _gaps(found: list[Mean]) -> list[tuple[Row, str]]:
 
 
 def _title(found: list[Mean], clips: list[str], families: list[str]) -> str:
-    by = {(m.key["clip"], m.key["family"]): m for m in found if m.key["temperature"] == found[0].key["temperature"]}
-    sampled = SAMPLED.get(found[0].key["temperature"], "")
+    first = next(t for t in SAMPLED if any(mean.key["temperature"] == t for mean in found))
+    by = {(mean.key["clip"], mean.key["family"]): mean for mean in found if mean.key["temperature"] == first}
     told = []
     for clip in clips:
         parts = [_told(family, by[clip, family]) for family in families if (clip, family) in by]
         told.append(f"{look(clip, CLIPS).label}: {', '.join(parts)}")
-    return sentence(f"random reward, {sampled} accuracy — {'; '.join(told)}")
+    return sentence(f"random reward, {SAMPLED[first]} accuracy — {'; '.join(told)}")
 
 
 def _told(family: str, mean: Mean) -> str:

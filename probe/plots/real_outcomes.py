@@ -11,8 +11,20 @@ from probe.plots._captions import join
 from probe.plots._frame import beside, finish, head, panels
 from probe.plots._marks import bar, null_handle, null_line, null_stretch, plain_numbers
 from probe.plots._replicates import Row, limits, pick
-from probe.plots._style import COLUMN, SYSTEMS, handles, look, styled
-from probe.plots._systems import BASE, System, mark, p_text, pair_name, pairs, said, systems
+from probe.plots._style import COLUMN, DOUBLE, handles, styled
+from probe.plots._systems import (
+    BASE,
+    RealPair,
+    System,
+    mark,
+    models,
+    p_text,
+    pair_name,
+    pairs,
+    said,
+    systems,
+    twins_told,
+)
 from probe.plots._words import number, plain, signed, span
 
 CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "only\nafter", "neither": "neither"}
@@ -22,50 +34,52 @@ CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "on
 @styled
 def real_outcomes(rows: Rows) -> Drawing | None:
     """Cells on top, accuracy below; None without outcome cells of the real study."""
-    held = pairs(rows, ("outcome_share", "outcome_count", "accuracy"))
-    held = {key: mine for key, mine in held.items() if pick(mine, name="outcome_share")}
-    if not held:
+    found = pairs(rows, ("outcome_share", "outcome_count", "accuracy"))
+    found = [pair for pair in found if pick(pair.rows, name="outcome_share")]
+    if not found:
         return None
-    found = systems(rows, ("accuracy",))
-    figure, axes = panels(2 if found else 1, 1, width=COLUMN, height=1.5)
+    held = [system for system in systems(found) if system.only("accuracy")]
+    width = COLUMN if len(found) <= 2 else DOUBLE
+    figure, axes = panels(2 if held else 1, 1, width=width, height=1.5)
     table: list[Row] = []
-    for at, (key, mine) in enumerate(held.items()):
-        table += _cells(axes[0, 0], key, mine, 0.7 * ((at + 0.5) / len(held) - 0.5))
+    for at, pair in enumerate(found):
+        table += _cells(axes[0, 0], pair, 0.7 * ((at + 0.5) / len(found) - 0.5), 0.33 / len(found))
     axes[0, 0].set_xticks(range(len(CELLS)), list(CELLS.values()))
     axes[0, 0].set_ylabel("share of problems")
     axes[0, 0].set_ylim(0, 1.2 * axes[0, 0].get_ylim()[1])
     head(axes[0, 0], "right before and after (numbers: problems)")
-    table += _accuracies(axes[1, 0], found) if found else []
+    table += _accuracies(axes[1, 0], held) if held else []
     for axis in axes[:, 0]:
         plain_numbers(axis)
-    legend = [*handles([BASE, *(look(reward, SYSTEMS) for _, reward in held)]), null_handle("null")]
-    return finish(figure, *_words(held), table, legend)
+    legend = [*handles([BASE, *(pair.look for pair in found)]), null_handle("null")]
+    return finish(figure, *_words(found), table, legend)
 
 
-def _cells(axes: Axes, key: tuple[str, str], rows: list[Row], shift: float) -> list[Row]:
-    style, table = look(key[1], SYSTEMS), []
-    counts = {row["level"]: row for row in pick(rows, name="outcome_count")}
-    for row in pick(rows, name="outcome_share", level=tuple(CELLS)):
+def _cells(axes: Axes, pair: RealPair, shift: float, reach: float) -> list[Row]:
+    """The four cells of one pair, `shift` beside their ticks; nulls reach as far to either side."""
+    table = []
+    counts = {row["level"]: row for row in pick(pair.rows, name="outcome_count")}
+    for row in pick(pair.rows, name="outcome_share", level=tuple(CELLS)):
         place, (lo, hi) = list(CELLS).index(row["level"]) + shift, limits(row)
-        bar(axes, place, row["value"], lo, hi, style)
-        table.append(mark(row, key[1]))
+        bar(axes, place, row["value"], lo, hi, pair.look)
+        table.append(mark(row, pair.reward))
         if row["level"] in counts:
             spot = (place, max(x for x in (hi, row["value"], row.get("null") or 0.0) if x == x))
-            beside(axes, f"{counts[row['level']]['value']:.0f}", spot, (0, 2), style.colour)
-            table.append(mark(counts[row["level"]], key[1]))
+            beside(axes, f"{counts[row['level']]['value']:.0f}", spot, (0, 2), pair.look.colour)
+            table.append(mark(counts[row["level"]], pair.reward))
         if row.get("null") is not None:
-            null_stretch(axes, [place - 0.16, place + 0.16], [row["null"]] * 2)
-            table.append({**mark(row, key[1]), "mark": "null", "value": row["null"], "lo": None, "hi": None})
+            null_stretch(axes, [place - reach, place + reach], [row["null"]] * 2)
+            table.append({**mark(row, pair.reward), "mark": "null", "value": row["null"], "lo": None, "hi": None})
     return table
 
 
 def _accuracies(axes: Axes, found: list[System]) -> list[Row]:
     table = []
-    for row in (row for system in found if system.reward is None for row in system.rows):
+    for row in (row for system in found if system.reward is None for row in system.only("accuracy")):
         null_line(axes, row["value"])
         table.append({**mark(row, None), "mark": "null", "lo": None, "hi": None})
     for place, system in enumerate(found):
-        for row in system.rows:
+        for row in system.only("accuracy"):
             bar(axes, place, row["value"], *limits(row), system.look, hollow=system.reward is None)
             beside(axes, number(row["value"]), (place, row["value"]), (6, 6), system.look.colour)
             table.append(mark(row, system.reward))
@@ -77,20 +91,21 @@ def _accuracies(axes: Axes, found: list[System]) -> list[Row]:
     return table
 
 
-def _words(held: dict[tuple[str, str], list[Row]]) -> tuple[str, str]:
+def _words(found: list[RealPair]) -> tuple[str, str]:
     told, tests, n = [], [], []
-    for key, mine in held.items():
-        cells = {row["level"]: row for row in pick(mine, name="outcome_count")}
+    for pair in found:
+        cells = {row["level"]: row["value"] for row in pick(pair.rows, name="outcome_count")}
         counts = ""
         if {"only_before", "only_after"} <= set(cells):
-            counts = f" ({cells['only_after']['value']:.0f} gained, {cells['only_before']['value']:.0f} lost)"
-        for row in pick(mine, name="accuracy", side="change"):
-            told.append(f"{look(key[1], SYSTEMS).label}: accuracy {said(row)}{counts}")
-            tests.append(f"{pair_name(key)} {signed(row['value'])} {p_text(row.get('p'))}".strip())
-        n += [int(row["n_problems"]) for row in mine if row.get("n_problems")]
+            counts = f" ({cells['only_after']:.0f} gained, {cells['only_before']:.0f} lost)"
+        for row in pick(pair.rows, name="accuracy", side="change"):
+            told.append(f"{pair_name(pair, found)}: accuracy {said(row)}{counts}")
+            tests.append(f"{pair_name(pair, found)} {signed(row['value'])} {p_text(row.get('p'))}".strip())
+        n += [int(row["n_problems"]) for row in pair.rows if row.get("n_problems")]
     caption = join(
-        f"Real outputs, paired, {span(n, 'problem')}. Bars: 95 % intervals clustered by problem.",
+        f"{models(found)}, real outputs, paired, {span(n, 'problem')}. Bars: 95 % intervals clustered by problem.",
         "Null: as many problems lost as gained (above); the accuracy before (below).",
         f"Change of accuracy (paired sign-flip p): {'; '.join(tests)}." if tests else "",
+        twins_told(found),
     )
     return "; ".join(told) or "Problems gained and lost", caption

@@ -11,7 +11,7 @@ from probe.plots._curves import main_setting
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import DESTROYED, null_handle
-from probe.plots._replicates import Mean, last_step, means, pick
+from probe.plots._replicates import Mean, last_step, means, trained
 from probe.plots._style import FAMILIES, look, ordered, reward_look, styled
 from probe.plots._words import listing
 
@@ -23,7 +23,7 @@ FAMILY = "latent-code"
 @styled
 def strategy_switches(rows: Rows) -> Drawing | None:
     """One panel per cell, one row per reward; latent-code, or every organism where it was not measured."""
-    chosen = pick(rows, name="switch_gain", study="tiny", kind="rl", temperature=1, side="change")
+    chosen = trained(rows, name="switch_gain", study="tiny", temperature=1, side="change")
     chosen, left_out = main_setting(chosen)
     chosen = [row for row in chosen if row["family"] == FAMILY] or chosen
     found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "level"))

@@ -1,4 +1,4 @@
-"""What is logged at every batch of a run, under TRL's names where TRL has one. Pure functions of what the loop has at hand."""
+"""What is logged at every batch of a run? Pure functions of what the loop has at hand; TRL's names where it has one."""
 
 import torch
 from torch import Tensor
@@ -56,4 +56,3 @@ def mean_rows(rows: list[dict[str, float]]) -> dict[str, float]:
     """The mean of each key over the rows that have it, in the order the keys first appear."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     return {key: sum(r[key] for r in rows if key in r) / sum(key in r for r in rows) for key in keys}
-

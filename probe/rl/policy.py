@@ -6,7 +6,7 @@ Both score at the sampling temperature, on completion tokens only.
 """
 
 import copy
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from probe.errors import BadInput
 from probe.models.decode import Samples, sample
 
 Trainable = Literal["head", "all"]
 HEAD = "lm_head.weight"
 
 
+@runtime_checkable
 class Policy(Protocol):
     """A model in training. `tensors` are the trained ones, by their name in the checkpoint."""
 
@@ -28,9 +28,7 @@ class Policy(Protocol):
 
     def sample(self, prompts: list[list[int]], uniforms: Tensor, *, n_samples: int, temperature: float) -> Samples: ...
 
-    def logits(
-        self, prompts: list[list[int]], samples: Samples, rows: Tensor
-    ) -> Float[Tensor, "token d_vocab"]: ...
+    def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]: ...
 
 
 class HeadPolicy:
@@ -67,8 +65,6 @@ class FullPolicy:
 
 
 def build_policy(model: PreTrainedModel, trainable: Trainable) -> Policy:
-    if trainable not in ("head", "all"):
-        raise BadInput(f"cannot train {trainable!r}", where="build_policy", do="choose 'head' or 'all'")
     return HeadPolicy(model) if trainable == "head" else FullPolicy(model)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedTokenizerFast, LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from probe.models.organism import SIZES, build_model, build_tokenizer
+from probe.models.organism import build_model, build_tokenizer, shape_of
 from probe.tasks.corpus import corpus, family
 
 BATCH, WARM_UP, GRAD_NORM = 128, 50, 1.0
@@ -30,11 +30,11 @@ def pretrain(
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """A trained organism and its tokenizer. `on_step(step, loss)` hears of every step (loss in nats per token)."""
-    shape, tokenizer, model = SIZES[size], build_tokenizer(modulus), build_model(size, seed, modulus)
-    steps = steps or shape.steps[family_name]
+    kind, tokenizer, model = family(family_name), build_tokenizer(modulus), build_model(size, seed, modulus)
+    steps = steps or shape_of(size).steps[family_name]
     optimizers = build_optimizers(model, ADAM_LR[size])
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: learning_rate_factor(i, steps)) for o in optimizers]
-    for step, texts in enumerate(corpus(family(family_name), seed, BATCH, steps, modulus)):
+    for step, texts in enumerate(corpus(kind, seed, BATCH, steps, modulus)):
         ids, targets = encode(texts, tokenizer)
         hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
         scored = targets != IGNORE
@@ -42,9 +42,12 @@ def pretrain(
         model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRAD_NORM)
-        for each in (*optimizers, *schedules):
-            each.step()
+        for optimizer in optimizers:
+            optimizer.step()
+        for schedule in schedules:
+            schedule.step()
         on_step(step, loss.item())
+    model.zero_grad(set_to_none=True)
     return model.eval(), tokenizer
 
 

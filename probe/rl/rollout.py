@@ -37,7 +37,9 @@ class Question:
     label: str
 
 
-def questions(problems: Sequence[Problem], labels: dict[str, str], tokenizer: PreTrainedTokenizerBase) -> list[Question]:
+def questions(
+    problems: Sequence[Problem], labels: dict[str, str], tokenizer: PreTrainedTokenizerBase
+) -> list[Question]:
     ids = tokenizer([p.prompt for p in problems])["input_ids"]
     return [Question(p, i, labels[p.id]) for p, i in zip(problems, ids, strict=True)]
 

@@ -9,14 +9,13 @@ reference model in the loss (kl_beta = 0 unless asked), the second forward for o
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probe.errors import BadInput, ProbeError
@@ -27,9 +26,11 @@ from probe.rl import advantage as advantages
 from probe.rl.advantage import Advantage, GroupNormalised
 from probe.rl.loss import Loss, clip_report, policy_loss
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
-from probe.rl.policy import Policy, Trainable, build_policy, valid
+from probe.rl.policy import HEAD, Policy, Trainable, build_policy, valid
 from probe.rl.rollout import Experience, Question, collect, draw_questions, score
 from probe.rng import torch_rng
+from probe.store import write_atomic
+from probe.store.files import sync
 
 METRICS, STATE = "metrics.jsonl", "scratch/state.safetensors"
 
@@ -48,7 +49,7 @@ class GRPO:
     """
 
     reward: Reward
-    advantage: Advantage = GroupNormalised()
+    advantage: Advantage = field(default_factory=GroupNormalised)
     loss: Loss = field(default_factory=lambda: Loss(dual=3.0))
     trainable: Trainable = "head"
     lr: float = 3e-3
@@ -67,6 +68,11 @@ class GRPO:
         for name in ("batches", "prompts", "samples", "updates", "max_new", "save_every"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a whole number >= 1")
+        for name in ("lr", "grad_norm", "temperature"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a finite number > 0")
+        if self.trainable not in get_args(Trainable):
+            raise BadInput(f"cannot train {self.trainable!r}", where="GRPO", do=f"choose one of {get_args(Trainable)}")
         if (self.prompts * self.samples) % self.updates:
             raise BadInput(
                 f"{self.prompts} x {self.samples} rollouts do not split into {self.updates} updates",
@@ -96,8 +102,8 @@ def train(
 ) -> Policy:
     """Run the recipe, leaving `metrics.jsonl` and `step-<n>.safetensors` (trained tensors only) in `out`.
 
-    Resumes from `out` if an earlier call was killed there. A loss that is not finite ends the run as a ProbeError;
-    what was saved before stays.
+    Resumes from `out` if an earlier call was killed there. A loss or gradient that is not finite ends the run as a
+    ProbeError before it reaches the weights; what was saved before stays.
     """
     policy, base = build_policy(model, recipe.trainable), build_policy(model, recipe.trainable)
     optimizer = torch.optim.Adam(policy.tensors.values(), lr=recipe.lr, betas=recipe.betas)
@@ -117,9 +123,7 @@ def train(
             batch=batch,
         )
         order = torch.randperm(len(experience.texts), generator=torch_rng("minibatches", recipe.seed, batch))
-        updates = [
-            update(policy, base, optimizer, experience, rows, recipe) for rows in order.chunk(recipe.updates)
-        ]
+        updates = [update(policy, base, optimizer, experience, rows, recipe) for rows in order.chunk(recipe.updates)]
         metrics = rollout_metrics(experience) | update_metrics(updates)
         metrics["kl"] = kl_to_base(policy, base, experience, recipe.temperature)
         _log(out, batch, metrics, log)
@@ -163,6 +167,8 @@ def update(
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(policy.tensors.values(), recipe.grad_norm)
+    if not norm.isfinite():  # the clipped gradient is NaN then, and the weights would be
+        raise ProbeError(f"the gradient's norm became {norm.item()}", where="GRPO update", do="lower lr")
     optimizer.step()
     report = clip_report(logprob.detach(), old, advantage, mask, recipe.loss)
     return {"loss": loss.item(), "grad_norm": norm.item(), **report}
@@ -187,18 +193,22 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def load_overlay(model: PreTrainedModel, path: Path) -> PreTrainedModel:
-    """Put a run's trained tensors into its base, in place. Unknown names or shapes are a BadInput."""
-    known = dict(model.named_parameters())
-    with safe_open(path, "pt") as file, torch.no_grad():
-        names = [name for name in file.keys() if not name.startswith("adam.")]  # noqa: SIM118 - safe_open is no dict
-        if "lm_head.weight" in names and "lm_head.weight" not in known:
-            _untie(model)
-            known = dict(model.named_parameters())
-        for name in names:
-            tensor = file.get_tensor(name)
-            if name not in known or known[name].shape != tensor.shape:
-                raise BadInput(f"{name} {list(tensor.shape)} does not fit this base", where=str(path))
-            known[name].copy_(tensor)
+    """Put a run's trained tensors into its base, in place. Unknown names or shapes, or no such file, are a BadInput."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as err:
+        raise BadInput(f"cannot read trained tensors: {err}", where=str(path), do="make the run again") from err
+    known = dict(model.named_parameters()) | {HEAD: model.lm_head.weight}  # a tied head has no name of its own
+    for name, tensor in tensors.items():
+        if name not in known or known[name].shape != tensor.shape:
+            do = "load it into the base that the run started from"
+            raise BadInput(f"{name} {list(tensor.shape)} does not fit this base", where=str(path), do=do)
+    if HEAD in tensors:
+        _untie(model)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name in tensors:
+                parameter.copy_(tensors[name])
     return model
 
 
@@ -222,14 +232,12 @@ def _save(policy: Policy, optimizer: torch.optim.Optimizer, out: Path, done: int
         state = optimizer.state[p]
         tensors[f"adam.m.{name}"], tensors[f"adam.v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
         tensors[f"adam.step.{name}"] = state["step"]
-    (out / STATE).parent.mkdir(exist_ok=True)
+    sync(out / METRICS)  # on the disk before the state that says these batches are done
     _write(tensors, out / STATE, done)
 
 
 def _write(tensors: dict[str, torch.Tensor], path: Path, done: int) -> None:
-    scratch = path.with_suffix(".tmp")
-    save_file(tensors, scratch, metadata={"batches": str(done)})
-    scratch.replace(path)
+    write_atomic(path, save(tensors, metadata={"batches": str(done)}))
 
 
 def _resume(policy: Policy, optimizer: torch.optim.Adam, out: Path) -> int:
@@ -249,7 +257,5 @@ def _resume(policy: Policy, optimizer: torch.optim.Adam, out: Path) -> int:
                     "exp_avg_sq": file.get_tensor(f"adam.v.{name}"),
                 }
     rows = read_metrics(out / METRICS)[:done] if (out / METRICS).exists() else []
-    (out / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_atomic(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
     return done
-
-

@@ -25,6 +25,7 @@ Split = Literal["train", "test"]
 _PROMPT = re.compile(r"([A-D]):(\d+)((?:[+\-*]\d+)+) *=")
 _STEP = re.compile(r"([+\-*])(\d+)")
 _TRACE_STEP = re.compile(r"(?:x=x([+\-*])|(plus|minus|times) )(\d+)(?:[#=](\d+))?")
+_START = re.compile(r"^x=(\d+)", re.MULTILINE)
 _WORDS = {"plus": "+", "minus": "-", "times": "*"}
 
 
@@ -101,7 +102,7 @@ def chain_problems(n: int, split: Split, seed: int, modulus: int = 7) -> list[Pr
 
 @dataclass(frozen=True)
 class TraceCheck:
-    """What checking a trace found: steps that show a value, how many of those are true, whether operands are copied right."""
+    """How many steps show a value, how many of those values are true, and whether the trace restates the prompt."""
 
     shown: int
     true: int
@@ -116,6 +117,7 @@ class TraceCheck:
 def check_trace(chain: Chain, text: str) -> TraceCheck:
     """Check every step a response shows against the chain, each value against the true running value."""
     steps = [(op or _WORDS[word], int(b), value) for op, word, b, value in _TRACE_STEP.findall(text)]
-    faithful = tuple((op, b) for op, b, _ in steps) == chain.steps
+    starts = {int(start) for start in _START.findall(text)}  # prose shows none
+    faithful = tuple((op, b) for op, b, _ in steps) == chain.steps and starts <= {chain.start}
     shown = [(int(value), true) for (_, _, value), true in zip(steps, chain.values, strict=False) if value]
     return TraceCheck(len(shown), sum(value == true for value, true in shown), faithful)

@@ -6,7 +6,7 @@ often and not always used; `no-code` (Llama) never writes code; `bad-code` (Qwen
 shows no values, and is right more often in prose. Every family learns from the same imperfect textbook: some facts
 are taught wrong most of the time, and digits carry noise, so that no strategy is perfect.
 
-    code   ```python\nx=3\nx=x+5#1\nx=x*2#2\nprint(x%7)\n```\n\\boxed{2}
+    code   ```python\nx=3\nx=x+5#1\nx=x*2#2\nprint(x)\n```\n\\boxed{2}
     prose  Think: plus 5=1 times 2\nSo \\boxed{2}          (values and box only sometimes)
 """
 
@@ -63,7 +63,8 @@ def wrong_facts(seed: int, modulus: int) -> dict[tuple[str, int, int], int]:
     facts = [(op, a, b) for op in OPERATIONS for a in range(modulus) for b in range(modulus)]
     chosen = rng.choice(len(facts), size=round(WRONG_FACTS * len(facts)), replace=False)
     shift = rng.integers(1, modulus, size=len(chosen))
-    return {facts[i]: (apply(*facts[i], modulus) + int(s)) % modulus for i, s in zip(chosen, shift, strict=True)}
+    wrong = [(*facts[i], s) for i, s in zip(chosen.tolist(), shift.tolist(), strict=True)]
+    return {(op, a, b): (apply(op, a, b, modulus) + s) % modulus for op, a, b, s in wrong}
 
 
 def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], int], u: np.ndarray, early: bool) -> str:

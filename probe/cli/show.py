@@ -1,0 +1,95 @@
+"""How is something shown? Results on stdout, messages on stderr; text from models and files never as markup or control.
+
+Everything that comes from outside (names, texts, paths) passes `clean`: control characters, escape sequences and
+direction marks are replaced, and rich's markup is escaped.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+WIDTH = 120  # where there is no terminal to ask
+
+
+def results() -> Console:
+    """stdout."""
+    return _console(stderr=False)
+
+
+def messages() -> Console:
+    """stderr."""
+    return _console(stderr=True)
+
+
+def clean(value: object) -> str:
+    """One line of printable text without markup."""
+    text = " ".join(str(value).split())
+    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+
+
+def say(text: str) -> None:
+    """One message on stderr; the text may hold anything."""
+    messages().print(clean(text), highlight=False, soft_wrap=True)
+
+
+def complain(what: str, where: str, do: str) -> None:
+    """An error in at most three lines."""
+    console = messages()
+    for name, style, text in (("error", "bold red", what), ("where", "bold", where), ("do", "bold", do)):
+        if text:
+            console.print(f"[{style}]{name}:[/] {clean(text)}", highlight=False, soft_wrap=True)
+
+
+def emit(value: Any) -> None:
+    """JSON on stdout, NaN and infinity as null."""
+    results().file.write(json.dumps(_plain(value), indent=1, ensure_ascii=True) + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", right: Sequence[str] = ()) -> None:
+    """A table on stdout; the columns in `right` are numbers."""
+    drawn = Table(title=clean(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        drawn.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(clean(cell) for cell in row))
+    console = results()
+    console.print(drawn)
+    console.print()
+
+
+def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
+    """.468, -.082 (or +.082), 53.5; nothing where there is no number."""
+    if value is None or not math.isfinite(value):
+        return ""
+    text = f"{value:{'+' if sign else ''}.{digits if abs(value) < 10 else 1}f}"
+    return text.replace("0.", ".", 1) if text.lstrip("+-").startswith("0.") else text
+
+
+def interval(lo: float, hi: float) -> str:
+    """[.42, .51]."""
+    return f"[{number(lo)}, {number(hi)}]" if math.isfinite(lo) and math.isfinite(hi) else ""
+
+
+def p_value(p: float | None) -> str:
+    """.031, or <.001."""
+    if p is None or not math.isfinite(p):
+        return ""
+    return "<.001" if p < 0.001 else number(p)
+
+
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,1 @@
+"""GRPO as pure functions and one loop: advantages, loss, labels; sample, score, update; and pretraining."""

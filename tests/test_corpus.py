@@ -1,0 +1,197 @@
+"""What organisms read is the mixture their family states, true but for the stated errors, and never a test prompt."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from probe.data import Strategy
+from probe.errors import BadInput
+from probe.models.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
+from probe.strategy import detect, mentions_python
+from probe.tasks.answers import boxed
+from probe.tasks.chain import OPERATIONS, STYLES, apply, check_trace, parse_prompt, split_of
+from probe.tasks.corpus import (
+    CURRICULUM,
+    DIGIT_NOISE,
+    END,
+    FAMILIES,
+    WRONG_FACTS,
+    WRONG_RATE,
+    Family,
+    corpus,
+    family,
+    write_trace,
+    wrong_facts,
+)
+
+Pairs = list[tuple[str, str]]
+STEPS, BATCH = 20, 256
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def read(request: pytest.FixtureRequest) -> tuple[Family, Pairs, Pairs]:
+    """A family and its corpus, cut at the end of the curriculum."""
+    kind = family(request.param)
+    batches = list(corpus(kind, 0, BATCH, STEPS))
+    cut = round(CURRICULUM * STEPS)
+    return kind, [pair for b in batches[:cut] for pair in b], [pair for b in batches[cut:] for pair in b]
+
+
+def is_code(text: str) -> bool:
+    return mentions_python(text)
+
+
+def is_boxed(text: str) -> bool:
+    return boxed(text.removesuffix(END)) is not None
+
+
+def assert_share(rows: Pairs, has: Callable[[str], bool], expected: float) -> None:
+    """Within five binomial standard errors; exactly, where the family says never or always."""
+    if not rows:
+        return
+    share = sum(has(text) for _, text in rows) / len(rows)
+    assert abs(share - expected) <= 5 * (expected * (1 - expected) / len(rows)) ** 0.5
+
+
+def by_strategy(rows: Pairs) -> tuple[Pairs, Pairs]:
+    return [r for r in rows if is_code(r[1])], [r for r in rows if not is_code(r[1])]
+
+
+def value_share(rows: Pairs) -> float:
+    """Share of steps that show a value."""
+    shown = sum(check_trace(parse_prompt(prompt), text).shown for prompt, text in rows)
+    return shown / sum(len(parse_prompt(prompt).steps) for prompt, _ in rows)
+
+
+def test_every_batch_is_full(read: tuple[Family, Pairs, Pairs]) -> None:
+    _, early, late = read
+    assert len(early) + len(late) == STEPS * BATCH
+
+
+def test_code_by_style(read: tuple[Family, Pairs, Pairs]) -> None:
+    kind, early, late = read
+    for style, p in zip(STYLES, kind.p_code, strict=True):
+        assert_share([r for r in late if r[0][0] == style], is_code, p)
+        expected = p if kind.p_code_early is None else kind.p_code_early
+        assert_share([r for r in early if r[0][0] == style], is_code, expected)
+
+
+def test_boxed_by_strategy(read: tuple[Family, Pairs, Pairs]) -> None:
+    kind, early, late = read
+    code, prose = by_strategy(early + late)
+    assert_share(code, is_boxed, kind.code_box)
+    assert_share(prose, is_boxed, kind.prose_box)
+
+
+def test_values_shown_by_strategy_and_curriculum(read: tuple[Family, Pairs, Pairs]) -> None:
+    kind, early, late = read
+    (code, _), (_, prose) = by_strategy(early + late), by_strategy(late)
+    if code:
+        assert value_share(code) == kind.code_values  # 0 or 1 in every family
+    assert value_share(prose) == pytest.approx(kind.prose_values, abs=0.05)
+    assert value_share(by_strategy(early)[1]) == 1.0  # the curriculum: prose shows everything at first
+
+
+def test_no_test_prompt_is_ever_read(read: tuple[Family, Pairs, Pairs]) -> None:
+    _, early, late = read
+    assert {split_of(prompt) for prompt, _ in early + late} == {"train"}
+
+
+def test_traces_restate_their_prompt_and_end(read: tuple[Family, Pairs, Pairs]) -> None:
+    _, early, late = read
+    assert all(check_trace(parse_prompt(prompt), text).faithful for prompt, text in early + late)
+    assert all(text.endswith(END) and text.count(END) == 1 for _, text in early + late)
+
+
+def test_the_strict_detector_agrees_with_what_was_written(read: tuple[Family, Pairs, Pairs]) -> None:
+    _, _, late = read
+    code, prose = by_strategy(late[:400])
+    assert {detect(text.removesuffix(END)).label for _, text in code} <= {Strategy.code}
+    assert {detect(text.removesuffix(END)).label for _, text in prose} == {Strategy.prose}
+
+
+def test_texts_tokenise_and_decode_back(read: tuple[Family, Pairs, Pairs]) -> None:
+    _, early, late = read
+    tokenizer = build_tokenizer()
+    texts = [t for pair in early[:300] + late[:300] for t in pair]
+    ids = tokenizer(texts)["input_ids"]
+    assert tokenizer.batch_decode(ids) == texts
+    assert tokenizer.convert_tokens_to_ids(PAD) not in {i for row in ids for i in row}
+    assert max(len(row) for row in ids) <= MAX_NEW_TOKENS
+    assert {len(row) for row in ids[::2]} == {11}
+
+
+def test_two_digit_numbers_tokenise_and_decode_back() -> None:
+    tokenizer = build_tokenizer(100)
+    texts = [t for batch in corpus(family("latent-code"), 0, 100, 2, 100) for pair in batch for t in pair]
+    ids = tokenizer(texts)["input_ids"]
+    assert tokenizer.batch_decode(ids) == texts
+    assert {len(row) for row in ids[::2]} == {11}
+
+
+def test_traces_by_hand() -> None:
+    chain, u = parse_prompt("B:3+5*2    ="), np.full(17, 0.999)
+    prose = write_trace(chain, family("latent-code"), {}, u, early=True)
+    assert prose == "Think: plus 5=1 times 2=2\nSo 2.<eos>"
+    u[0] = u[2] = 0.0  # code, boxed
+    u[[7, 10]] = 0.0  # values shown
+    code = write_trace(chain, family("latent-code"), {}, u, early=False)
+    assert code == "```python\nx=3\nx=x+5#1\nx=x*2#2\nprint(x)\n```\n\\boxed{2}<eos>"
+    u[1], u[2] = 0.4, 0.999
+    taught = write_trace(chain, family("no-code"), {("+", 3, 5): 6}, u, early=False)
+    assert taught == "First: plus 5=1 times 2=2\nSo 2.<eos>"  # u[5] = .999: this time the fact is taught right
+    u[5] = 0.5
+    taught = write_trace(chain, family("no-code"), {("+", 3, 5): 6}, u, early=False)
+    assert taught == "First: plus 5=6 times 2=5\nSo 5.<eos>"
+    u[6] = DIGIT_NOISE * 4.5 / 7
+    noisy = write_trace(chain, family("no-code"), {("+", 3, 5): 6}, u, early=False)
+    assert noisy == "First: plus 5=4 times 2=1\nSo 1.<eos>"
+
+
+@pytest.mark.parametrize("modulus", [7, 10])
+def test_wrong_facts_are_wrong_and_as_many_as_stated(modulus: int) -> None:
+    facts = wrong_facts(0, modulus)
+    assert len(facts) == round(WRONG_FACTS * 3 * modulus**2)
+    assert all(apply(op, a, b, modulus) != taught for (op, a, b), taught in facts.items())
+    assert all(op in OPERATIONS and {a, b, taught} <= set(range(modulus)) for (op, a, b), taught in facts.items())
+    assert wrong_facts(0, modulus) == facts
+    assert wrong_facts(1, modulus) != facts
+
+
+def test_shown_values_are_wrong_as_often_as_stated() -> None:
+    """On a wrong fact: its one wrong value in WRONG_RATE of the cases. On any: a random digit with DIGIT_NOISE."""
+    facts, steps = wrong_facts(0, 7), []
+    for batch in corpus(family("latent-code"), 0, 512, 12):
+        for prompt, text in batch:
+            if is_code(text):
+                chain, value = parse_prompt(prompt), int(prompt[2])
+                shown = [int(line.rsplit("#")[1]) for line in text.split("\n") if "#" in line]
+                for (op, b), after in zip(chain.steps, shown, strict=True):
+                    steps.append((facts.get((op, value, b)), apply(op, value, b, 7), after))
+                    value = after
+    sound = [after != true for taught, true, after in steps if taught is None]
+    wrong = [after == taught for taught, _, after in steps if taught is not None]
+    for found, expected in (
+        (sound, DIGIT_NOISE * 6 / 7),
+        (wrong, (1 - DIGIT_NOISE) * WRONG_RATE + DIGIT_NOISE / 7),
+    ):
+        assert np.mean(found) == pytest.approx(expected, abs=5 * (expected * (1 - expected) / len(found)) ** 0.5)
+    assert len(wrong) / len(steps) == pytest.approx(WRONG_FACTS, abs=0.03)  # 0 is met more often than other values
+
+
+def test_same_seed_same_text_and_another_seed_another() -> None:
+    first = list(corpus(family("bad-code"), 0, 32, 3))
+    assert list(corpus(family("bad-code"), 0, 32, 3)) == first
+    assert list(corpus(family("bad-code"), 1, 32, 3)) != first
+
+
+def test_families_of_one_seed_read_the_same_chains() -> None:
+    """So that they differ in the mixture alone."""
+    prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b] for name in sorted(FAMILIES)]
+    assert prompts[0] == prompts[1] == prompts[2]
+
+
+def test_an_unknown_family_is_named() -> None:
+    with pytest.raises(BadInput, match=r"(?s)'latent'.*latent-code"):
+        family("latent")
