@@ -14,7 +14,7 @@ study: $(VENV)/study.done
 	$(BIN)/probe run all
 
 test: $(VENV)/test.done lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check probe tests benchmarks notebooks

@@ -5,26 +5,34 @@ what to do. PROBE_DEBUG=1 shows the traceback instead.
 """
 
 import os
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from probe.errors import ProbeError
+from probe import __version__
 from probe.cli.show import complain, messages
+from probe.errors import ProbeError
 
 INTERRUPTED = 130
+ORDER = ("ls", "check", "train", "sample", "score", "compare", "compare-rollouts", "run", "figure", "why", "gc")
 
 
 class Probe(TyperGroup):
     """The group of all commands (typer wants a subclass): every error of every command passes here."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which they are met."""
+        return sorted(super().list_commands(ctx), key=lambda name: (ORDER.index(name) if name in ORDER else 99, name))
+
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become messages and exit codes."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as err:
-            messages().print("interrupted: finished work is kept, and the same command goes on from there", markup=False)
+            messages().print(
+                "interrupted: finished work is kept, and the same command goes on from there", markup=False
+            )
             raise typer.Exit(INTERRUPTED) from err
         except ProbeError as err:
             if debugging():
@@ -33,6 +41,13 @@ class Probe(TyperGroup):
             raise typer.Exit(err.exit_code) from err
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
+        except OSError as err:
+            if debugging():
+                raise
+            complain(
+                f"cannot use a file: {err.strerror or err}", str(err.filename or ""), "check the path and your rights"
+            )
+            raise typer.Exit(1) from err
         except Exception as err:
             if debugging() or _is_usage(err):
                 raise
@@ -50,6 +65,12 @@ def _is_usage(err: Exception) -> bool:
     return hasattr(err, "exit_code") and hasattr(err, "format_message")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"probe {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     cls=Probe,
     name="probe",
@@ -57,5 +78,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
-    help="What did the reward change inside the model, and why does it help this model and not that one?",
+    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """What did the reward change inside the model, and why does it help this model and not that one?"""

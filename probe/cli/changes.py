@@ -1,8 +1,8 @@
 """What changed, as a table: before, after, the change with its interval and n, its null, and p after Holm.
 
-One row per change estimate, and per estimate of the pair as a whole that has a null (KL on forks, ...). Holm's family
-is every tested row of the table. Cells (both right, only before, ...) have a table of their own: they are counts, and
-their test is that of accuracy.
+One row per change estimate, and per estimate of the pair as a whole that has a null (KL on forks, ...). What is the
+change of accuracy under another name is left out. Holm's family is every tested row of the table. Cells (both right,
+only before, ...) have a table of their own: they are counts, and their test is that of accuracy.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from probe.cli.show import interval, number, p_value, table
 
 CELLS = {"both": "both right", "only_before": "only before", "only_after": "only after", "neither": "neither"}
 KEY = ("family", "reward", "temperature", "name", "level")
+ACCURACY_AGAIN = (("gain_parts", "total"), ("switch_gain", "total"), ("pass_at_k", "1"))
 UNTESTED = ("destroyed", "outcome_share", "outcome_count")
 CELL_NUMBERS = ("count", "95 % interval", "share", "of", "null")
 COLUMNS = ("measure", "before", "after", "change", "95 % interval", "n", "problems", "null", "p", "p (Holm)")
@@ -48,7 +49,9 @@ def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
             count, share = counts[level], shares[level]
             ends = (number(count[end], 1) for end in ("lo", "hi"))
             null = number(count["null"], 1)
-            drawn.append((told, f"{count['value']:.0f}", f"[{', '.join(ends)}]", number(share["value"]), count["n"], null))
+            drawn.append(
+                (told, f"{count['value']:.0f}", f"[{', '.join(ends)}]", number(share["value"]), count["n"], null)
+            )
     if drawn:
         table(("right", "count", "95 % interval", "share", "of", "null"), drawn, title, right=CELL_NUMBERS)
 
@@ -56,7 +59,7 @@ def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
 def _is_change(row: dict[str, Any]) -> bool:
     """Whether a row is a change, or of the pair as a whole with a null to hold it against."""
     whole = row["side"] == "" and row["null"] is not None and row["name"] not in UNTESTED
-    return row["side"] == "change" or whole
+    return (row["side"] == "change" or whole) and (row["name"], row["level"]) not in ACCURACY_AGAIN
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -26,9 +26,10 @@ def compare(
     manifest: ManifestFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask two checkpoints the same problems, sampled and greedy, and measure everything that changed.
+    """Measure everything that differs between two models.
 
-    A checkpoint against itself is the null pair: sampled twice, nothing should change.
+    Both answer the same problems, sampled and greedy; the text of the second is scored under both. A checkpoint
+    against itself is the null pair: sampled twice, nothing should change.
     """
     from probe.pipeline import compare as pair
     from probe.pipeline.progress import Progress
@@ -38,8 +39,10 @@ def compare(
     if dry:
         return announce(plan([job], held), held, pool_size(workers), f"{before} -> {after}", as_json)
     with Progress(messages(), held, pool_size(workers)) as progress:
-        hooks = {"on_plan": progress.on_plan, "on_done": progress.on_done}
-        rows = pair.compare(job.before, job.after, held, workers=workers, **hooks).to_pylist()
+        table = pair.compare(
+            job.before, job.after, held, workers=workers, on_plan=progress.on_plan, on_done=progress.on_done
+        )
+        rows = table.to_pylist()
     if as_json:
         return emit({"digest": job.recipe.digest, "changes": changes(rows), "measurements": rows})
     _show(rows, job)

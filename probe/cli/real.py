@@ -27,10 +27,10 @@ def compare_rollouts(
     figures: Figures = FIGURES,
     as_json: AsJson = False,
 ) -> None:
-    """Compare real outputs before and after RL, problem by problem, and draw them.
+    """Compare real outputs before and after RL.
 
-    Files are JSON lines or parquet with the columns problem, text and answer, and optionally sample, temperature,
-    confidence and right.
+    Problem by problem, with the real_* figures. Files are JSON lines or parquet with the columns problem, text and
+    answer, and optionally sample, temperature, confidence and right.
     """
     from probe.pipeline.real import FIGURES as DRAWN
     from probe.pipeline.real import real_rows, real_source

@@ -37,6 +37,11 @@ def say(text: str) -> None:
     messages().print(clean(text), highlight=False, soft_wrap=True)
 
 
+def shown(text: str) -> None:
+    """One line of a result on stdout; the text may hold anything."""
+    results().print(clean(text), highlight=False, soft_wrap=True)
+
+
 def complain(what: str, where: str, do: str) -> None:
     """An error in at most three lines."""
     console = messages()
@@ -52,12 +57,13 @@ def emit(value: Any) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", right: Sequence[str] = ()) -> None:
     """A table on stdout; the columns in `right` are numbers."""
-    drawn = Table(title=clean(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    drawn, console = Table(box=None, pad_edge=False, header_style="bold"), results()
     for name in columns:
         drawn.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(clean(cell) for cell in row))
-    console = results()
+    if title:
+        console.print(f"[bold]{clean(title)}[/]", highlight=False, soft_wrap=True)
     console.print(drawn)
     console.print()
 
@@ -83,8 +89,8 @@ def p_value(p: float | None) -> str:
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDTH)
+    console = Console(stderr=stderr, emoji=False)
+    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=WIDTH)
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """probe run, probe figure: make what a study needs, and draw."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,21 +26,33 @@ def run(
     figures: Figures = FIGURES,
     as_json: AsJson = False,
 ) -> None:
-    """Make everything a study needs that is not there yet, measure, and draw its figures."""
+    """Make, measure and draw a study.
+
+    Only what is not there yet is made. Killed at any moment, the same command goes on from what is finished.
+    """
     from probe.pipeline.progress import Progress
     from probe.pipeline.runner import plan, pool_size
-    from probe.pipeline.study import run_studies, targets_of
+    from probe.pipeline.study import run_studies
+    from probe.studies import targets_of
 
     held, names = open_store(store), named(study)
     if dry:
-        return announce(plan(targets_of(names), held), held, pool_size(workers), ", ".join(names), as_json)
+        return announce(
+            plan([job for targets in targets_of(names) for job in targets], held),
+            held,
+            pool_size(workers),
+            ", ".join(names),
+            as_json,
+        )
     if as_json:
-        raise BadInput("--json goes with --dry: a run has no other result than its figures", do="probe run STUDY --dry --json")
+        raise BadInput(
+            "--json goes with --dry: a run has no other result than its figures", do="probe run STUDY --dry --json"
+        )
     for group in (["real"], [name for name in names if name != "real"]):
         if group and set(group) <= set(names):
             with Progress(messages(), held, pool_size(workers)) as progress:
                 run_studies(
-                    group,
+                    targets_of(group),
                     held,
                     figures,
                     workers=workers,
@@ -75,7 +86,10 @@ def figure(
     store: Root = None,
     figures: Figures = FIGURES,
 ) -> None:
-    """Draw a figure again from what the store holds; nothing is made."""
+    """Draw a figure again from what the store holds.
+
+    Nothing is made; studies that are not complete in the store are left out.
+    """
     from probe.pipeline.study import draw
     from probe.plots import figures as known
 

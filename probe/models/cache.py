@@ -29,7 +29,7 @@ def share_out(part: Float[Tensor, "prompt kv_heads key d"], n_samples: int, max_
     return grown
 
 
-def keep_rows(part: Part, keep: Bool[Tensor, "batch"]) -> Part:
+def keep_rows(part: Part, keep: Bool[Tensor, "batch"]) -> Float[Tensor, "slot d kv_heads kept"]:
     """The rows under `keep`, in the layout they have."""
     batch_innermost = part.stride(-1) == 1
     return part[..., keep] if batch_innermost else part.permute(3, 2, 0, 1)[keep].permute(2, 3, 1, 0)

@@ -1,6 +1,6 @@
-"""What is different between two checkpoints? Both answer the same problems, sampled and greedy; every measure on both.
+"""What is different between two checkpoints? Both answer the same problems, sampled and greedy; every measure.
 
-    responses (before, after) x (T = 1, greedy)  ->  tokens: the after text under both  ->  measurements, study "compare"
+    responses (before, after) x (T = 1, greedy) -> tokens: the after text under both -> measurements, study "compare"
 
 Draws are shared, so samples pair up. A checkpoint against itself is the null pair: the same weights sampled with other
 draws (greedy, it is compared with its own text).
@@ -143,7 +143,7 @@ def compare(
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_done: Callable[[Job], None] = lambda job: None,
 ) -> pa.Table:
-    """The long measurement table of the pair (`probe.plots.MEASUREMENT_COLUMNS`), made now unless the store holds it."""
+    """The long measurement table of the pair (`probe.plots.MEASUREMENT_COLUMNS`), made now unless it is there."""
     job = CompareJob(before, after)
     todo = plan([job], store)
     on_plan(todo)

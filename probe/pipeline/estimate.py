@@ -1,4 +1,4 @@
-"""How long will these jobs take? Means of what the store has recorded, else what they took on two cores of a 2020s server.
+"""How long will these jobs take? Means of what the store has recorded, else what they took on two server cores.
 
 Jobs of one stage differ by an order of magnitude between organism sizes, so a kind is a stage and a size.
 """

@@ -77,7 +77,8 @@ class Progress:
                 self._lately.append((self._changed, self._weights[job.recipe.digest]))
 
     def say(self, text: str) -> None:
-        """One line above the bar."""
+        """One line above the bar; labels may hold the name of a folder, and so anything."""
+        text = "".join(char if char.isprintable() else "?" for char in text)
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def left(self) -> float:

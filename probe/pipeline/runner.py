@@ -8,6 +8,7 @@ store help each other.
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def run_jobs(
     if not waiting:
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, initializer=one_thread) as pool:
+    with ProcessPoolExecutor(pool_size(workers), mp_context=context, initializer=start_worker) as pool:
         running: dict[Future[str], Job] = {}
         try:
             while waiting or running:
@@ -103,6 +104,19 @@ def _check(future: Future[str], job: Job) -> None:
             where=f"{job.recipe.stage} {job.recipe.digest[:12]}",
             do="mend the cause and run the same command again: finished work is kept",
         ) from error
+
+
+def start_worker() -> None:
+    """In a new worker process: one torch thread, and an end when the runner ends, be it by a kill."""
+    one_thread()
+    threading.Thread(target=_end_with_runner, daemon=True).start()
+
+
+def _end_with_runner() -> None:
+    runner = multiprocessing.parent_process()
+    if runner is not None:  # a killed runner closes nothing: its workers would wait for work for ever
+        runner.join()
+        os._exit(1)
 
 
 def make(job: Job, root: str) -> str:

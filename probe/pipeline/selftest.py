@@ -1,8 +1,8 @@
 """Does this checkpoint behave as everything downstream assumes? Three identities on real prompts.
 
-    shapes    logits are [batch pos d_vocab] and finite
-    padding   right-padding a prompt beside longer ones changes none of its logits
-    decoding  our sampler, greedy, gives the very tokens of transformers' `generate`
+shapes    logits are [batch pos d_vocab] and finite
+padding   right-padding a prompt beside longer ones changes none of its logits
+decoding  our sampler, greedy, gives the very tokens of transformers' `generate`
 """
 
 from dataclasses import dataclass

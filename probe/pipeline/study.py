@@ -1,6 +1,6 @@
-"""Run a study and draw its figures: first the organisms alone, so that something can be looked at early, then all of it."""
+"""Run studies and draw their figures: first the organisms alone, so that something can be looked at early, then all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,12 @@ from probe.pipeline.runner import Plan, plan, run_jobs
 from probe.plots import Drawing, figures
 from probe.plots.save import save
 from probe.store import Store
-from probe.studies import studies
 
 Announce = Callable[[Path], None]
 
 
-def targets_of(names: Sequence[str]) -> list[Job]:
-    """The measurements the studies want, in the order in which they should start."""
-    return [job for name in names for job in studies.get(name)()]
-
-
 def run_studies(
-    names: Sequence[str],
+    studies: Sequence[Sequence[Job]],
     store: Store,
     folder: Path,
     *,
@@ -32,17 +26,30 @@ def run_studies(
     on_done: Callable[[Job], None] = lambda job: None,
     on_figure: Announce = lambda path: None,
 ) -> list[Path]:
-    """Make everything the studies need and draw every figure their measurements allow; returns the figures' files."""
-    targets = targets_of(names)
-    on_plan(plan(targets, store))
-    bases = [job for job in targets if isinstance(job, MeasureBaseJob)]
+    """Make the measurements that each study wants, study by study, and draw every figure they allow after each stage.
+
+    The stages of a study are its organisms before RL, and then all of it. Returns the files of the last drawing.
+    """
+    everything = [job for targets in studies for job in targets]
+    on_plan(plan(everything, store))
     drawn: list[Path] = []
-    for wanted in (bases, targets):
-        todo = plan(wanted, store)
+    for done in _stages(studies):
+        todo = plan(done, store)
         run_jobs(todo, store, workers=workers, on_done=on_done)
-        if todo.todo or wanted is targets:
-            drawn = draw(measured(wanted, store), [job.recipe.digest for job in wanted], folder, on_figure)
+        if todo.todo or len(done) == len(everything):
+            drawn = draw(measured(done, store), [job.recipe.digest for job in done], folder, on_figure)
     return drawn
+
+
+def _stages(studies: Sequence[Sequence[Job]]) -> Iterator[list[Job]]:
+    """The measurements that should be there after each stage: those before it, the study's bases, the whole study."""
+    before: list[Job] = []
+    for targets in studies:
+        bases = [job for job in targets if isinstance(job, MeasureBaseJob)]
+        if bases:
+            yield [*before, *bases]
+        before = [*before, *targets]
+        yield before
 
 
 def measured(targets: Sequence[Job], store: Store) -> list[dict[str, Any]]:

@@ -93,7 +93,11 @@ class Subject:
         config = loaded.model.config
         ends = all(isinstance(getattr(config, name), int) for name in ("eos_token_id", "pad_token_id"))
         if config.model_type not in SHAPES or not ends:
-            what = f"cannot sample a {config.model_type} model" if ends else "config.json names no single eos and pad token"
+            what = (
+                f"cannot sample a {config.model_type} model"
+                if ends
+                else "config.json names no single eos and pad token"
+            )
             raise BadInput(what, where=str(self.source.path), do=f"give a model of type {' or '.join(SHAPES)}")
         return loaded
 
@@ -131,7 +135,9 @@ def made_here(name: str, manifest: Manifest) -> OrganismJob | RunJob:
 
 
 def _run(entry: RunEntry, organism: OrganismJob) -> RunJob:
-    params = dict(entry.params) | ({"seed": entry.seed} if entry.reward == "random" and "seed" not in entry.params else {})
+    params = dict(entry.params) | (
+        {"seed": entry.seed} if entry.reward == "random" and "seed" not in entry.params else {}
+    )
     recipe = GRPO(
         compose.from_spec({"reward": entry.reward, **params}),
         loss=Loss(clip_low=entry.clip.low, clip_high=entry.clip.high, dual=entry.clip.dual),

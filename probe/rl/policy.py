@@ -18,6 +18,7 @@ from probe.models.decode import Samples, sample
 
 Trainable = Literal["head", "all"]
 HEAD = "lm_head.weight"
+IN_CACHE = 4096  # tokens per forward: more of them at once leave the CPU's cache, which costs 5 to 15 %
 
 
 @runtime_checkable
@@ -58,8 +59,12 @@ class FullPolicy:
         return _sample(self.model, prompts, uniforms, n_samples, temperature)
 
     def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]:
-        n_samples = len(samples.ids) // len(prompts)
-        ids, predicts = join(prompts, samples, rows, n_samples, self.model.config.pad_token_id)
+        ids, predicts = join(prompts, samples, rows, len(samples.ids) // len(prompts), self.model.config.pad_token_id)
+        n_parts = -(-ids.numel() // IN_CACHE)
+        parts = zip(ids.chunk(n_parts), predicts.chunk(n_parts), strict=True)
+        return torch.cat([self._logits(*part) for part in parts])
+
+    def _logits(self, ids: Tensor, predicts: Bool[Tensor, "batch pos"]) -> Float[Tensor, "token d_vocab"]:
         hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state
         return self.model.lm_head(hidden[predicts])
 
@@ -77,16 +82,14 @@ def join(
     prompts: list[list[int]], samples: Samples, rows: Tensor, n_samples: int, pad: int
 ) -> tuple[Tensor, Bool[Tensor, "batch pos"]]:
     """Prompt + completion ids of `rows`, right-padded, and the positions that predict a completion token."""
-    ids, keep = samples.ids[rows], valid(samples, rows)
-    chosen = [prompts[row // n_samples] for row in rows.tolist()]
-    lengths = torch.tensor([len(p) for p in chosen])
+    owner, longest = rows // n_samples, max(map(len, prompts))
+    lengths = torch.tensor([len(p) for p in prompts])[owner]
     ends = lengths + samples.lengths[rows]
-    out = torch.full((len(rows), int(ends.max())), pad)
-    for i, prompt in enumerate(chosen):
-        out[i, : len(prompt)] = torch.tensor(prompt)
+    out = torch.tensor([p + [pad] * (longest - len(p)) for p in prompts])[owner]
+    out = torch.nn.functional.pad(out, (0, int(ends.max()) - longest), value=pad)  # or cropped, were it negative
     slots = torch.arange(out.shape[1])
     completion = (slots >= lengths[:, None]) & (slots < ends[:, None])
-    out[completion] = ids[keep]
+    out[completion] = samples.ids[rows][valid(samples, rows)]
     predicts = (slots >= lengths[:, None] - 1) & (slots < ends[:, None] - 1)
     return out, predicts
 

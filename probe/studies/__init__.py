@@ -6,7 +6,7 @@
 A study lists the measurements it wants, in the order in which they should start; everything they need follows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from probe.registry import Registry
@@ -15,3 +15,8 @@ if TYPE_CHECKING:
     from probe.pipeline.jobs import Job
 
 studies: "Registry[Callable[[], list[Job]]]" = Registry("study", "probe.studies")
+
+
+def targets_of(names: Sequence[str]) -> "list[list[Job]]":
+    """The measurements each study wants, in the order in which they should start."""
+    return [studies.get(name)() for name in names]

@@ -1,7 +1,7 @@
 """What did RLVR do to a real model? Published paired outputs of Qwen2.5-7B on MATH-500, before and after (2507.16806).
 
-They lie in $PROBE_REAL_DATA, else in `../shared/data` beside the working directory, and come with no checkpoint: what is
-measured is what can be read from text. Where the folder is absent there is nothing to do.
+They lie in $PROBE_REAL_DATA, else in `../shared/data` beside the working directory, and come with no checkpoint: what
+is measured is what can be read from text. Where the folder is absent there is nothing to do.
 """
 
 import os

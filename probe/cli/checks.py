@@ -1,0 +1,104 @@
+"""What `probe check` looks at: manifest, installed versions, the store's artifacts, one checkpoint's behaviour."""
+
+import importlib.metadata
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from probe.cli.show import messages
+from probe.errors import ProbeError
+
+if TYPE_CHECKING:
+    from probe.store import Store
+
+CONSTRAINTS = "constraints.txt"
+CORE = ("torch", "transformers", "numpy", "pyarrow", "math-verify")  # a version of these can change numbers
+PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s;#]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    state: Literal["ok", "warning", "failed"]
+    about: str
+    what: str
+
+
+def manifest(path: Path | None) -> Iterator[Finding]:
+    """It is valid (else BadInput); what is unpinned."""
+    from probe.models.manifest import load_manifest
+
+    read = load_manifest(path)
+    counts = f"{len(read.organisms)} organisms, {len(read.runs)} runs, {len(read.checkpoints)} checkpoints on the hub"
+    yield Finding("ok", "manifest", f"manifest: {counts}")
+    yield from (Finding("warning", "manifest", warning) for warning in read.warnings())
+
+
+def environment() -> Iterator[Finding]:
+    """Installed versions against the tested set, where its file is."""
+    places = (Path.cwd() / CONSTRAINTS, Path(__file__).parents[2] / CONSTRAINTS)
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        yield Finding(
+            "warning", "environment", f"no {CONSTRAINTS} here: versions cannot be compared with the tested set"
+        )
+        return
+    tested = dict(PINNED.findall(file.read_text(encoding="utf-8")))
+    found = {name: _installed(name) for name in tested}
+    differ = [name for name in tested if found[name] not in (None, tested[name])]
+    for name in CORE:
+        if found.get(name, "") is None:
+            yield Finding("failed", "environment", f"{name} is not installed: pip install -c {CONSTRAINTS} -e .")
+    same = sum(found[name] == tested[name] for name in tested)
+    yield Finding("ok", "environment", f"environment: {same} of {len(tested)} packages at their tested versions")
+    for name in differ:
+        yield Finding("warning", "environment", f"{name} is {found[name]}, tested with {tested[name]}")
+
+
+def store(held: "Store") -> Iterator[Finding]:
+    """Every artifact's spec and files against their checksums; what is unfinished or was set aside."""
+    from rich.progress import track
+
+    from probe.store import gc
+    from probe.store.artifact import check, open_artifact
+
+    folders = list(gc.finished(held.root))
+    damaged = 0
+    for path in track(folders, "checking artifacts", console=messages(), transient=True, disable=_quiet()):
+        try:
+            check(open_artifact(path))
+        except ProbeError as err:
+            damaged += 1
+            yield Finding("failed", "store", f"{err.what} [{err.where}]: {err.do}")
+    yield Finding("ok", "store", f"store {held.root}: {len(folders) - damaged} of {len(folders)} artifacts are whole")
+    for removal in gc.candidates(held.root, {path.name for path in folders}):
+        yield Finding("warning", "store", f"{removal.why}: {removal.path} ({removal.bytes / 1e6:.1f} MB)")
+
+
+def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:
+    """The self-test of one checkpoint that is made; nothing is made for it."""
+    from probe.cli.names import subject
+    from probe.pipeline.jobs import one_thread
+    from probe.pipeline.selftest import self_test
+
+    which = subject(name, path)
+    if not all(held.holds(job.recipe) for job in which.needs):
+        yield Finding("warning", "checkpoint", f"{name} is not made yet: probe train {name}")
+        return
+    one_thread()
+    for each in self_test(which.load(held)):
+        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.found}")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name).partition("+")[0]  # 2.13.0+cpu is 2.13.0 of another build
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _quiet() -> bool:
+    return not messages().is_terminal

@@ -1,0 +1,117 @@
+"""probe ls, probe check: what is there, and is it sound?"""
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from probe.cli.app import app
+from probe.cli.names import CHECKPOINT, ManifestFile
+from probe.cli.options import AsJson, Root, open_store
+from probe.cli.show import clean, emit, results, shown, table
+
+if TYPE_CHECKING:
+    from probe.models.manifest import Entry
+    from probe.registry import Registry
+
+Kind = Literal["checkpoints", "rewards", "measures", "figures", "studies"]
+REGISTRIES = {
+    "rewards": ("probe.rewards", "rewards"),
+    "measures": ("probe.measures", "measures"),
+    "figures": ("probe.plots", "figures"),
+    "studies": ("probe.studies", "studies"),
+}
+
+
+@app.command("ls")
+def list_all(
+    kind: Annotated[Kind | None, typer.Argument(help="Of one kind only.")] = None,
+    manifest: ManifestFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what there is, with a line on each.
+
+    Checkpoints, rewards, measures, figures and studies; a checkpoint on the hub without a commit is marked.
+    """
+    found = {name: _entries(manifest) if name == "checkpoints" else _registered(name) for name in _kinds(kind)}
+    if as_json:
+        return emit(found)
+    for name, rows in found.items():
+        columns = [key for key in rows[0] if key != "warnings"] if rows else ["name"]
+        table(columns, [[_mark(row, column) for column in columns] for row in rows], name)
+
+
+def _kinds(kind: Kind | None) -> list[str]:
+    return [kind] if kind else ["checkpoints", *REGISTRIES]
+
+
+def _mark(row: dict[str, Any], column: str) -> str:
+    value = "" if row[column] is None else str(row[column])
+    return f"{value} (unpinned)" if column == "about" and row.get("warnings") else value
+
+
+def _entries(manifest: Path | None) -> list[dict[str, Any]]:
+    from probe.models.manifest import load_manifest
+
+    entries = load_manifest(manifest).entries()
+    return [{"name": name, **_about(entry), "warnings": list(entry.warnings)} for name, entry in entries.items()]
+
+
+def _about(entry: "Entry") -> dict[str, Any]:
+    from probe.models.manifest import CheckpointEntry, RunEntry
+
+    told = {"base": entry.base, "reward": getattr(entry, "reward", None)}
+    if isinstance(entry, CheckpointEntry):
+        return told | {"about": f"on the hub: {entry.id}"}
+    if isinstance(entry, RunEntry):
+        clip = "no clip" if entry.clip.high is None else f"clip {entry.clip.high:g}"
+        return told | {"about": f"GRPO here: {entry.batches} batches, labels {entry.labels}, {clip}, seed {entry.seed}"}
+    return told | {"about": f"pretrained here: {entry.size}, seed {entry.seed}"}
+
+
+def _registered(kind: str) -> list[dict[str, Any]]:
+    import importlib
+
+    package, name = REGISTRIES[kind]
+    registry: Registry[Any] = getattr(importlib.import_module(package), name)
+    return [{"name": name, "about": _line(thing)} for name, thing in registry.items()]
+
+
+def _line(thing: object) -> str:
+    """What its file asks, or where a file has none, its own first line."""
+    module = inspect.getmodule(thing)
+    text = inspect.getdoc(module) or inspect.getdoc(thing) or ""
+    return text.partition("\n")[0]
+
+
+@app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(help=f"Test this checkpoint too. {CHECKPOINT}")] = None,
+    store: Root = None,
+    manifest: ManifestFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check manifest, versions, store, and a checkpoint.
+
+    With NAME, a checkpoint that is made is loaded and tested: shapes, padding, our decoding against generate.
+
+    Exit code 1 where something is damaged or a test fails; warnings do not count.
+    """
+    from probe.cli import checks
+
+    held = open_store(store)
+    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held)]
+    if name is not None:
+        found += checks.checkpoint(name, held, manifest)
+    if as_json:
+        emit([vars(each) for each in found])
+    else:
+        for each in found:
+            style = {"ok": "green", "warning": "yellow", "failed": "bold red"}[each.state]
+            results().print(f"[{style}]{each.state:8}[/] {clean(each.what)}", highlight=False, soft_wrap=True)
+    failed = sum(each.state == "failed" for each in found)
+    if failed:
+        if not as_json:
+            shown(f"{failed} failed")
+        raise typer.Exit(1)

@@ -1,0 +1,97 @@
+"""Making things at the command line: jobs behind a progress bar, and one run in this process, batch by batch."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from probe.cli.loggers import extra_logger
+from probe.cli.show import messages, say
+
+if TYPE_CHECKING:
+    from probe.pipeline.jobs import Job, RunJob
+    from probe.store import Artifact, Store
+
+SAID_EVERY = 10  # batches, where there is no terminal
+
+
+def make(job: "Job", store: "Store", workers: int | None) -> "Artifact":
+    """The job's artifact, made now with all it needs unless the store holds it."""
+    make_needs((job,), store, workers)
+    return store.get(job.recipe)
+
+
+def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> None:
+    """Make these jobs and what they need, behind a progress bar; nothing is said where all is there."""
+    from probe.pipeline import progress, runner
+    from probe.pipeline.jobs import one_thread
+
+    todo = runner.plan(list(jobs), store)
+    processes = min(runner.pool_size(workers), len(todo.todo))
+    if not todo.todo:
+        return
+    with progress.Progress(messages(), store, processes) as display:
+        display.on_plan(todo)
+        if processes > 1:
+            return runner.run_jobs(todo, store, workers=processes, on_done=display.on_done)
+        one_thread()
+        for job in todo.todo.values():  # what it needs stands before each job
+            runner.make(job, str(store.root))
+            display.on_done(job)
+
+
+def make_run(run: "RunJob", store: "Store", workers: int | None, log: str | None) -> None:
+    """Train one run in this process; its metrics also go to `log`, those of batches that were there already first."""
+    from probe.pipeline.jobs import one_thread
+    from probe.rl.train import METRICS, read_metrics
+
+    extra = extra_logger(log, run.label)
+    if store.holds(run.recipe):
+        return extra.replay(read_metrics(store.get(run.recipe).file(METRICS)))
+    make_needs(run.needs, store, workers)
+    one_thread()  # as in the workers of a study: the same bits
+
+    def work_in(work: Path) -> None:
+        done = read_metrics(work / METRICS) if (work / METRICS).exists() else []
+        extra.replay(done)
+        with batches(run.grpo.batches) as tick:
+
+            def heard(batch: int, metrics: dict[str, float]) -> None:
+                tick(batch + 1, metrics)
+                if batch >= len(done):  # what was saved last may be made again
+                    extra(batch, metrics)
+
+            run.make(store, work, log=heard)
+
+    store.build(run.recipe, work_in)
+
+
+class Tick(Protocol):
+    """Called after each batch with its number, from 1, and its metrics."""
+
+    def __call__(self, batch: int, metrics: dict[str, float]) -> None: ...
+
+
+@contextmanager
+def batches(total: int) -> Iterator[Tick]:
+    """A bar over batches with accuracy and time left; a line now and then where there is no terminal."""
+    console = messages()
+    columns = (TextColumn("batch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"))
+    if not console.is_terminal:
+        yield lambda batch, metrics: _line(batch, total, metrics)
+        return
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda batch, metrics: bar.update(task, completed=batch, description=_state(metrics))
+
+
+def _line(batch: int, total: int, metrics: dict[str, float]) -> None:
+    if batch % SAID_EVERY == 0 or batch == total:
+        say(f"batch {batch} of {total}: {_state(metrics)}")
+
+
+def _state(metrics: dict[str, float]) -> str:
+    told = ("reward", "accuracy", "strategy/python", "entropy")
+    return ", ".join(f"{name} {metrics[name]:.3f}" for name in told if name in metrics)

@@ -1,0 +1,54 @@
+"""Jobs that take milliseconds, for tests of what orders, runs and resumes jobs. Worker processes import this module."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from probe.errors import BadInput
+from probe.store import Recipe, Store, write_atomic
+
+MENDED = "mended"  # a file of this name in the store lets failing jobs succeed
+FILE = "data.txt"
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Writes its name and what it was made from. `fails`: "", "clearly", "obscurely" or "fatally"."""
+
+    name: str
+    needs: tuple["Toy", ...] = ()
+    pause: float = 0.0
+    fails: str = ""
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe("toy", 1, {"name": self.name}, tuple(need.recipe.digest for need in self.needs))
+
+    @property
+    def label(self) -> str:
+        return f"toy {self.name}"
+
+    def make(self, store: Store, work: Path) -> None:
+        if self.fails and not (store.root / MENDED).exists():
+            fail(self.fails)
+        parts = [store.get(need.recipe).file(FILE).read_text() for need in self.needs]
+        for i in range(4):
+            time.sleep(self.pause)
+            write_atomic(work / "scratch" / f"{i}", b"x")
+        write_atomic(work / FILE, f"{self.name}({','.join(parts)})".encode())
+
+
+def fail(how: str) -> None:
+    if how == "clearly":
+        raise BadInput("no such thing", where="here", do="look there")
+    if how == "obscurely":
+        raise ValueError("a strange value")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def diamond(pause: float = 0.0, fails: str = "") -> Toy:
+    """base -> left, right -> top"""
+    base = Toy("base", pause=pause)
+    return Toy("top", (Toy("left", (base,), pause), Toy("right", (base,), pause, fails)), pause)
