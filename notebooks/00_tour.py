@@ -19,8 +19,12 @@
 # what moved. Every number comes with its interval, its n and the value expected when nothing happened.
 
 # %%
+# %matplotlib inline
+import warnings
+
 import torch
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
 torch.set_num_threads(1)
 
 # %% [markdown]
@@ -74,7 +78,7 @@ for row in before.responses.slice(0, 24).to_pylist()[::8]:
 
 # %%
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib import pyplot as plt
 
 from probe.tokens.forks import forks
 
@@ -86,15 +90,14 @@ print(f"{at_fork[first].mean():.0%} of first tokens are forks; {at_fork.mean():.
 
 row = next(row for row in rows if row["text"].startswith("```"))
 spans = [repr(t)[1:-1] for t in tokenizer.convert_ids_to_tokens(row["completion_ids"])]
-figure = Figure(figsize=(7, 2.2), layout="constrained")
-axes = figure.subplots()
+figure, axes = plt.subplots(figsize=(7, 2.4), layout="constrained")
 axes.bar(range(len(spans)), row["entropy"], color="#0072B2")
 axes.axhline(entropy[at_fork].min(), color="grey", linestyle="--", label="80th percentile of this model")
 axes.set_xticks(range(len(spans)), spans, rotation=90, fontsize=7)
 axes.set_ylabel("entropy (nats)")
 axes.set_title("The first token decides the strategy", loc="left", fontsize=9)
 axes.legend(fontsize=7, frameon=False)
-figure
+plt.show()
 
 # %% [markdown]
 # ## 3. Train it on wrong answers

@@ -388,26 +388,30 @@ def test_hostile_answers_and_names_are_shown_as_they_are(place: Place) -> None:
     assert "[bold]x[/] :bomb:" in done.stderr
     assert not set("\x1b\x07\u202e") & set(done.stderr)
     row = {"problem": HOSTILE, "answer": "1", "text": HOSTILE + "\\boxed{1}"}
-    for name in ("[red]a", "[/]b"):
+    for name in ("[red]a", "[dim]b"):
         Path(f"{name}.jsonl").write_text(json.dumps(row) + "\n" + json.dumps(row | {"problem": "2"}) + "\n")
-    done = place("compare-rollouts", "[red]a.jsonl", "[/]b.jsonl", "--store", "s", "--figures", "f")
-    assert "[red]a -> [/]b (probe labels)" in done.stdout
+    done = place("compare-rollouts", "[red]a.jsonl", "[dim]b.jsonl", "--store", "s", "--figures", "f")
+    assert "[red]a -> [dim]b (probe labels)" in done.stdout
     assert not set("\x1b\x07\u202e") & set(done.output)
 
 
 def test_interrupting_keeps_what_is_made(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole process group, as from a terminal."""
-    words = [sys.executable, "-c", "from probe.cli import main; main()", "run", "tiny", "--store", str(tmp_path / "s")]
+    command = [sys.executable, "-c", "from probe.cli import main; main()"]
+    words = [*command, "run", "tiny", "--workers", "1", "--store", str(tmp_path / "s")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
-    assert process.stderr is not None
-    assert "jobs to make" in process.stderr.readline()
-    partial = tmp_path / "s" / "partial"
-    deadline = time.monotonic() + 60
-    while not partial.is_dir() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    try:
+        assert process.stderr is not None
+        assert "jobs to make" in process.stderr.readline()
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "s" / "partial").is_dir() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 130
     assert "finished work is kept" in told
     assert "Traceback" not in told

@@ -116,7 +116,7 @@ def test_planted_mix_shift_is_found_and_nothing_else() -> None:
 
 def test_null_pair_of_one_checkpoint_is_zero() -> None:
     same = responses(3, 0.5, (0.8, 0.3), 0.9)
-    assert parts_of(same, same, n_boot=20) == {part: (0.0, 0.0, 0.0) for part in PARTS}
+    assert parts_of(same, same, n_boot=20) == dict.fromkeys(PARTS, (0.0, 0.0, 0.0))
 
 
 def test_coverage_of_every_part() -> None:

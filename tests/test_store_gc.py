@@ -44,7 +44,7 @@ def test_why_of_a_deep_diamond_is_linear(store: Store) -> None:
 
 
 def test_gc_lists_first_and_deletes_what_nobody_needs(store: Store) -> None:
-    model, rollouts, table = chain(store)
+    model, rollouts, _table = chain(store)
     lone = store.build(RECIPE, make_table)
     flip(lone.path / "data.parquet")
     lone = store.build(RECIPE, make_table)

@@ -172,9 +172,10 @@ def test_forks_do_not_depend_on_the_scale_of_the_entropy() -> None:
 
 
 def test_overlap_by_hand() -> None:
-    before = np.array([True, True, False, False, True])
+    before = np.array([True, True, False, True, True])
     after = np.array([True, False, True, False, True])
-    assert overlap(before, after) == 2 / 3
+    assert overlap(before, after) == 2 / 3  # of the forks after
+    assert overlap(after, before) == 2 / 4
     assert overlap(after, after) == 1
     assert overlap(~after, after) == 0
 

@@ -1,4 +1,4 @@
-"""The killable worker: hostile answers, killed, silent, idle and orphaned workers, forks, and no process left behind."""
+"""The killable worker: hostile answers; killed, silent, idle and orphaned workers; forks; no process left."""
 
 import os
 import signal

@@ -11,6 +11,7 @@ from probe.store import Recipe, Store, write_atomic
 
 MENDED = "mended"  # a file of this name in the store lets failing jobs succeed
 FILE = "data.txt"
+MAKER = "scratch/maker"  # the process id of the runner whose worker is at it
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,8 @@ class Toy:
         if self.fails and not (store.root / MENDED).exists():
             fail(self.fails)
         parts = [store.get(need.recipe).file(FILE).read_text() for need in self.needs]
-        for i in range(4):
-            time.sleep(self.pause)
-            write_atomic(work / "scratch" / f"{i}", b"x")
+        write_atomic(work / MAKER, str(os.getppid()).encode())
+        time.sleep(self.pause)
         write_atomic(work / FILE, f"{self.name}({','.join(parts)})".encode())
 
 
@@ -52,3 +52,10 @@ def diamond(pause: float = 0.0, fails: str = "") -> Toy:
     """base -> left, right -> top"""
     base = Toy("base", pause=pause)
     return Toy("top", (Toy("left", (base,), pause), Toy("right", (base,), pause, fails)), pause)
+
+
+def line(pause: float = 0.0) -> tuple[Toy, ...]:
+    """a, b -> c (slow); c, d -> e"""
+    first, second, other = Toy("a"), Toy("b"), Toy("d")
+    slow = Toy("c", (first, second), pause)
+    return first, second, slow, other, Toy("e", (slow, other))

@@ -17,5 +17,9 @@ def main() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """An exit instead of a death: worker processes are ended too."""
+    """End the worker processes too: unlike Ctrl-C at a terminal, the signal reached this process alone."""
+    import multiprocessing
+
+    for child in multiprocessing.active_children():
+        child.terminate()
     sys.exit(TERMINATED)

@@ -1,5 +1,7 @@
 """probe run, probe figure: make what a study needs, and draw."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,35 +33,35 @@ def run(
     Only what is not there yet is made. Killed at any moment, the same command goes on from what is finished.
     """
     from probe.pipeline.progress import Progress
+    from probe.pipeline.quick import is_quick, make_all
     from probe.pipeline.runner import plan, pool_size
     from probe.pipeline.study import run_studies
     from probe.studies import targets_of
 
-    held, names = open_store(store), named(study)
+    held, names, many = open_store(store), named(study), pool_size(workers)
+    if as_json and not dry:
+        what = "--json goes with --dry: what a run leaves is its figures"
+        raise BadInput(what, do="probe run STUDY --dry --json")
     if dry:
-        return announce(
-            plan([job for targets in targets_of(names) for job in targets], held),
-            held,
-            pool_size(workers),
-            ", ".join(names),
-            as_json,
-        )
-    if as_json:
-        raise BadInput(
-            "--json goes with --dry: a run has no other result than its figures", do="probe run STUDY --dry --json"
-        )
-    for group in (["real"], [name for name in names if name != "real"]):
-        if group and set(group) <= set(names):
-            with Progress(messages(), held, pool_size(workers)) as progress:
-                run_studies(
-                    targets_of(group),
-                    held,
-                    figures,
-                    workers=workers,
-                    on_plan=progress.on_plan,
-                    on_done=progress.on_done,
-                    on_figure=lambda path: progress.say(f"drew {path.with_suffix('.png')}"),
-                )
+        return announce(plan(_flat(targets_of(names)), held), held, many, ", ".join(names), as_json)
+    for group in (["real"] if "real" in names else [], [name for name in names if name != "real"]):
+        if not group:
+            continue
+        targets = targets_of(group)
+        todo = plan(_flat(targets), held)
+        with Progress(messages(), held, many) as progress:
+            progress.on_plan(todo)
+            if is_quick(todo, held):
+                make_all(todo, held, workers=1, on_done=progress.on_done)
+            hear: dict[str, Any] = {
+                "on_done": progress.on_done,
+                "on_figure": lambda path, say=progress.say: say(drew(path)),
+            }
+            run_studies(targets, held, figures, workers=workers, **hear)
+
+
+def _flat(targets: "Iterable[list[Job]]") -> "list[Job]":
+    return [job for jobs in targets for job in jobs]
 
 
 def named(study: str) -> list[str]:
@@ -68,8 +70,7 @@ def named(study: str) -> list[str]:
     from probe.studies.real import DATASET, DEFAULT, PLACE, real_folder
 
     studies.get(study if study != "all" else "tiny")
-    names = sorted(studies.names(), key=lambda name: (name not in ORDER, *(name != known for known in ORDER), name))
-    names = names if study == "all" else [study]
+    names = _in_order(studies.names()) if study == "all" else [study]
     if "real" in names and real_folder() is None:
         do = f"set {PLACE} to the folder that holds {DATASET}"
         if study == "real":
@@ -99,7 +100,7 @@ def figure(
         known.get(name)
     drawn = []
     for rows, inputs in held_rows(open_store(store)):
-        drawn += draw(rows, inputs, figures, lambda path: say(f"drew {path.with_suffix('.png')}"), name and [name])
+        drawn += draw(rows, inputs, figures, lambda path: say(drew(path)), name and [name])
     if not drawn:
         do = "make its study first: probe run STUDY"
         raise BadInput("the store holds nothing to draw it from", where=str(open_store(store).root), do=do)
@@ -110,10 +111,20 @@ def held_rows(store: "Store") -> list[tuple[list[dict[str, Any]], list[str]]]:
     from probe.pipeline.study import measured
     from probe.studies import studies
 
-    whole = {name: targets for name, make in studies.items() if (targets := make()) and _held(store, targets)}
-    groups = [whole.pop("real", []), [job for targets in whole.values() for job in targets]]
+    found = {name: studies.get(name)() for name in _in_order(studies.names())}
+    whole = {name: targets for name, targets in found.items() if targets and _held(store, targets)}
+    groups = [whole.pop("real", []), _flat(whole.values())]
     return [(measured(jobs, store), [job.recipe.digest for job in jobs]) for jobs in groups if jobs]
+
+
+def _in_order(names: list[str]) -> list[str]:
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
 def _held(store: "Store", jobs: "list[Job]") -> bool:
     return all(store.holds(job.recipe) for job in jobs)
+
+
+def drew(path: Path) -> str:
+    """What is said of a figure, whichever of its files is given."""
+    return f"drew {path.with_suffix('.png')}"

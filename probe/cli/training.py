@@ -25,21 +25,15 @@ def make(job: "Job", store: "Store", workers: int | None) -> "Artifact":
 
 def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> None:
     """Make these jobs and what they need, behind a progress bar; nothing is said where all is there."""
-    from probe.pipeline import progress, runner
-    from probe.pipeline.jobs import one_thread
+    from probe.pipeline import progress
+    from probe.pipeline.quick import make_all
+    from probe.pipeline.runner import plan, pool_size
 
-    todo = runner.plan(list(jobs), store)
-    processes = min(runner.pool_size(workers), len(todo.todo))
-    if not todo.todo:
-        return
-    with progress.Progress(messages(), store, processes) as display:
-        display.on_plan(todo)
-        if processes > 1:
-            return runner.run_jobs(todo, store, workers=processes, on_done=display.on_done)
-        one_thread()
-        for job in todo.todo.values():  # what it needs stands before each job
-            runner.make(job, str(store.root))
-            display.on_done(job)
+    todo = plan(list(jobs), store)
+    if todo.todo:
+        with progress.Progress(messages(), store, min(pool_size(workers), len(todo.todo))) as display:
+            display.on_plan(todo)
+            make_all(todo, store, workers=1 if len(todo.todo) == 1 else workers, on_done=display.on_done)
 
 
 def make_run(run: "RunJob", store: "Store", workers: int | None, log: str | None) -> None:

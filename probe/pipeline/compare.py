@@ -19,7 +19,8 @@ from probe.models.organism import MAX_NEW_TOKENS
 from probe.pipeline.jobs import TEST_PROBLEMS, Job, OrganismJob, ResponsesJob, test_problems
 from probe.pipeline.measure_jobs import SAMPLES, SCORED, token_table
 from probe.pipeline.measuring import Context, measure_pair, to_table
-from probe.pipeline.runner import Plan, plan, run_jobs
+from probe.pipeline.quick import make_all
+from probe.pipeline.runner import Plan, plan
 from probe.pipeline.sampling import respond
 from probe.pipeline.subjects import Subject
 from probe.store import Recipe, Store, write_table
@@ -147,5 +148,5 @@ def compare(
     job = CompareJob(before, after)
     todo = plan([job], store)
     on_plan(todo)
-    run_jobs(todo, store, workers=workers, on_done=on_done)
+    make_all(todo, store, workers=workers, on_done=on_done)
     return store.get(job.recipe).read_table()

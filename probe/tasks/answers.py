@@ -114,9 +114,7 @@ def answer_tag(text: str) -> str | None:
 
 def _last_said(sentence: str) -> str | None:
     """The last formula of a sentence, unless a number follows it."""
-    formula = None
-    for formula in _FORMULA.finditer(sentence):
-        pass
+    formula = max(_FORMULA.finditer(sentence), key=lambda match: match.end(), default=None)
     number = final_number(sentence[formula.end() :] if formula else sentence)
     return number or ((formula.group(1) or formula.group(2)).strip() if formula else None)
 

@@ -92,7 +92,7 @@ def sides(text: str) -> tuple[str, str]:
 
 
 def is_word(answer: str) -> bool:
-    r"""Whether an answer is text, not mathematics: \text{...}, a plain word of four letters or more, a choice (A)-(J)."""
+    r"""Whether an answer is text, not mathematics: \text{...}, a plain word of four letters or more, a choice A-J."""
     stripped = answer.strip().strip("$.").strip()
     return bool(_TEXT.fullmatch(stripped) or _WORDS.fullmatch(stripped))
 
@@ -126,7 +126,7 @@ def number(text: str) -> Number | None:
 
 
 def grouping(text: str) -> str:
-    r"""How a normal form groups its parts: "()" "[]" "(]" "[)", "set" ({1,2} or the bare list 1,2), "" if it has none."""
+    r"""How a normal form groups its parts: "()" "[]" "(]" "[)", "set" ({1,2} or the bare list 1,2), "" if none."""
     body = text.replace("\\{", "<").replace("\\}", ">")
     depth, top_comma, closes_early = 0, False, False
     for at, char in enumerate(body):

@@ -90,7 +90,7 @@ def read_gsm8k_graded(path: str | Path) -> Outputs:
 
 
 def read_tora(path: str | Path) -> Outputs:
-    """ToRA's outputs on GSM8K from `tora-code-34b.jsonl` (or its folder): one system, named after the file, unlabelled."""
+    """ToRA's outputs on GSM8K from `tora-code-34b.jsonl` (or its folder): one system, named after the file."""
     file = _file(path, "tora-code-34b.jsonl")
     rows = [(w, _fields(row, w, idx=int, question=str, gt=str, code=list)) for w, row in _jsonl(file)]
     for where, row in rows:

@@ -1,6 +1,6 @@
 """The child process of `probe.tasks.verify`: asks math-verify whether two answers are equal. Run as a script.
 
-Protocol: one JSON object a line. Out, once: {"ready": version}. In: {"gold", "prediction", "seconds"}. Out: {"outcome"}.
+Protocol: a JSON object a line. Out, once: {"ready": version}. In: {"gold", "prediction", "seconds"}. Out: {"outcome"}.
 
 Both answers arrive extracted, so parsing is strict: the whole string is one formula, math-verify's own hunt through
 prose (which credits "The answer is 42") never runs, and its fallback to comparing strings is dropped.
@@ -72,7 +72,7 @@ def _comparer() -> Callable[[str, str], str]:
             return "right" if verify(wanted, given, timeout_seconds=None) else "wrong"
         except MemoryError:
             return "timeout"  # out of memory is out of budget
-        except Exception:  # noqa: BLE001 - what sympy raises on a formula that makes no sense has no common class
+        except Exception:
             return "unparsed"
 
     return compare

@@ -1,0 +1,103 @@
+"""Studies are declarations: every one of them plans, and no seed of a treatment is a seed of a truth."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from probe.errors import BadInput
+from probe.pipeline.jobs import Job, OrganismJob, RunJob
+from probe.pipeline.measure_jobs import MeasureBaseJob, MeasureRunJob
+from probe.pipeline.runner import plan
+from probe.rewards.random import Random
+from probe.store import Store
+from probe.studies import studies
+from probe.tasks.corpus import FAMILIES
+
+GRIDS = ("random", "tiny")  # the studies of organisms
+
+
+def runs(name: str) -> list[RunJob]:
+    return [job.run for job in studies.get(name)() if isinstance(job, MeasureRunJob)]
+
+
+def organisms(name: str) -> list[OrganismJob]:
+    return [job.organism for job in studies.get(name)() if isinstance(job, MeasureBaseJob)]
+
+
+@pytest.mark.parametrize("name", studies.names())
+def test_every_study_plans(name: str, tmp_path: Path) -> None:
+    """In full where the store is empty, every need before what needs it, each thing once."""
+    targets = studies.get(name)()
+    todo = list(plan(targets, Store(tmp_path)).todo.values())
+    place = {job.recipe.digest: i for i, job in enumerate(todo)}
+    assert len(place) == len(todo)
+    assert {job.recipe.digest for job in targets} <= set(place)
+    assert all(place[need.recipe.digest] < place[job.recipe.digest] for job in todo for need in job.needs)
+    assert studies.get(name).__doc__
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_no_two_targets_are_one_artifact(name: str) -> None:
+    digests = Counter(job.recipe.digest for job in studies.get(name)())
+    assert max(digests.values()) == 1
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_organisms_come_first_so_that_something_can_be_looked_at_early(name: str) -> None:
+    kinds = [isinstance(job, MeasureBaseJob) for job in studies.get(name)()]
+    assert kinds == sorted(kinds, reverse=True)
+    assert {run.organism for run in runs(name)} <= set(organisms(name))
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_no_rl_seed_is_a_base_seed(name: str) -> None:
+    base = {organism.seed for organism in organisms(name)}
+    assert len(base) >= 2
+    for run in runs(name):
+        seeds = {run.grpo.seed} | ({run.grpo.reward.seed} if isinstance(run.grpo.reward, Random) else set())
+        assert not seeds & base
+        assert len(seeds) == 1
+
+
+def test_studies_share_no_rl_seed() -> None:
+    assert not {r.grpo.seed for r in runs("tiny")} & {r.grpo.seed for r in runs("random")}
+
+
+def test_every_family_meets_every_reward() -> None:
+    cells = Counter((run.organism.family, run.name) for run in runs("tiny"))
+    rewards = {name for _, name in cells}
+    assert {family for family, _ in cells} == set(FAMILIES)
+    assert len(cells) == len(FAMILIES) * len(rewards)
+    assert rewards >= {"ground_truth", "random", "majority", "format", "incorrect", "python", "constant"}
+    assert set(cells.values()) == {4}  # two bases x two RL seeds
+
+
+def test_random_reward_has_its_replicates_and_its_control() -> None:
+    cells: dict[tuple[str, str], set[tuple[int, int]]] = {}
+    for run in runs("random"):
+        assert (run.organism.size, run.name) == ("small", "random")
+        cells.setdefault((run.organism.family, run.clip), set()).add((run.organism.seed, run.grpo.seed))
+    assert set(cells) == {(family, clip) for family in ("latent-code", "no-code") for clip in ("0.05", "0.2", "none")}
+    for (family, _), replicates in cells.items():
+        assert len({base for base, _ in replicates}) >= 2
+        least = 6 if family == "latent-code" else 3
+        assert all(sum(b == base for b, _ in replicates) >= least for base, _ in replicates)
+
+
+def test_clip_settings_differ_in_the_clip_alone() -> None:
+    first, *others = {run.clip: run for run in runs("random")}.values()
+    for run in others:
+        mine, its = first.grpo.spec(), run.grpo.spec()
+        assert {k for k in mine if mine[k] != its[k]} == {"loss"}
+        assert {k for k in mine["loss"] if mine["loss"][k] != its["loss"][k]} == {"clip_low", "clip_high"}
+
+
+def test_an_unknown_study_is_named() -> None:
+    with pytest.raises(BadInput, match=r"(?s)'tinny'.*tiny"):
+        studies.get("tinny")
+
+
+def test_targets_are_measurements() -> None:
+    targets: list[Job] = [job for name in GRIDS for job in studies.get(name)()]
+    assert {job.recipe.stage for job in targets} == {"measurements"}
