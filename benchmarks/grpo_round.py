@@ -10,8 +10,8 @@ norm 1, TRL's default loss (dapo, clip .2), no reference model. All rows are in 
 itself with bf16, gradient checkpointing and printing off.
 
 The third thing that takes its turn is bare matrix multiplication: the operand shapes and strides of every mm, addmm and
-bmm of one of our rounds are recorded, and `torch.mm(out=...)` (bmm) replays them in their order, no more. The products inside
-the attention kernels are counted (`attention_gflop`) and not replayed.
+bmm of one of our rounds are recorded, and `torch.mm(out=...)` (or bmm) replays them in their order, no more. The
+products inside the attention kernels are counted (`attention_gflop`) and not replayed.
 
 Ratios are TRL / ours, pair by pair, of CPU seconds (user + system); the wall is next to it. A round of ours includes
 rewards, advantages and all metrics but `kl`, which TRL has no counterpart of. `skip` is our round with half of the

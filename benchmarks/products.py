@@ -47,7 +47,7 @@ def record(run: Callable[[], Any]) -> Products:
 
 
 def replayer(products: Products) -> Callable[[int], dict[str, Any]]:
-    """A function (of a round, which it ignores) that does the same products on other numbers, into outputs that exist already."""
+    """Does the same products on other numbers, into outputs that exist already. (The round it is given is ignored.)"""
     places: dict[Any, Any] = {}
     calls, flop = [], 0
     for pair in products.operands:

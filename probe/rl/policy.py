@@ -1,7 +1,7 @@
 """What is trained, and what does it say? Two parameterisations of one policy behind two verbs, sample and score.
 
 *head* trains an untied output head and nothing else. The hidden states kept while sampling are then all that an update
-needs: eight updates cost less than one decode step. *all* trains every parameter, through the Hugging Face forward.
+needs: eight updates cost less than one decode step. *all* trains every parameter, through the sampler's own forward.
 Both score at the sampling temperature, on completion tokens only.
 """
 
@@ -15,6 +15,7 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from probe.models.decode import Samples, sample
+from probe.models.forward import fuse, read
 
 Trainable = Literal["head", "all"]
 HEAD = "lm_head.weight"
@@ -49,7 +50,7 @@ class HeadPolicy:
 
 
 class FullPolicy:
-    """Every parameter learns. Sequences are right-padded, so causal attention needs no mask."""
+    """Every parameter learns; prompts and completions are read anew in each update."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = copy.deepcopy(model).train()
@@ -60,13 +61,9 @@ class FullPolicy:
 
     def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]:
         ids, predicts = join(prompts, samples, rows, len(samples.ids) // len(prompts), self.model.config.pad_token_id)
-        n_parts = -(-ids.numel() // IN_CACHE)
+        weights, n_parts = fuse(self.model, ids.shape[1]), -(-ids.numel() // IN_CACHE)
         parts = zip(ids.chunk(n_parts), predicts.chunk(n_parts), strict=True)
-        return torch.cat([self._logits(*part) for part in parts])
-
-    def _logits(self, ids: Tensor, predicts: Bool[Tensor, "batch pos"]) -> Float[Tensor, "token d_vocab"]:
-        hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state
-        return self.model.lm_head(hidden[predicts])
+        return torch.cat([linear(read(weights, *part)[0], weights.head) for part in parts])
 
 
 def build_policy(model: PreTrainedModel, trainable: Trainable) -> Policy:
