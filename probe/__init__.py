@@ -3,7 +3,7 @@
     load_manifest()                 the checkpoints that are known                    probe.models.manifest
     resolve(name, manifest)         one of them, NAME@STEP of a run, or a folder      probe.pipeline.subjects
     compare(before, after, store)   every measure of a pair                           probe.pipeline.compare
-    run_studies(names, store, ...)  make, measure and draw whole studies              probe.pipeline.study
+    run_studies(targets, store, ...) make, measure and draw whole studies              probe.pipeline.study
     Store(root)                     where everything that was made is kept            probe.store
 
 Importing this loads none of them: each is imported when it is first asked for.

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: threads that wait for each other are slow
 # Not probe.rl.loss: it checks shapes itself, which is tested, and jaxtyping's errors would come first.
-SHAPES_CHECKED = ("models.decode", "rl.policy", "rl.rollout", "rl.metrics", "rl.advantage", "tokens")
-install_import_hook([f"probe.{module}" for module in SHAPES_CHECKED], "typechecking.check")
+SHAPES_CHECKED = [
+    *(f"probe.models.{module}" for module in ("cache", "decode", "forward")),
+    *(f"probe.rl.{module}" for module in ("advantage", "metrics", "policy", "rollout")),
+    "probe.tokens",
+]
+install_import_hook(SHAPES_CHECKED, "typechecking.check")
 
 
 @pytest.fixture(scope="session")

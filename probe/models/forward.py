@@ -125,7 +125,7 @@ def qkv(
 
 
 def finish(
-    w: Weights, layer: Layer, x: Float[Tensor, "row d_model"], attended: Float[Tensor, "row heads*d"]
+    w: Weights, layer: Layer, x: Float[Tensor, "row d_model"], attended: Float[Tensor, "row d_heads"]
 ) -> Float[Tensor, "row d_model"]:
     """The block's output from its input and what its heads read."""
     x = x + linear(attended, layer.out)
