@@ -14,7 +14,7 @@ study: $(VENV)/study.done
 	$(BIN)/probe run all
 
 test: $(VENV)/test.done lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --nbmake tests notebooks
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check probe tests benchmarks notebooks
@@ -22,8 +22,8 @@ lint: $(VENV)/test.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/test.done
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/test.done .venv-trl/done
+	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
 
 # -qq: a machine with extra package indexes prints a warning for every package it does not hold.
 $(VENV)/study.done: pyproject.toml constraints.txt
@@ -35,5 +35,11 @@ $(VENV)/test.done: $(VENV)/study.done
 	$(PIP) -q -e ".[test]"
 	touch $@
 
+# TRL is a peer, not a dependency: it has an environment of its own.
+.venv-trl/done:
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install -qq -c constraints.txt torch transformers trl==1.16.0 accelerate datasets jaxtyping
+	touch $@
+
 clean:
-	rm -rf $(VENV) .probe
+	rm -rf $(VENV) .venv-trl .probe

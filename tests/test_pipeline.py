@@ -332,7 +332,7 @@ def test_responses_are_what_the_model_says_graded(made: Store, organism: Loaded)
     for row, rollout in zip(rows, artifact.read_table("rollouts.parquet").to_pylist(), strict=True):
         assert row["checkpoint"] == f"{run_job().label}@{row['step']}"
         assert all(row[k] == rollout[k] for k in ("problem", "sample", "text", "stop", "temperature"))
-        assert decode(rollout["completion_ids"]).removesuffix("<eos>") == row["text"]
+        assert decode(rollout["completion_ids"], skip_special_tokens=True) == row["text"]
         assert decode(rollout["prompt_ids"]) == gold[row["problem"]].prompt
         assert row["tokens"] == len(rollout["completion_ids"]) == len(rollout["logprob"]) == len(rollout["entropy"])
         assert (row["outcome"] == "right") == (boxed(row["text"]) == gold[row["problem"]].answer)
@@ -406,7 +406,7 @@ def test_tokens_are_the_final_texts_scored_before_and_after(made: Store) -> None
     for row in after.to_pylist():
         said[row["problem"]] = said.get(row["problem"], "") + row["span"]
     texts = {r["problem"]: r["text"] for r in rows if r["step"] == 2 and r["sample"] == 0}
-    assert {k: v.removesuffix("<eos>") for k, v in said.items()} == texts
+    assert {k: v.replace("<pad>", "").removesuffix("<eos>") for k, v in said.items()} == texts
     rollouts = made.get(ResponsesJob(run_job(), 1.0, SAMPLES).recipe).read_table("rollouts.parquet").to_pylist()
     kept = [r["logprob"] for r in rollouts if r["checkpoint"].endswith("@2") and r["sample"] == 0]
     assert after["logprob"].to_pylist() == pytest.approx([x for row in kept for x in row], abs=2e-5)
