@@ -77,8 +77,11 @@ def run_jobs(
                     job = running.pop(future)
                     _check(future, job)
                     on_done(job)
-        except BaseException:
+        except BaseException as err:
             pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(err, Exception):  # interrupted: leaving the pool would wait for jobs that take minutes
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
             raise
 
 
