@@ -396,8 +396,12 @@ def test_hostile_answers_and_names_are_shown_as_they_are(place: Place) -> None:
 
 
 def test_interrupting_keeps_what_is_made(tmp_path: Path) -> None:
-    """Ctrl-C reaches the whole process group, as from a terminal."""
-    command = [sys.executable, "-c", "from probe.cli import main; main()"]
+    """Ctrl-C reaches the whole process group, as from a terminal.
+
+    A shell's background job ignores it, and so would what it starts: the command listens again.
+    """
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{listen}; from probe.cli import main; main()"]
     words = [*command, "run", "tiny", "--workers", "1", "--store", str(tmp_path / "s")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment)
