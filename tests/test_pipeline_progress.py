@@ -1,6 +1,7 @@
 """What is said of a run while it goes, how long things are expected to take, and when processes are not worth it."""
 
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,9 @@ def test_a_bar_on_a_terminal(store: Store) -> None:
 
 def test_what_is_being_made_is_what_is_touched_now(store: Store) -> None:
     jobs = [Toy(1), Toy(2)]
+    left_behind = store.root / "partial" / jobs[0].recipe.folder
+    left_behind.mkdir(parents=True)
+    os.utime(left_behind, (0, 0))
     progress = Progress(Console(file=io.StringIO()), store, 1)
     progress.on_plan(plan(list(jobs), store))
     assert progress.making() == []
@@ -90,6 +94,8 @@ def test_what_is_being_made_is_what_is_touched_now(store: Store) -> None:
     assert progress.making() == ["toy 2"]
     with progress:
         assert progress.line().endswith("; now toy 2")
+        (left_behind / "steps").touch()
+        assert progress.making() == ["toy 1", "toy 2"]
 
 
 def test_nothing_to_do_is_said(store: Store) -> None:

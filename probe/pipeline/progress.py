@@ -42,7 +42,7 @@ class Progress:
         self._lock, self._over = threading.Lock(), threading.Event()
         self._live: Live | None = None
         self._started = self._changed = time.monotonic()
-        self._since = time.time()
+        self._before = {path: _touched(path) for path in self._work_folders()}
 
     def __enter__(self) -> Self:
         return self
@@ -95,9 +95,8 @@ class Progress:
     def making(self) -> list[str]:
         """Labels of the jobs whose work folders were touched since this run began."""
         folders = {job.recipe.folder: job.label for job in list(self.todo.values())}
-        partial = self.store.root / "partial"
-        found = [path for path in partial.iterdir() if path.name in folders] if partial.is_dir() else []
-        return sorted(folders[path.name] for path in found if self._fresh(path))
+        found = [path for path in self._work_folders() if path.name in folders]
+        return sorted(folders[path.name] for path in found if _touched(path) not in (None, self._before.get(path)))
 
     def line(self) -> str:
         """The state in one line."""
@@ -117,16 +116,22 @@ class Progress:
         stages = "  ".join(f"{stage} {self.done[stage]}/{n}" for stage, n in self.total.items())
         return Group(head, Text(stages, style="dim"), Text("; ".join(self.making()), style="dim"))
 
-    def _fresh(self, path: Path) -> bool:
-        try:
-            return path.stat().st_mtime >= self._since
-        except FileNotFoundError:
-            return False
+    def _work_folders(self) -> list[Path]:
+        partial = self.store.root / "partial"
+        return list(partial.iterdir()) if partial.is_dir() else []
 
     def _lines(self) -> None:
         while not self._over.wait(EVERY):
             if self.todo:
                 self.say(self.line())
+
+
+def _touched(path: Path) -> int | None:
+    # compared with itself only: the file system's clock lags time.time() by up to a tick
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def told(seconds: float) -> str:
