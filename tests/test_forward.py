@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from probe.models.cache import attend, keep_rows, share_out
 from probe.models.decode import Samples
-from probe.models.forward import fuse, read
+from probe.models.forward import read, weights_of
 from probe.rl import policy as policies
 from probe.rl.policy import FullPolicy
 from probe.rng import torch_rng, uniforms
@@ -43,7 +43,7 @@ def test_states_and_gradients_are_those_of_the_module(model: PreTrainedModel) ->
     ids[1, 6:], ids[2, 3] = PAD, PAD
     wanted = torch.zeros(3, 9, dtype=torch.bool)
     wanted[0, [2, 8]], wanted[1, :6], wanted[2, 3:5] = True, True, True
-    ours, _ = read(fuse(model, 9), ids, wanted)
+    ours, _ = read(weights_of(model, 9), ids, wanted)
     theirs = model.model(input_ids=ids, use_cache=False).last_hidden_state[wanted]
     torch.testing.assert_close(ours, theirs, **CLOSE)
     weight = torch.randn(theirs.shape, generator=rng)

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 
 from probe.errors import BadInput
 from probe.models.cache import Cache, attend, keep_rows, share_out
-from probe.models.forward import Weights, angles_at, finish, fuse, qkv, read
+from probe.models.forward import Weights, angles_at, finish, qkv, read, weights_of
 
 COMPACT_BELOW = 0.75  # drop finished rows from the cache once this share of it is still running
 
@@ -106,7 +106,7 @@ def sample(
     batch = len(prompts) * n_samples
     _check(prompts, n_samples, max_new, uniforms, temperature, batch)
     longest = max(len(p) for p in prompts)
-    w = fuse(model, longest + max_new, head)
+    w = weights_of(model, longest + max_new, head)
     x, cache = _prefill(w, prompts, n_samples, max_new, pad)
     prompt_lengths = torch.tensor([len(p) for p in prompts]).repeat_interleave(n_samples)
     ids = torch.full((batch, max_new), pad)

@@ -7,7 +7,7 @@ Hugging Face forward is the truth and the tests hold this one to it, gradients i
 sampler needs the parts one by one, and because an update wants states at the completion tokens only: what follows the
 attention of the last block is computed nowhere else, 6 % of a round at the organisms' size.
 
-Sequences are right-padded, so causal attention needs no mask. Left out, and refused by `fuse`: other architectures,
+Sequences are right-padded, so causal attention needs no mask. Left out, and refused by `weights_of`: other architectures,
 scaled rotary embeddings that depend on the length, sliding windows, biases besides those of q, k and v. No dropout.
 """
 
@@ -29,12 +29,12 @@ KeysValues = list[tuple[Float[Tensor, "seq kv_heads key d"], Float[Tensor, "seq 
 
 @dataclass(frozen=True)
 class Layer:
-    """One block's weights; q, k, v and gate, up are one matrix each."""
+    """One block's weights, each on its own: as one matrix, q, k, v would cost a copy on the way back."""
 
-    qkv: Tensor
-    qkv_bias: Tensor | None
+    qkv: list[tuple[Tensor, Tensor | None]]  # weight and bias of each
     out: Tensor
-    gate_up: Tensor
+    gate: Tensor
+    up: Tensor
     down: Tensor
     attn_norm: Tensor
     mlp_norm: Tensor
@@ -42,7 +42,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Weights:
-    """A model's weights, through which gradients reach its parameters, and its rotary table for `length` positions."""
+    """A model's own parameters, and its rotary table: cosines, and sines with the sign of the half they multiply."""
 
     embed: Tensor
     pad: int | None  # its embedding gets no gradient
@@ -57,11 +57,12 @@ class Weights:
     sin: Tensor
 
 
-def fuse(model: PreTrainedModel, length: int, head: Float[Tensor, "d_vocab d_model"] | None = None) -> Weights:
+def weights_of(model: PreTrainedModel, length: int, head: Float[Tensor, "d_vocab d_model"] | None = None) -> Weights:
     """The weights of `model`, its output head replaced by `head` if given. BadInput where `read` would be wrong."""
     _check(model)
     config, inner = model.config, model.model
     cos, sin = inner.rotary_emb(inner.embed_tokens.weight, torch.arange(length)[None])
+    left, right = sin[0].chunk(2, -1)
     return Weights(
         embed=inner.embed_tokens.weight,
         pad=inner.embed_tokens.padding_idx,
@@ -73,18 +74,17 @@ def fuse(model: PreTrainedModel, length: int, head: Float[Tensor, "d_vocab d_mod
         kv_heads=config.num_key_value_heads,
         d_head=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
         cos=cos[0],
-        sin=sin[0],
+        sin=torch.cat([-left, right], -1),
     )
 
 
 def _layer(block: Any) -> Layer:
     attn, mlp = block.self_attn, block.mlp
-    parts = (attn.q_proj, attn.k_proj, attn.v_proj)
     return Layer(
-        qkv=torch.cat([p.weight for p in parts]),
-        qkv_bias=None if parts[0].bias is None else torch.cat([p.bias for p in parts]),
+        qkv=[(part.weight, part.bias) for part in (attn.q_proj, attn.k_proj, attn.v_proj)],
         out=attn.o_proj.weight,
-        gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+        gate=mlp.gate_proj.weight,
+        up=mlp.up_proj.weight,
         down=mlp.down_proj.weight,
         attn_norm=block.input_layernorm.weight,
         mlp_norm=block.post_attention_layernorm.weight,
@@ -119,8 +119,7 @@ def qkv(
 ) -> tuple[Float[Tensor, "row heads d"], Float[Tensor, "row kv_heads d"], Float[Tensor, "row kv_heads d"]]:
     """Queries, keys and values of each row, rotated to its position."""
     h = rms_norm(x, (x.shape[-1],), layer.attn_norm, w.eps)
-    fused = linear(h, layer.qkv, layer.qkv_bias).view(len(x), -1, w.d_head)
-    q, k, v = fused.split([w.heads, w.kv_heads, w.kv_heads], 1)
+    q, k, v = (linear(h, *weight_and_bias).view(len(x), -1, w.d_head) for weight_and_bias in layer.qkv)
     return _rotate(q, *angles), _rotate(k, *angles), v
 
 
@@ -129,13 +128,12 @@ def finish(
 ) -> Float[Tensor, "row d_model"]:
     """The block's output from its input and what its heads read."""
     x = x + linear(attended, layer.out)
-    gate, up = linear(rms_norm(x, (x.shape[-1],), layer.mlp_norm, w.eps), layer.gate_up).chunk(2, -1)
-    return x + linear(silu(gate) * up, layer.down)
+    h = rms_norm(x, (x.shape[-1],), layer.mlp_norm, w.eps)
+    return x + linear(silu(linear(h, layer.gate)) * linear(h, layer.up), layer.down)
 
 
 def _rotate(x: Float[Tensor, "row heads d"], cos: Tensor, sin: Tensor) -> Float[Tensor, "row heads d"]:
-    half = x.shape[-1] // 2
-    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+    return x * cos + x.roll(x.shape[-1] // 2, -1) * sin
 
 
 def _check(model: PreTrainedModel) -> None:

@@ -15,7 +15,7 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from probe.models.decode import Samples, sample
-from probe.models.forward import fuse, read
+from probe.models.forward import read, weights_of
 
 Trainable = Literal["head", "all"]
 HEAD = "lm_head.weight"
@@ -61,7 +61,7 @@ class FullPolicy:
 
     def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]:
         ids, predicts = join(prompts, samples, rows, len(samples.ids) // len(prompts), self.model.config.pad_token_id)
-        weights, n_parts = fuse(self.model, ids.shape[1]), -(-ids.numel() // IN_CACHE)
+        weights, n_parts = weights_of(self.model, ids.shape[1]), -(-ids.numel() // IN_CACHE)
         parts = zip(ids.chunk(n_parts), predicts.chunk(n_parts), strict=True)
         return torch.cat([linear(read(weights, *part)[0], weights.head) for part in parts])
 
