@@ -7,8 +7,9 @@ Hugging Face forward is the truth and the tests hold this one to it, gradients i
 sampler needs the parts one by one, and because an update wants states at the completion tokens only: what follows the
 attention of the last block is computed nowhere else, 6 % of a round at the organisms' size.
 
-Sequences are right-padded, so causal attention needs no mask. Left out, and refused by `weights_of`: other architectures,
-scaled rotary embeddings that depend on the length, sliding windows, biases besides those of q, k and v. No dropout.
+Sequences are right-padded, so causal attention needs no mask. Left out, and refused by `weights_of`: other
+architectures, scaled rotary embeddings that depend on the length, sliding windows, biases besides those of q, k and v.
+No dropout.
 """
 
 import re
