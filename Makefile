@@ -26,14 +26,19 @@ bench: $(VENV)/test.done .venv-trl/done
 	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
 
 # -qq: a machine with extra package indexes prints a warning for every package it does not hold.
+# An installation that was killed may have left half a package that pip takes for whole: it starts over.
+UNFINISHED := $(VENV)/unfinished
 $(VENV)/study.done: pyproject.toml constraints.txt
+	test ! -e $(UNFINISHED) || rm -rf $(VENV)
+	mkdir -p $(VENV) && touch $(UNFINISHED)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -q -e .
-	touch $@
+	touch $@ && rm $(UNFINISHED)
 
 $(VENV)/test.done: $(VENV)/study.done
+	touch $(UNFINISHED) && rm -f $(VENV)/study.done
 	$(PIP) -q -e ".[test]"
-	touch $@
+	touch $(VENV)/study.done $@ && rm $(UNFINISHED)
 
 # TRL is a peer, not a dependency: it has an environment of its own.
 .venv-trl/done:
