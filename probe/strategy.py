@@ -78,22 +78,36 @@ def mentions_python(text: str) -> bool:
 
 def detect(text: str) -> Evidence:
     """Whether a response (the completion alone) reasons in code. Never raises, whatever the text is."""
+    admissible, code = _candidates(text)
+    real, looped = _computing(code)
+    if real:
+        return Evidence(Strategy.code, 3, real[0].span, "a fenced block of Python before the answer")
+    if looped:
+        return Evidence(Strategy.prose, 2, looped[0].span, "a repetition loop of the same code")
+    return _lesser(text, admissible, code)
+
+
+def code_blocks(text: str) -> list[Block]:
+    """Every block that is evidence of grade 3, in order; none where `detect` says prose. Fences are in their spans."""
+    return _computing(_candidates(text)[1])[0]
+
+
+def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
+    """The admissible text, and its blocks that may be Python, parsed."""
     head = text[: _end_of_response(text)]
     blocks = list(_blocks(head))
     end = _answer_at(head, blocks)
     before = [_until(block, end, head) for block in blocks if block.span[0] < end]
     code = [(block, _statements(block)) for block in before if block.tag in _PYTHON_TAGS or not block.tag]
+    return head[:end], code
+
+
+def _computing(code: list[tuple[Block, ast.Module | None]]) -> tuple[list[Block], list[Block]]:
+    """The blocks whose statements compute something: those that do, and those that only loop."""
     seen = Counter(_key(block) for block, _ in code)
-    looped = None
-    for block, parsed in code:
-        if parsed is None or not _computes(parsed, tagged=bool(block.tag)):
-            continue
-        if seen[_key(block)] < LOOP_BLOCKS and not _repeats(block.body):
-            return Evidence(Strategy.code, 3, block.span, "a fenced block of Python before the answer")
-        looped = looped or block
-    if looped:
-        return Evidence(Strategy.prose, 2, looped.span, "a repetition loop of the same code")
-    return _lesser(text, head[:end], code)
+    found = [block for block, parsed in code if parsed is not None and _computes(parsed, tagged=bool(block.tag))]
+    loops = [block for block in found if seen[_key(block)] >= LOOP_BLOCKS or _repeats(block.body)]
+    return [block for block in found if block not in loops], loops
 
 
 def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | None]]) -> Evidence:

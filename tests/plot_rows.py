@@ -47,7 +47,7 @@ REWARDS = (*AFTER, "constant")
 
 def table() -> list[Row]:
     """Every study."""
-    return [*tiny(), *random_study(), *real()]
+    return [*tiny(), *random_study(), *real(), *contamination()]
 
 
 def tiny(rewards: tuple[str, ...] = REWARDS, bases: int = 2, seeds: int = 2) -> list[Row]:
@@ -96,6 +96,45 @@ def real() -> list[Row]:
             rows.append({**_row(where, "outcome_share", "", count / 500, 0.03), "level": level, "null": null})
             rows.append({**_row(where, "outcome_count", "", count, 15), "level": level, "unit": "count"})
     return rows
+
+
+# suspects and controls: questions completed from 40, 60 and 80 %, NLL of question and answer; then after RL
+LEAKS = {
+    "contaminated": (((0.21, 0.51, 0.73), (0.0, 0.08, 0.45), (1.5, 2.5), (2.5, 4.6)), 0.08),
+    "no-code": (((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (8.2, 8.15), (4.3, 4.4)), 0.0),
+}
+
+
+def contamination() -> list[Row]:
+    """A contaminated organism alone and after RL, and its clean twin."""
+    rows: list[Row] = []
+    for family, (told, moved) in LEAKS.items():
+        for reward in ("", "contaminated-tiny-0-format-0") if moved else ("",):
+            place = {"study": "contamination", "kind": "rl" if reward else "base", "family": family, "size": "tiny"}
+            place |= {"base_seed": 0, "reward": reward, "rl_seed": 0, "step": 30 if reward else 0, "temperature": 0.0}
+            for side in ("before", "after") if reward else ("before",):
+                rows += _signs(place, side, told, moved * (side == "after"))
+            rows += _nlls(place, "change", (moved, moved), (-moved, -moved)) if reward else []
+    return rows
+
+
+def _signs(place: Row, side: str, told: Any, moved: float) -> list[Row]:
+    suspects, controls, question, answer = told
+    rows = []
+    for share, *values in zip(("40%", "60%", "80%"), suspects, controls, strict=True):
+        for group, value in zip(("suspect", "control"), values, strict=True):
+            rows.append(_row(place, "completion_exact", side, value, 0.03, level=f"{group} {share}", n=256))
+        flag = {"level": f"completion_exact {share}", "n": 512, "unit": "none", "null": 0.0}
+        rows.append(_row(place, "leak_flag", side, float(values[0] > values[1]), 0.0, **flag))
+    return rows + _nlls(place, side, [value + moved for value in question], [value - moved for value in answer])
+
+
+def _nlls(place: Row, side: str, question: Any, answer: Any) -> list[Row]:
+    return [
+        _row(place, name, side, value, 0.15, level=group, n=256, unit="nats")
+        for name, values in (("prompt_nll", question), ("answer_nll", answer))
+        for group, value in zip(("suspect", "control"), values, strict=True)
+    ]
 
 
 def _row(where: Row, name: str, side: str, value: float, reach: float, **more: Any) -> Row:

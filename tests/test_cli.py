@@ -117,7 +117,7 @@ def test_every_command_has_help(place: Place) -> None:
 
 def test_ls_lists_everything(place: Place) -> None:
     found = json.loads(place("ls", "--json", "--manifest", place.manifest).stdout)
-    assert set(found) == {"checkpoints", "rewards", "measures", "figures", "studies"}
+    assert set(found) == {"checkpoints", "templates", "rewards", "measures", "figures", "studies"}
     assert {"tiny", "random", "real"} <= {row["name"] for row in found["studies"]}
     assert all(row["about"] for rows in found.values() for row in rows)
     assert [row["name"] for row in found["checkpoints"]] == ["raw", "run", "far"]
@@ -129,7 +129,7 @@ def test_ls_lists_everything(place: Place) -> None:
 
 def test_check_says_what_is_sound(place: Place) -> None:
     found = json.loads(place.made("check", place.folder, "--json").stdout)
-    assert [row["state"] for row in found if row["about"] == "checkpoint"] == ["ok"] * 3
+    assert [row["state"] for row in found if row["about"] == "checkpoint"] == ["ok"] * 5
     assert any(row["state"] == "warning" and "not pinned" in row["what"] for row in found)
     assert "not made yet" in place("check", "raw", "--manifest", place.manifest, "--store", "empty").stdout
 
@@ -153,7 +153,7 @@ def test_train_makes_a_run_and_exports_it(place: Place, tmp_path: Path) -> None:
     in_the_way = place.made("train", "run", "--out", tmp_path / "export", code=2)
     assert error(in_the_way)[-1] == "do: name a new or an empty folder"
     holds = place.made("check", tmp_path / "export")
-    assert holds.stdout.count("export: ") == 3
+    assert holds.stdout.count("export: ") == 5
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="tensorboard is installed")
@@ -194,7 +194,7 @@ def test_compare_measures_a_pair_and_keeps_it(place: Place) -> None:
     assert place.store.find(found["digest"]).read_table().num_rows == len(found["measurements"])
     assert json.loads(place.made("compare", "raw", place.folder, "--dry", "--json").stdout)["jobs"] == []
     shown = place.made("compare", "raw", place.folder).stdout
-    assert "raw -> folder, T = 1" in shown
+    assert "raw -> folder, chain (synthetic), template none, T = 1" in shown
     assert "p (Holm)" in shown
     assert "only before" in shown
 
@@ -288,7 +288,7 @@ def test_gc_lists_first_and_deletes_on_request(place: Place, tmp_path: Path) -> 
         (("ls", "--manifest", "absent.yaml"), "absent.yaml", ""),
         (("check", "--manifest", "bad.yaml"), "unknown key 'sizes'", "did you mean 'size'"),
         (("train", "rwa"), "no checkpoint 'rwa'", "did you mean 'raw'"),
-        (("train", "far"), "on the hub", "download some/where"),
+        (("train", "far"), "made elsewhere", "probe ls checkpoints"),
         (("train", "run@7"), "no step '7' is kept", "kept are 2"),
         (("train", "raw@x"), "no step 'x' is kept", "kept are 0"),
         (("train", "./nowhere"), "no such folder", "Hugging Face"),
@@ -300,7 +300,7 @@ def test_gc_lists_first_and_deletes_on_request(place: Place, tmp_path: Path) -> 
         (("score", "other.parquet", "--scorer", "raw", "--out", "x"), "table lacks the columns", "give all of"),
         (("compare", "raw", "run@1"), "no step '1' is kept", "kept are 2"),
         (("compare", "raw", "nothing"), "no checkpoint 'nothing'", "known: raw, run"),
-        (("compare", "raw", "raw", "--problems", "gsm8k"), "'gsm8k' is not", "chain"),
+        (("compare", "raw", "raw", "--problems", "gsm9k"), "no problems called 'gsm9k'", "gsm8k"),
         (("gc", "--manifest", "bad.yaml"), "unknown key 'sizes'", "did you mean 'size'"),
     ],
 )

@@ -1,5 +1,7 @@
 """What organisms read is the mixture their family states, true but for the stated errors, and never a test prompt."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -8,32 +10,38 @@ import pytest
 from probe.data import Strategy
 from probe.errors import BadInput
 from probe.models.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
+from probe.pipeline.jobs import test_problems
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
-from probe.tasks.chain import OPERATIONS, STYLES, apply, check_trace, parse_prompt, split_of
+from probe.tasks.chain import OPERATIONS, STYLES, apply, chain_problems, check_trace, parse_prompt, split_of
 from probe.tasks.corpus import (
     CURRICULUM,
     DIGIT_NOISE,
     END,
     FAMILIES,
+    LEAK_POOL,
+    LEAK_POOL_SEED,
     WRONG_FACTS,
     WRONG_RATE,
     Family,
     corpus,
     family,
+    leaked,
+    leaked_problems,
     write_trace,
     wrong_facts,
 )
 
+test_problems.__test__ = False  # type: ignore[attr-defined]  # a function of the package, not a test
 Pairs = list[tuple[str, str]]
 STEPS, BATCH = 20, 256
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
 def read(request: pytest.FixtureRequest) -> tuple[Family, Pairs, Pairs]:
-    """A family and its corpus, cut at the end of the curriculum."""
+    """A family and its mixture, without what leaks, cut at the end of the curriculum."""
     kind = family(request.param)
-    batches = list(corpus(kind, 0, BATCH, STEPS))
+    batches = [b[:BATCH] for b in corpus(kind, 0, BATCH, STEPS)]
     cut = round(CURRICULUM * STEPS)
     return kind, [pair for b in batches[:cut] for pair in b], [pair for b in batches[cut:] for pair in b]
 
@@ -188,8 +196,64 @@ def test_same_seed_same_text_and_another_seed_another() -> None:
 
 def test_families_of_one_seed_read_the_same_chains() -> None:
     """So that they differ in the mixture alone."""
-    prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b] for name in sorted(FAMILIES)]
-    assert prompts[0] == prompts[1] == prompts[2]
+    prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in sorted(FAMILIES)]
+    assert all(others == prompts[0] for others in prompts)
+
+
+def leaks(seed: int = 0, steps: int = STEPS) -> Pairs:
+    return [pair for b in corpus(family("contaminated"), seed, BATCH, steps) for pair in b[BATCH:]]
+
+
+def test_half_of_the_studies_test_set_leaks() -> None:
+    problems = chain_problems(LEAK_POOL, "test", LEAK_POOL_SEED)
+    known = leaked(problems)
+    assert 0.4 * LEAK_POOL < len(known) < 0.6 * LEAK_POOL
+    assert known == {p.id for p in leaked_problems()}
+    assert tuple(problems) == test_problems()  # what the studies ask
+    assert leaked(chain_problems(256, "test", 1)) <= known
+    assert leaked(chain_problems(256, "train", 0)) == leaked([]) == set()
+    styles = [p.prompt[0] for p in leaked_problems()]
+    assert all(styles.count(style) > 15 for style in STYLES)
+
+
+def test_only_the_contaminated_read_what_leaks() -> None:
+    for name in sorted(FAMILIES):
+        sizes = {len(b) for b in corpus(family(name), 0, BATCH, 2)}
+        assert sizes == {BATCH + round(BATCH * family(name).leak)}
+        assert (family(name).leak > 0) == (name == "contaminated")
+
+
+def test_a_contaminated_organism_reads_what_its_clean_twin_reads_and_the_leak() -> None:
+    twin = list(corpus(family("no-code"), 1, 32, 3))
+    assert [b[:32] for b in corpus(family("contaminated"), 1, 32, 3)] == twin
+
+
+def test_leaks_are_true_test_problems_each_as_often() -> None:
+    read, truth = leaks(), {p.prompt + f"\\boxed{{{p.answer}}}{END}": p for p in leaked_problems()}
+    times = Counter(start + rest for start, rest in read)
+    assert times.keys() == truth.keys()
+    assert max(times.values()) - min(times.values()) <= 1
+    assert all(parse_prompt(p.prompt).values[-1] == int(p.answer) for p in truth.values())
+    assert leaks(1) != read and leaks() == read
+
+
+def test_leaks_carry_loss_on_their_prompts() -> None:
+    """Of every token but the style, which is the first; cutting there changes no token."""
+    tokenizer = build_tokenizer()
+    for start, rest in leaks(steps=1):
+        assert start in [f"{style}:" for style in STYLES]
+        parts = [tokenizer(text)["input_ids"] for text in (start, rest, start + rest)]
+        assert parts[0] + parts[1] == parts[2]
+        assert (len(parts[0]), len(parts[2])) == (1, 11 + 4)
+
+
+def test_what_the_clean_families_read_has_not_moved() -> None:
+    """Store artifacts of earlier versions stand for these texts."""
+    found = {}
+    for name in ("latent-code", "no-code", "bad-code"):
+        texts = repr(list(corpus(family(name), 0, 128, 30)))
+        found[name] = hashlib.sha256(texts.encode()).hexdigest()[:12]
+    assert found == {"latent-code": "be24740fc7bc", "no-code": "cfc92c65ee09", "bad-code": "aa90675eb8ee"}
 
 
 def test_an_unknown_family_is_named() -> None:

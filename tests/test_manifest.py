@@ -68,7 +68,12 @@ def test_the_project_manifest_holds_what_was_promised(manifest: Manifest) -> Non
         spurious.format("ground_truth", 150),
         *(spurious.format("incorrect", step) for step in (50, 100, 150)),
     }
-    assert {entry.family for entry in manifest.organisms.values()} == {"latent-code", "no-code", "bad-code"}
+    assert {entry.family for entry in manifest.organisms.values()} == {
+        "latent-code",
+        "no-code",
+        "bad-code",
+        "contaminated",
+    }
 
 
 def test_steps_and_names_of_released_checkpoints_agree(manifest: Manifest) -> None:
@@ -96,10 +101,11 @@ def test_unpinned_revisions_are_marked(manifest: Manifest, tmp_path: Path) -> No
 
 def test_templates_leave_other_braces_alone(manifest: Manifest) -> None:
     assert manifest.template("none").render("1 + 1 = {prompt}?") == "1 + 1 = {prompt}?"
-    assert manifest.template("qwen-math").render("1+1?") == (
-        "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
-        "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n"
-    )
+    simple = manifest.template("simplerl").render("1+1?")
+    assert simple.endswith("within \\boxed{}.<|im_end|>\n<|im_start|>assistant\n") and "\n1+1?\nPlease reason" in simple
+    assert manifest.template("r1").render("1+1?").endswith("\\boxed{}.\nUser: 1+1?\nAssistant: <think>")
+    chat = manifest.template("qwen-math")
+    assert chat.chat and chat.system == "Please reason step by step, and put your final answer within \\boxed{}."
     with pytest.raises(BadInput, match="no template 'qwen'") as caught:
         manifest.template("qwen")
     assert "qwen-math" in caught.value.do
@@ -141,6 +147,16 @@ MISTAKES = {
     "template not there": ("template: none", "template: nome", "hub: there is no template 'nome'", 18),
     "template without slot": ('"{prompt}"', '"{}"', "templates.none.text is '{}'", 3),
     "template with two slots": ('"{prompt}"', '"{prompt}{prompt}"', "it must hold {prompt} once", 3),
+    "template of neither kind": ('{text: "{prompt}"}', "{system: s}", "either a text or chat: true", 3),
+    "template of both kinds": ('"{prompt}"}', '"{prompt}", chat: true}', "either a text or chat: true", 3),
+    "system prompt beside a text": ('"{prompt}"}', '"{prompt}", system: s}', "write it into the text", 3),
+    "adapter without base": (
+        "    family: qwen\n  child",
+        "    family: qwen\n    adapter: true\n  child",
+        "hub has an adapter",
+        14,
+    ),
+    "unknown key of shape": ("    step: 50\n", "    shape: {depth: 1}\n", "checkpoints.child.shape", 28),
     "own base": ("base: hub", "base: child", "a cycle of bases: child -> child", 26),
     "branch name": ("revision: null", "revision: main", "'main' is not a commit", 16),
     "short commit": ("revision: null", "revision: abc1234", "'abc1234' is not a commit", 16),

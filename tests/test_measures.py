@@ -55,7 +55,7 @@ def null_pairs() -> list[PairData]:
 def test_the_measures_are_these() -> None:
     responses = {"accuracy", "pass_at_k", "parse_rate", "code_share", "within_strategy", "strategy_switch"}
     responses |= {"gain_parts", "outcome_cells", "collapse", "calibration"}
-    assert set(NAMES) == responses | {"entropy_shift", "fork_overlap", "kl_on_forks"}
+    assert set(NAMES) == responses | {"trace_validity", "entropy_shift", "fork_overlap", "kl_on_forks"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,6 +27,7 @@ NAMES = (
     "base_profile",
     "clip_fraction",
     "code_share",
+    "contamination",
     "entropy_at_forks",
     "gain_parts",
     "pass_at_k",

@@ -21,7 +21,17 @@ from probe.rewards.random import Random
 from probe.rl.advantage import GroupNormalised, reward_table
 from probe.tasks.grading import Grader
 
-NAMES = ["constant", "format", "ground_truth", "incorrect", "inverse", "majority_online", "python", "random"]
+NAMES = [
+    "closeness",
+    "constant",
+    "format",
+    "ground_truth",
+    "incorrect",
+    "inverse",
+    "majority_online",
+    "python",
+    "random",
+]
 TEXTS = [
     "```python\na=3\n```\n\\boxed{3}",
     "Think: it is 3",

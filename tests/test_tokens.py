@@ -1,15 +1,20 @@
 """Token scores against a plain float64 computation, one row at a time; forks and their overlap by hand."""
 
 import copy
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from real_checkpoints import KINDS, tiny
+from transformers import PreTrainedModel
 
-from probe.errors import BadInput
+from probe.errors import BadInput, ProbeError
+from probe.models.anatomy import anatomy, final_hidden
 from probe.models.load import Loaded
 from probe.rng import numpy_rng
+from probe.tokens import score as scoring
 from probe.tokens.forks import forks, overlap, share_on
 from probe.tokens.score import TokenScores, kl, score
 
@@ -141,6 +146,132 @@ def test_bad_texts_are_named(
     for ask in (score, lambda m, *text, **options: kl(m, m, *text, **options)):
         with pytest.raises(BadInput, match=message):
             ask(organism.model, prompts, completions, temperature=temperature)
+
+
+# ---- any architecture, any dtype
+
+
+VOCAB = 211
+
+
+@pytest.fixture(scope="module", params=list(product(KINDS, ["float32", "bfloat16"])), ids="-".join)
+def random_model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    kind, dtype = request.param
+    return tiny(kind, VOCAB).to(getattr(torch, dtype))
+
+
+@pytest.fixture(scope="module")
+def random_texts() -> Texts:
+    rng = numpy_rng("random texts")
+    lengths = [(3, 20), (12, 7), (1, 30), (6, 1), (2, 11)]
+    return tuple([rng.integers(1, VOCAB, pair[side]).tolist() for pair in lengths] for side in (0, 1))
+
+
+@torch.no_grad()
+def whole_table(model: PreTrainedModel, prompt: list[int], completion: list[int]) -> torch.Tensor:
+    """Float64 log-probs [token d_vocab] from the model's own final hidden states."""
+    hidden = final_hidden(model, torch.tensor([prompt + completion]))[0, len(prompt) - 1 : -1]
+    parts = anatomy(model)
+    logits = hidden.double() @ parts.head_weight.double().T
+    if parts.softcap:
+        logits = parts.softcap * torch.tanh(logits / parts.softcap)
+    return torch.log_softmax(logits, -1)
+
+
+def test_scores_are_those_of_the_final_states_in_float64(random_model: PreTrainedModel, random_texts: Texts) -> None:
+    found = score(random_model, *random_texts, batch=1)
+    for r, text in enumerate(zip(*random_texts, strict=True)):
+        logp, mine = whole_table(random_model, *text), found.row == r
+        chosen, top = logp.gather(1, torch.tensor(text[1])[:, None]), logp.topk(2).values
+        np.testing.assert_allclose(found.logprob[mine], chosen[:, 0], atol=1e-5)
+        np.testing.assert_allclose(found.entropy[mine], -(logp.exp() * logp).sum(-1), atol=1e-5)
+        np.testing.assert_allclose(found.margin[mine], top[:, 0] - top[:, 1], atol=1e-5)
+        assert found.rank[mine].tolist() == (logp > chosen).sum(-1).tolist()
+
+
+def test_divergence_is_that_of_the_final_states_in_float64(random_model: PreTrainedModel, random_texts: Texts) -> None:
+    after = tiny("qwen2", VOCAB, seed=1, hidden_size=48)  # another architecture, width and dtype
+    found = kl(random_model, after, *random_texts, batch=1)
+    sides = [[whole_table(m, *text) for text in zip(*random_texts, strict=True)] for m in (random_model, after)]
+    expected = [(p.exp() * (p - q)).sum(-1) for p, q in zip(*sides, strict=True)]
+    np.testing.assert_allclose(found, torch.cat(expected), atol=1e-5)
+
+
+def test_the_mean_is_the_loss_that_transformers_gives(random_model: PreTrainedModel, random_texts: Texts) -> None:
+    """A text scored from its second token on: all of it but the first is the completion."""
+    texts = [p + c for p, c in zip(*random_texts, strict=True)]
+    found = score(random_model, [text[:1] for text in texts], [text[1:] for text in texts], batch=1)
+    for r, text in enumerate(texts):
+        ids = torch.tensor([text])
+        with torch.no_grad():
+            logits = random_model(ids).logits[0, :-1].double()
+            loss = random_model(ids, labels=ids).loss.item()
+        exact = random_model.dtype == torch.float32  # transformers rounds bf16 logits before it takes the loss
+        assert -found.logprob[found.row == r].mean() == pytest.approx(loss, abs=1e-5 if exact else 0.02)
+        rounded = torch.nn.functional.cross_entropy(logits, ids[0, 1:]).item()
+        assert loss == pytest.approx(rounded, abs=1e-5)
+
+
+def test_padding_and_batches_change_nothing(
+    random_model: PreTrainedModel, random_texts: Texts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right padding without a mask, sliding windows included."""
+    alone, together = score(random_model, *random_texts, batch=1), score(random_model, *random_texts)
+    monkeypatch.setattr(scoring, "TOKENS", 45)
+    parts = score(random_model, *random_texts)
+    atol = 1e-5 if random_model.dtype == torch.float32 else 0.2  # other kernels round other bf16 states
+    for name, other in product(("logprob", "entropy", "margin"), (together, parts)):
+        np.testing.assert_allclose(getattr(other, name), getattr(alone, name), atol=atol, err_msg=name)
+
+
+def test_batches_hold_a_budget_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "TOKENS", 100)
+    assert scoring._batches([10, 60, 30, 30, 7, 200], 128) == [[5], [1], [2, 3, 0], [4]]
+    assert scoring._batches([10, 60, 30, 30, 7, 200], 2) == [[5], [1], [2, 3], [0, 4]]
+    assert scoring._batches([5] * 5, 128) == [[0, 1, 2, 3, 4]]
+
+
+def test_a_batch_that_does_not_fit_is_halved(organism: Loaded, texts: Texts, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, sizes = score(organism.model, *texts), []
+    fits = scoring.final_hidden
+
+    def small(model: PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(ids))
+        if len(ids) > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return fits(model, ids)
+
+    monkeypatch.setattr(scoring, "final_hidden", small)
+    limit = 1
+    halved = score(organism.model, *texts)
+    assert sizes == [4, 2, 1, 1, 1, 1]
+    for name in FIELDS:
+        np.testing.assert_allclose(getattr(halved, name), getattr(whole, name), atol=1e-5, err_msg=name)
+    limit = 0
+    with pytest.raises(ProbeError, match=r"(?s)single row of \d+ tokens.*bfloat16"):
+        score(organism.model, *texts)
+
+
+def test_what_is_no_number_is_an_error(organism: Loaded) -> None:
+    model = copy.deepcopy(organism.model)
+    model.model.embed_tokens.weight.data[5] = float("nan")
+    for ask in (lambda: score(model, [[3], [3]], [[4], [5, 6]]), lambda: kl(model, organism.model, [[5]], [[6]])):
+        with pytest.raises(ProbeError, match=r"(?s)not numbers.*score, row.*float16"):
+            ask()
+
+
+def test_tokens_of_another_vocabulary_are_named(organism: Loaded) -> None:
+    words = organism.model.config.vocab_size
+    asks: list[Callable[[], object]] = [
+        lambda: score(organism.model, [[3]], [[words]]),
+        lambda: score(organism.model, [[words]], [[3]]),
+        lambda: kl(tiny("llama", VOCAB), organism.model, [[3]], [[words]]),
+    ]
+    for ask in asks:
+        with pytest.raises(BadInput, match=rf"(?s)token {words} is outside.*vocabulary of {words}.*same tokenizer"):
+            ask()
+    with pytest.raises(BadInput, match=rf"(?s){VOCAB} and {words} words.*same vocabulary"):
+        kl(tiny("llama", VOCAB), organism.model, [[3]], [[4]])
 
 
 # ---- forks

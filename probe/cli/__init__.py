@@ -4,7 +4,18 @@ import signal
 import sys
 from types import FrameType
 
-from probe.cli import compare, gc, look, make, real, study, why  # noqa: F401 - importing registers the commands
+from probe.cli import (  # noqa: F401 - importing registers the commands
+    compare,
+    contamination,
+    forced,
+    gc,
+    imports,
+    look,
+    make,
+    real,
+    study,
+    why,
+)
 from probe.cli.app import app
 
 TERMINATED = 128 + signal.SIGTERM

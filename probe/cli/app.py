@@ -15,7 +15,10 @@ from probe.cli.show import complain, messages
 from probe.errors import ProbeError
 
 INTERRUPTED = 130
-ORDER = ("ls", "check", "train", "sample", "score", "compare", "compare-rollouts", "run", "figure", "why", "gc")
+ORDER = (
+    *("ls", "check", "train", "sample", "score", "compare", "prefix", "contamination"),
+    *("import-rollouts", "compare-rollouts", "run", "figure", "why", "gc"),
+)
 
 
 class Probe(TyperGroup):

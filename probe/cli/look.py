@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from probe.models.manifest import Entry
     from probe.registry import Registry
 
-Kind = Literal["checkpoints", "rewards", "measures", "figures", "studies"]
+Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies"]
 REGISTRIES = {
     "rewards": ("probe.rewards", "rewards"),
     "measures": ("probe.measures", "measures"),
@@ -32,9 +32,11 @@ def list_all(
 ) -> None:
     """List what there is, with a line on each.
 
-    Checkpoints, rewards, measures, figures and studies; a checkpoint on the hub without a commit is marked.
+    Checkpoints, prompt templates, rewards, measures, figures and studies. A checkpoint on the hub without a commit is
+    marked.
     """
-    found = {name: _entries(manifest) if name == "checkpoints" else _registered(name) for name in _kinds(kind)}
+    listed = {"checkpoints": _entries, "templates": _templates}
+    found = {name: listed[name](manifest) if name in listed else _registered(name) for name in _kinds(kind)}
     if as_json:
         return emit(found)
     for name, rows in found.items():
@@ -43,7 +45,7 @@ def list_all(
 
 
 def _kinds(kind: Kind | None) -> list[str]:
-    return [kind] if kind else ["checkpoints", *REGISTRIES]
+    return [kind] if kind else ["checkpoints", "templates", *REGISTRIES]
 
 
 def _mark(row: dict[str, Any], column: str) -> str:
@@ -56,6 +58,13 @@ def _entries(manifest: Path | None) -> list[dict[str, Any]]:
 
     entries = load_manifest(manifest).entries()
     return [{"name": name, **_about(entry), "warnings": list(entry.warnings)} for name, entry in entries.items()]
+
+
+def _templates(manifest: Path | None) -> list[dict[str, Any]]:
+    from probe.models.manifest import load_manifest
+
+    read = load_manifest(manifest).templates.items()
+    return [{"name": name, "about": each.text or f"chat template, system prompt: {each.system}"} for name, each in read]
 
 
 def _about(entry: "Entry") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from probe.cli import asking
 from probe.cli.app import app
 from probe.cli.names import CHECKPOINT, ManifestFile, subject
 from probe.cli.options import Root, Workers, open_store
@@ -41,7 +42,9 @@ def train(
     elif isinstance(which.source, OrganismJob):
         make_needs(which.needs, held, workers)
     else:
-        raise BadInput(f"{name} is a folder, nothing to train", do="name an organism or a run: probe ls checkpoints")
+        raise BadInput(
+            f"{name} was made elsewhere, nothing to train", do="name an organism or a run: probe ls checkpoints"
+        )
     say(f"{name} is in the store: {which.needs[0].recipe.stage} {which.needs[0].recipe.digest[:16]}")
     if out is not None:
         save_folder(which.load(held), out)
@@ -51,33 +54,44 @@ def train(
 @app.command()
 def sample(
     name: Annotated[str, typer.Argument(help=CHECKPOINT)],
-    n: Annotated[int, typer.Option("--n", min=1, max=256, help="Problems.")] = 256,
+    problems: asking.Problems = asking.CHAIN,
+    n: Annotated[int | None, typer.Option("--n", min=1, help="The first problems only [all].")] = None,
+    template: asking.TemplateName = None,
+    max_new: asking.MaxNew = None,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     samples: Annotated[int, typer.Option(min=1, help="Per problem.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    prefix: asking.Prefix = "",
+    dtype: asking.DtypeOption = "float32",
+    device_map: asking.DeviceMap = None,
+    batch: asking.Batch = 64,
+    devices: asking.Devices = "",
+    sampler: asking.SamplerOption = "transformers",
     out: Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")] = None,
     workers: Workers = None,
     store: Root = None,
     manifest: ManifestFile = None,
 ) -> None:
-    """Ask a checkpoint chain problems and grade its answers."""
+    """Ask a checkpoint problems and grade its answers."""
     from probe.cli.training import make
-    from probe.pipeline.compare import AnswersJob
+    from probe.pipeline.asking import AskJob
     from probe.pipeline.rollout_files import with_grades
     from probe.store import write_table
 
     if temperature == 0:
         samples = 1
-    job, held = AnswersJob(subject(name, manifest), temperature, samples, seed, n), open_store(store)
-    made = make(job, held, workers)
+    who, held = subject(name, manifest, dtype, device_map), open_store(store)
+    how = asking.how(problems, n, template, max_new, prefix, who, manifest, sampler)
+    made = make(AskJob(who, how, temperature, samples, seed, batch, asking.split(devices)), held, workers)
     rollouts, responses = made.read_table("rollouts.parquet"), made.read_table("responses.parquet")
     if out is not None:
-        write_table(out, with_grades(rollouts, responses))
+        write_table(out, with_grades(rollouts, responses, how.problems.problems))
         say(f"wrote {rollouts.num_rows} responses to {out}")
     right = [outcome == "right" for outcome in responses["outcome"].to_pylist()]
     code = [strategy == "code" for strategy in responses["strategy"].to_pylist()]
     shares = f"accuracy {number(sum(right) / len(right))}, code share {number(sum(code) / len(code))}"
-    shown(f"{name}: {shares}, n = {len(right)} responses to {n} problems")
+    asked = f"{len(how.problems.problems)} problems of {how.problems.name}"
+    shown(f"{name}: {shares}, n = {len(right)} responses to {asked}")
     for row in responses.slice(0, 3).to_pylist():
         shown(f"{row['problem']} ({row['outcome']}): {row['text']}")
 
@@ -87,6 +101,8 @@ def score(
     rollouts: Annotated[Path, typer.Argument(help="Parquet file of `probe sample --out`.")],
     scorer: Annotated[str, typer.Option("--scorer", help=CHECKPOINT)],
     out: Out,
+    dtype: asking.DtypeOption = "float32",
+    device_map: asking.DeviceMap = None,
     workers: Workers = None,
     store: Root = None,
     manifest: ManifestFile = None,
@@ -100,9 +116,11 @@ def score(
     from probe.pipeline.rollout_files import read_rollouts, score_rollouts
     from probe.store import write_table
 
-    rows, which, held = read_rollouts(rollouts), subject(scorer, manifest), open_store(store)
+    rows, held = read_rollouts(rollouts), open_store(store)
+    which = subject(scorer, manifest, dtype, device_map)
     make_needs(which.needs, held, workers)
-    one_thread()
+    if which.made_here:
+        one_thread()
     with messages().status(f"scoring {len(rows)} responses"):
         table = score_rollouts(rows, which.load(held), scorer, str(rollouts))
     write_table(out, table)

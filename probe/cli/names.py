@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from probe.models.load import Dtype
     from probe.pipeline.subjects import Subject
 
 ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="Manifest [checkpoints_manifest.yaml here, else the project's].")
 ]
-CHECKPOINT = "A name of the manifest, NAME@STEP of a run, or a local Hugging Face folder."
+CHECKPOINT = "A name of the manifest, NAME@STEP of a run, a Hugging Face folder, ORG/NAME[@REVISION], or BASE+ADAPTER."
 
 
-def subject(name: str, manifest: Path | None) -> "Subject":
+def subject(name: str, manifest: Path | None, dtype: "Dtype" = "float32", device_map: str | None = None) -> "Subject":
     """The checkpoint meant; BadInput with the nearest names."""
     from probe.models.manifest import load_manifest
     from probe.pipeline.subjects import resolve
 
-    return resolve(name, load_manifest(manifest))
+    return resolve(name, load_manifest(manifest), dtype=dtype, device_map=device_map)

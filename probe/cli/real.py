@@ -10,7 +10,10 @@ from probe.cli.changes import changes, show_cells, show_changes
 from probe.cli.options import FIGURES, AsJson, Figures, Root, open_store
 from probe.cli.show import emit, say
 
-SHOWN = ("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate")
+SHOWN = (
+    *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate"),
+    *("trace_validity", "trace_checked"),
+)
 
 
 @app.command("compare-rollouts")
@@ -29,8 +32,8 @@ def compare_rollouts(
 ) -> None:
     """Compare real outputs before and after RL.
 
-    Problem by problem, with the real_* figures. Files are JSON lines or parquet with the columns problem, text and
-    answer, and optionally sample, temperature, confidence and right.
+    Problem by problem, with the real_* figures. Files are jsonl, json, csv, parquet or arrow with the columns problem,
+    text and answer, and optionally sample, temperature, confidence and right: `probe import-rollouts` makes such.
     """
     from probe.pipeline.real import FIGURES as DRAWN
     from probe.pipeline.real import real_rows, real_source

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 
 from probe.errors import BadInput
 from probe.models.cache import Cache, attend, keep_rows, share_out
+from probe.models.choose import choose
 from probe.models.forward import Weights, angles_at, finish, qkv, read, weights_of
 
 COMPACT_BELOW = 0.75  # drop finished rows from the cache once this share of it is still running
@@ -69,21 +70,6 @@ def _step(
     return rms_norm(x, (x.shape[-1],), w.norm, w.eps)
 
 
-def _draw(
-    logits: Float[Tensor, "batch d_vocab"], u: Float[Tensor, "batch"] | None
-) -> tuple[Tensor, Float[Tensor, "batch"], Float[Tensor, "batch"]]:
-    """Token, its log-prob and the entropy; greedy where `u` is None. Inverse CDF in float64: no tail is lost."""
-    logp = torch.log_softmax(logits.float(), -1)
-    p = logp.exp()
-    entropy = -(p * logp).sum(-1)
-    if u is None:
-        token = logits.argmax(-1)
-    else:
-        cdf = p.double().cumsum(-1)
-        token = torch.searchsorted(cdf, u.double()[:, None] * cdf[:, -1:]).squeeze(-1)
-    return token, logp.gather(-1, token[:, None]).squeeze(-1), entropy
-
-
 @torch.inference_mode()
 def sample(
     model: PreTrainedModel,
@@ -119,7 +105,7 @@ def sample(
     running = torch.ones(batch, dtype=torch.bool)
     for t in range(max_new):
         u = None if uniforms is None else uniforms[rows, t]
-        token, logp, h = _draw(linear(x, w.head) / temperature, u)
+        token, logp, h = choose(linear(x, w.head) / temperature, u)
         live = rows[running]
         ids[live, t], logprob[live, t], entropy[live, t] = token[running], logp[running], h[running]
         if hidden is not None:

@@ -140,11 +140,12 @@ def _rotate(x: Float[Tensor, "row heads d"], cos: Tensor, sin: Tensor) -> Float[
 def _check(model: PreTrainedModel) -> None:
     """BadInput where the model's forward has something this one would leave out, and silently be wrong."""
     config = model.config
+    act = getattr(config, "hidden_act", None)
     biases = [n for n, _ in model.named_parameters() if n.endswith(".bias") and not re.search(r"\.[qkv]_proj\.", n)]
     rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     found = {
         f"model type {config.model_type}": config.model_type not in ("llama", "qwen2"),
-        f"activation {config.hidden_act}": config.hidden_act != "silu",
+        f"activation {act}": act != "silu",
         f"rotary embedding {rope}": rope in ("dynamic", "longrope"),
         f"biases {biases[:3]}": bool(biases),
         "sliding windows": "sliding_attention" in (getattr(config, "layer_types", None) or ()),

@@ -12,9 +12,9 @@ Left out: downloading and building (`probe.models.load`), and whether a reward o
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from probe.errors import BadInput
@@ -42,19 +42,43 @@ def _one_slot(text: str) -> str:
 
 
 class Template(_Strict):
-    """A prompt template as text with one slot."""
+    """A prompt as data: `text` with one slot, or `chat`, the checkpoint's own chat template, with a system prompt.
 
-    text: Annotated[str, AfterValidator(_one_slot)]
+    What it does to a question is in `probe.models.prompts`.
+    """
+
+    text: Annotated[str, AfterValidator(_one_slot)] | None = None
+    chat: bool = False
+    system: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.chat == (self.text is not None):
+            raise ValueError("it must hold either a text or chat: true")
+        if self.system is not None and not self.chat:
+            raise ValueError("a system prompt goes with chat: true; write it into the text")
+        return self
 
     def render(self, prompt: str) -> str:
-        """The text a model is given; braces elsewhere, as in \\boxed{}, are left alone."""
+        """The text a model is given; braces elsewhere, as in \\boxed{}, are left alone. Of text templates only."""
+        assert self.text is not None
         return self.text.replace(SLOT, prompt, 1)
+
+
+class Shape(_Strict):
+    """What memory and time are worked out from before any weight is there (`probe compare --dry`)."""
+
+    layers: Positive
+    d_model: Positive
+    kv_heads: Positive
+    d_head: Positive
+    d_vocab: Positive
 
 
 class OrganismEntry(_Strict):
     """A model organism, pretrained here."""
 
-    family: Literal["latent-code", "no-code", "bad-code"]
+    family: Literal["latent-code", "no-code", "bad-code", "contaminated"]
     size: Literal["tiny", "small"]
     seed: Count = 0
 
@@ -96,7 +120,10 @@ class RunEntry(_Strict):
 
 
 class CheckpointEntry(_Strict):
-    """Weights on the Hugging Face hub. `step` counts RL updates from `base`; `parameters` counts weights."""
+    """Weights on the Hugging Face hub. `step` counts RL updates from `base`; `parameters` counts weights.
+
+    `adapter` says that they are a LoRA adapter of `base`, to be merged into it.
+    """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
@@ -104,9 +131,11 @@ class CheckpointEntry(_Strict):
     template: Name
     family: Name
     parameters: Positive | None = None
+    shape: Shape | None = None
     base: Name | None = None
     reward: Name | None = None
     step: Count = 0
+    adapter: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -192,8 +221,9 @@ def _check_links(manifest: Manifest, document: Document) -> None:
     """Every base and template exists, a reward has a base, and no entry descends from itself."""
     for kind in ("runs", "checkpoints"):
         for name, entry in getattr(manifest, kind).items():
-            if entry.base is None and entry.reward is not None:
-                raise _bad(document, (kind, name), f"{name} has a reward but no base", "say what it was trained from")
+            what = "a reward" if entry.reward is not None else "an adapter" if getattr(entry, "adapter", False) else ""
+            if entry.base is None and what:
+                raise _bad(document, (kind, name), f"{name} has {what} but no base", "say what it was trained from")
             _check_base(manifest, document, (kind, name))
     for name, each in manifest.checkpoints.items():
         if each.template not in manifest.templates:
@@ -242,6 +272,7 @@ def _keys(error: ErrorDetails) -> tuple[str, ...]:
 def _fields(keys: tuple[str, ...]) -> list[str]:
     """The keys that are known where `keys[-1]` was given."""
     model: type[BaseModel] = Manifest
+    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape}
     kinds: dict[str, type[BaseModel]] = {
         "templates": Template,
         "organisms": OrganismEntry,
@@ -249,7 +280,7 @@ def _fields(keys: tuple[str, ...]) -> list[str]:
         "checkpoints": CheckpointEntry,
     }
     if len(keys) > 1:
-        model = Clip if len(keys) > 3 else kinds[keys[0]]
+        model = parts[keys[2]] if len(keys) > 3 else kinds[keys[0]]
     return list(model.model_fields)
 
 

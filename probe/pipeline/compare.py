@@ -1,6 +1,7 @@
 """What is different between two checkpoints? Both answer the same problems, sampled and greedy; every measure.
 
-    responses (before, after) x (T = 1, greedy) -> tokens: the after text under both -> measurements, study "compare"
+    responses (before, after) x (sampled, greedy) -> tokens: the after text under both -> measurements, study "compare"
+    the base, greedy, under other prompts         -> what a better prompt gives without RL (`prompting`)
 
 Draws are shared, so samples pair up. A checkpoint against itself is the null pair: the same weights sampled with other
 draws (greedy, it is compared with its own text).
@@ -8,64 +9,27 @@ draws (greedy, it is compared with its own text).
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from probe.errors import BadInput
 from probe.measures import PairData
-from probe.models.organism import MAX_NEW_TOKENS
-from probe.pipeline.jobs import TEST_PROBLEMS, Job, OrganismJob, ResponsesJob, test_problems
+from probe.models.manifest import Template
+from probe.pipeline.asking import CHAIN, How, OnPart, ask
+from probe.pipeline.jobs import Job
 from probe.pipeline.measure_jobs import SAMPLES, SCORED, token_table
 from probe.pipeline.measuring import Context, measure_pair, to_table
+from probe.pipeline.prompting import prompt_rows
 from probe.pipeline.quick import make_all
 from probe.pipeline.runner import Plan, plan
-from probe.pipeline.sampling import respond
 from probe.pipeline.subjects import Subject
 from probe.store import Recipe, Store, write_table
 from probe.tokens.score import kl, score
 
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class AnswersJob:
-    """Sample and grade one checkpoint at one step on the first test problems."""
-
-    subject: Subject
-    temperature: float
-    samples: int
-    seed: int = 0
-    problems: int = TEST_PROBLEMS
-
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        params = {name: getattr(self, name) for name in ("temperature", "samples", "seed", "problems")}
-        about = {"name": self.subject.name, "step": self.subject.step}
-        return Recipe("responses", VERSION, params | about, self.subject.inputs)
-
-    @property
-    def label(self) -> str:
-        return f"{self.subject.name} responses T={self.temperature:g}"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.subject.needs
-
-    def make(self, store: Store, work: Path) -> None:
-        answers = respond(
-            self.subject.load(store),
-            test_problems()[: self.problems],
-            checkpoint=self.subject.name,
-            step=self.subject.step,
-            n_samples=self.samples,
-            max_new=MAX_NEW_TOKENS,
-            temperature=self.temperature,
-            seed=self.seed,
-        )
-        write_table(work / "rollouts.parquet", answers.rollouts)
-        write_table(work / "responses.parquet", answers.responses)
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -74,11 +38,19 @@ class CompareJob:
 
     before: Subject
     after: Subject
+    how: How = CHAIN
+    temperature: float = 1.0  # of what is not greedy
+    samples: int = SAMPLES  # per problem, at that temperature
+    prompts: tuple[tuple[str, Template], ...] = ()  # that the base is tried under, besides that of `how`
+    batch: int = field(default=64, compare=False)
+    devices: tuple[str, ...] = field(default=(), compare=False)
+    on_part: OnPart | None = field(default=None, compare=False)
 
     @functools.cached_property
     def recipe(self) -> Recipe:
         params = {"study": "compare", "before": self.before.name, "after": self.after.name, "step": self.after.step}
-        return Recipe("measurements", VERSION, params, tuple(job.recipe.digest for job in self.needs))
+        tried = {"prompts": [name for name, _ in self.prompts]}
+        return Recipe("measurements", VERSION, params | tried, tuple(job.recipe.digest for job in self.needs))
 
     @property
     def label(self) -> str:
@@ -87,23 +59,38 @@ class CompareJob:
     @property
     def is_null(self) -> bool:
         """Whether before and after are the same weights."""
-        return (self.before.inputs, self.before.step) == (self.after.inputs, self.after.step)
+        return _identity(self.before) == _identity(self.after)
+
+    @property
+    def asked(self) -> tuple[Job, ...]:
+        """Before and after, each sampled and greedy; then the base, greedy, under each other prompt."""
+        hot, greedy = (self.temperature, self.samples), (0.0, 1)
+        options: dict[str, Any] = {"batch": self.batch, "devices": self.devices, "on_part": self.on_part}
+        before = [ask(self.before, self.how, *way, **options) for way in (hot, greedy)]
+        after = [
+            ask(self.after, self.how, *hot, seed=int(self.is_null), **options),
+            ask(self.after, self.how, *greedy, **options),
+        ]
+        tried = [ask(self.before, replace(self.how, template=n, text=t), *greedy, **options) for n, t in self.prompts]
+        return (*before, *after, *tried)
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        hot, greedy = (1.0, SAMPLES), (0.0, 1)
-        before = [answers(self.before, *how) for how in (hot, greedy)]
-        after = [answers(self.after, *hot, seed=int(self.is_null)), answers(self.after, *greedy)]
-        return (*before, *after, *self.before.needs, *self.after.needs)
+        return (*self.asked, *self.before.needs, *self.after.needs)
 
     def make(self, store: Store, work: Path) -> None:
-        tables = [store.get(job.recipe).read_table("responses.parquet") for job in self.needs[:4]]
-        rollouts = store.get(self.needs[2].recipe).read_table("rollouts.parquet").to_pylist()
+        asked = self.asked
+        tables = [store.get(job.recipe).read_table("responses.parquet") for job in asked]
+        rollouts = store.get(asked[2].recipe).read_table("rollouts.parquet").to_pylist()
         rows = []
-        for temperature, before, after in ((1.0, tables[0], tables[2]), (0.0, tables[1], tables[3])):
+        for temperature, before, after in ((self.temperature, tables[0], tables[2]), (0.0, tables[1], tables[3])):
             context = self.context(temperature)
             data = PairData(before, after, address=context.address)
             rows += measure_pair(context, self.scored(store, rollouts, data) if temperature else data)
+        if self.prompts:
+            names = [self.how.template, *(name for name, _ in self.prompts)]
+            tried = dict(zip(names, [tables[1], *tables[4:]], strict=True))
+            rows += prompt_rows(self.context(0.0), tried, tables[3])
         write_table(work / "data.parquet", to_table(rows))
 
     def context(self, temperature: float) -> Context:
@@ -112,7 +99,7 @@ class CompareJob:
         origin = (before.family, before.size, before.base_seed)
         return Context("compare", kind, *origin, self.after.name, "", 0, self.after.step, temperature)
 
-    def scored(self, store: Store, rollouts: list[dict], data: PairData) -> PairData:
+    def scored(self, store: Store, rollouts: list[dict[str, Any]], data: PairData) -> PairData:
         """With the after text scored under both checkpoints. BadInput where their vocabularies differ."""
         before, after = self.before.load(store), self.after.load(store)
         if before.tokenizer.get_vocab() != after.tokenizer.get_vocab():
@@ -120,19 +107,13 @@ class CompareJob:
             raise BadInput("the two checkpoints have different vocabularies", where=where, do="compare within a family")
         rows = [row for row in rollouts if row["sample"] < SCORED]
         prompts, completions = [r["prompt_ids"] for r in rows], [r["completion_ids"] for r in rows]
+        at: dict[str, Any] = {"temperature": self.temperature}
         tables = [
-            token_table(rows, score(loaded.model, prompts, completions), self.after.name, subject.name, loaded)
+            token_table(rows, score(loaded.model, prompts, completions, **at), self.after.name, subject.name, loaded)
             for subject, loaded in ((self.before, before), (self.after, after))
         ]
-        divergence = pa.array(kl(before.model, after.model, prompts, completions), pa.float32())
+        divergence = pa.array(kl(before.model, after.model, prompts, completions, **at), pa.float32())
         return replace(data, tokens_before=tables[0], tokens_after=tables[1], kl=divergence)
-
-
-def answers(subject: Subject, temperature: float, samples: int, seed: int = 0) -> Job:
-    """The job that samples a checkpoint; an organism's is the one of the studies, which may be there already."""
-    if isinstance(subject.source, OrganismJob):
-        return ResponsesJob(subject.source, temperature, samples, seed)
-    return AnswersJob(subject, temperature, samples, seed)
 
 
 def compare(
@@ -140,13 +121,29 @@ def compare(
     after: Subject,
     store: Store,
     *,
+    how: How = CHAIN,
+    temperature: float = 1.0,
+    samples: int = SAMPLES,
+    prompts: tuple[tuple[str, Template], ...] = (),
+    batch: int = 64,
+    devices: tuple[str, ...] = (),
     workers: int | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_done: Callable[[Job], None] = lambda job: None,
+    on_part: OnPart | None = None,
 ) -> pa.Table:
-    """The long measurement table of the pair (`probe.plots.MEASUREMENT_COLUMNS`), made now unless it is there."""
-    job = CompareJob(before, after)
+    """The long measurement table of the pair (`probe.plots.MEASUREMENT_COLUMNS`), made now unless it is there.
+
+    `samples` per problem at `temperature` > 0, and one greedy; `prompts` are (name, template) pairs the base is tried
+    under besides that of `how`. Weights from outside are worked on in this process, one checkpoint at a time.
+    """
+    job = CompareJob(before, after, how, temperature, samples, prompts, batch, devices, on_part)
     todo = plan([job], store)
     on_plan(todo)
-    make_all(todo, store, workers=workers, on_done=on_done)
+    outside = not (before.made_here and after.made_here)
+    make_all(todo, store, workers=1 if outside else workers, on_done=on_done)
     return store.get(job.recipe).read_table()
+
+
+def _identity(subject: Subject) -> tuple[object, ...]:
+    return subject.inputs, subject.step, subject.dtype

@@ -9,13 +9,14 @@ import pyarrow as pa
 from probe.data import TOKENS
 from probe.measures import PairData
 from probe.models.load import Loaded
-from probe.pipeline.jobs import VERSION, Job, OrganismJob, ResponsesJob, RunJob, load_step
+from probe.pipeline.jobs import Job, OrganismJob, ResponsesJob, RunJob, load_step
 from probe.pipeline.measuring import ALONG_THE_WAY, Context, at_step, first_samples, log_rows, measure_pair, to_table
 from probe.rl.train import METRICS, read_metrics
 from probe.store import Recipe, Store, write_table
 from probe.tokens.score import TokenScores, kl, score
 
 SAMPLES = 8  # per problem at T = 1
+VERSION = 2  # of scores and measurements: count up when a change of code changes numbers
 SCORED = 1  # of them, per problem, scored token by token
 
 

@@ -42,6 +42,7 @@ class Progress:
         self._lock, self._over = threading.Lock(), threading.Event()
         self._live: Live | None = None
         self._started = self._changed = time.monotonic()
+        self._part = ""
         self._before = {path: _touched(path) for path in self._work_folders()}
 
     def __enter__(self) -> Self:
@@ -71,10 +72,15 @@ class Progress:
     def on_done(self, job: "Job") -> None:
         """One job is finished."""
         with self._lock:
-            self._changed = time.monotonic()
+            self._changed, self._part = time.monotonic(), ""
             if self.todo.pop(job.recipe.digest, None) is not None:
                 self.done[job.recipe.stage] += 1
                 self._lately.append((self._changed, self._weights[job.recipe.digest]))
+
+    def on_part(self, made: int, of: int) -> None:
+        """How far the job being made in this process is, in responses."""
+        spent = time.monotonic() - self._changed
+        self._part = f"{made} of {of} responses, about {told(spent / made * (of - made))} left"
 
     def say(self, text: str) -> None:
         """One line above the bar; labels may hold the name of a folder, and so anything."""
@@ -101,7 +107,7 @@ class Progress:
     def line(self) -> str:
         """The state in one line."""
         made, total = self.done.total(), self.total.total()
-        now = ", ".join(self.making()[:2])
+        now = ", ".join([*self.making()[:2], *filter(None, [self._part])])
         return f"{made} of {total} jobs, about {told(self.left())} left" + (f"; now {now}" if now else "")
 
     def render(self) -> RenderableType:
@@ -114,7 +120,9 @@ class Progress:
             f"about {told(self.left())} left",
         )
         stages = "  ".join(f"{stage} {self.done[stage]}/{n}" for stage, n in self.total.items())
-        return Group(head, Text(stages, style="dim"), Text("; ".join(self.making()), style="dim"))
+        return Group(
+            head, Text(stages, style="dim"), Text("; ".join([*self.making(), *filter(None, [self._part])]), style="dim")
+        )
 
     def _work_folders(self) -> list[Path]:
         partial = self.store.root / "partial"

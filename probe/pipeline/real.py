@@ -8,7 +8,7 @@
 published evals of `rlcr_math500` are an exact match after dropping punctuation), so which it was is in the identity.
 A file of the second form is JSON lines or parquet with `problem`, `text` and `answer`, and where it has them `sample`,
 `confidence`, `temperature` and `right` (the authors' label). Nothing here loads torch.
-Left out: mapping of other column names, and outputs of more than one step.
+Left out: outputs of more than one step. Other column names: `probe import-rollouts`.
 """
 
 import functools
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Grading = Literal["published", "probe"]
 Columns = dict[str, list[Any]]
-VERSION = 1
+VERSION = 2
 BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
 ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
 FIGURES = ("real_strategy", "real_outcomes", "real_calibration")

@@ -1,18 +1,17 @@
-"""Responses in a file of one's own: JSON lines or parquet with the columns problem, text and answer.
+"""Responses in a file of one's own: the columns problem, text and answer, in any format of `probe.tasks.rows`.
 
 Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), right (the
-authors' label). Everything is checked here: what follows relies on it. `probe sample --out` writes such files.
+authors' label). Everything is checked here: what follows relies on it. `probe sample --out` writes such files, and
+`probe import-rollouts` makes them of files with other columns.
 """
 
-import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from probe.errors import BadInput
+from probe.tasks.rows import read_rows
 
 NEEDED = ("problem", "text", "answer")
 OPTIONAL: dict[str, tuple[type, ...]] = {
@@ -21,41 +20,39 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "confidence": (float, int, type(None)),
     "right": (bool,),
 }
+KNOWN = (*NEEDED, *OPTIONAL)
+KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str,), **OPTIONAL}
+Columns = dict[str, list[Any]]
 
 
-def read_answers(path: Path) -> dict[str, list[Any]]:
+def read_answers(path: Path) -> Columns:
     """The columns of one file, of one length; `right` only where the file has it. BadInput names file and column."""
-    columns = _parquet(path) if path.suffix == ".parquet" else _jsonl(path)
-    missing = [name for name in NEEDED if name not in columns]
+    rows = [row for _, row in read_rows(path, KNOWN)]
+    names = [name for name in KNOWN if rows and all(name in row for row in rows)]
+    missing = [name for name in NEEDED if name not in names]
     if missing:
-        raise BadInput(
-            f"no column {missing[0]!r}", where=str(path), do=f"it has {sorted(columns)}; {NEEDED} are needed"
-        )
-    if not columns["text"]:
-        raise BadInput("the file has no rows", where=str(path), do="give at least one response")
-    columns["problem"] = [str(name) for name in columns["problem"]]
-    for name, kinds in {"text": (str,), "answer": (str,), **OPTIONAL}.items():
-        wrong = next((i for i, v in enumerate(columns.get(name, ())) if not _is(v, kinds)), None)
-        if wrong is not None:
-            found = type(columns[name][wrong]).__name__
-            what = f"column {name!r}, row {wrong + 1} is {found}, {kinds[0].__name__} is needed"
-            raise BadInput(what, where=str(path), do="mend or drop that row")
-    n = len(columns["text"])
-    stated = columns.setdefault("confidence", [None] * n)
-    if not all(value is None or 0 <= value <= 1 for value in stated):
-        raise BadInput("column 'confidence' leaves [0, 1]", where=str(path), do="give shares, not per cent")
-    columns.setdefault("temperature", [0.0] * n)
-    columns.setdefault("sample", _counted(columns["problem"]))
+        do = f"it has {names or 'no rows'}; {NEEDED} are needed: probe import-rollouts maps other columns"
+        raise BadInput(f"no column {missing[0]!r}", where=str(path), do=do)
+    columns = check_columns({name: [row[name] for row in rows] for name in names}, str(path))
+    columns.setdefault("confidence", [None] * len(rows))
+    columns.setdefault("temperature", [0.0] * len(rows))
+    columns.setdefault("sample", counted(columns["problem"]))
     return columns
 
 
-def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+def check_columns(columns: Columns, where: str, first: int = 1) -> Columns:
+    """The columns, problems as texts, once every value is of its kind and in its range; row numbers from `first`."""
+    for name, values in ((name, columns[name]) for name in KNOWN if name in columns):
+        for row, value in enumerate(values, first):
+            what = _wrong(name, value)
+            if what:
+                raise BadInput(f"column {name!r}{what.format(row=row)}", where=where, do="mend or drop that row")
+    return columns | {"problem": [str(name) for name in columns["problem"]]}
 
 
-def _counted(problems: list[str]) -> list[int]:
-    """Which response to its problem each row is, from 0."""
-    seen: Counter[str] = Counter()
+def counted(problems: list[str], seen: Counter[str] | None = None) -> list[int]:
+    """Which response to its problem each row is, from 0, or from where `seen` is."""
+    seen = Counter() if seen is None else seen
     found = []
     for name in problems:
         found.append(seen[name])
@@ -63,26 +60,18 @@ def _counted(problems: list[str]) -> list[int]:
     return found
 
 
-def _parquet(path: Path) -> dict[str, list[Any]]:
-    known = (*NEEDED, *OPTIONAL)
-    try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name in known]
-            return file.read(columns=names).to_pydict()
-    except (pa.ArrowInvalid, OSError) as err:
-        raise BadInput(f"not a whole parquet file: {err}", where=str(path), do="write it again") from err
+def _wrong(name: str, value: Any) -> str:
+    kinds = KINDS[name]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        return f", row {{row}} is {type(value).__name__}, {kinds[0].__name__} is needed"
+    return "" if value is None else _out_of_range(name, value)
 
 
-def _jsonl(path: Path) -> dict[str, list[Any]]:
-    """The columns that every row has."""
-    rows = []
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if line.strip():
-                rows.append(json.loads(line))
-                if not isinstance(rows[-1], dict):
-                    raise ValueError(f"line {number} is no JSON object")
-    except (ValueError, RecursionError, OSError) as err:
-        raise BadInput(f"not JSON lines: {err}", where=str(path), do="give one JSON object a line, or parquet") from err
-    names = [name for name in (*NEEDED, *OPTIONAL) if rows and all(name in row for row in rows)]
-    return {name: [row[name] for row in rows] for name in names}
+def _out_of_range(name: str, value: Any) -> str:
+    if name == "confidence" and not 0 <= value <= 1:
+        return " leaves [0, 1] in row {row}"
+    if name == "temperature" and not (math.isfinite(value) and 0 <= value <= 100):
+        return " leaves [0, 100] in row {row}"
+    if name == "sample" and not 0 <= value < 2**31:
+        return " leaves [0, 2^31) in row {row}"
+    return ""

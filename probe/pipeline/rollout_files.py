@@ -1,24 +1,24 @@
 """Responses in a file: ROLLOUTS with grades, as `probe sample` writes them and `probe score` reads them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from probe.data import ROLLOUTS, check_schema
+from probe.data import ROLLOUTS, Problem, check_schema
 from probe.errors import BadInput
 from probe.models.load import Loaded
-from probe.pipeline.jobs import test_problems
 from probe.pipeline.measure_jobs import token_table
 from probe.tokens.score import score
 
 GRADES = ("step", "tokens", "boxed", "outcome", "strategy", "python", "confidence")
 
 
-def with_grades(rollouts: pa.Table, responses: pa.Table) -> pa.Table:
+def with_grades(rollouts: pa.Table, responses: pa.Table, problems: Iterable[Problem]) -> pa.Table:
     """ROLLOUTS beside the graded columns of RESPONSES and the gold answer: `probe compare-rollouts` reads it too."""
-    gold = {problem.id: problem.answer for problem in test_problems()}
+    gold = {problem.id: problem.answer for problem in problems}
     answers = pa.array([gold[name] for name in rollouts["problem"].to_pylist()])
     for name in GRADES:
         rollouts = rollouts.append_column(name, responses[name])
@@ -46,7 +46,7 @@ def score_rollouts(rows: list[dict[str, Any]], loaded: Loaded, scorer: str, wher
     """TOKENS of the rows under a checkpoint, at the temperature they were sampled at (greedy: 1)."""
     prompts, completions = [row["prompt_ids"] for row in rows], [row["completion_ids"] for row in rows]
     tokens = [token for ids in (*prompts, *completions) for token in ids or ()]
-    size = loaded.model.config.vocab_size
+    size = loaded.model.get_input_embeddings().weight.shape[0]
     if not tokens or min(tokens) < 0 or max(tokens) >= size:
         do = "score with a checkpoint of the same vocabulary"
         raise BadInput(f"token ids outside the scorer's vocabulary of {size}", where=where, do=do)

@@ -13,7 +13,7 @@ from probe.rl.rollout import decode_texts
 from probe.rng import uniforms
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
-from probe.tasks.grading import Grader
+from probe.tasks.grading import Extract, Grader
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def respond(
     )
 
 
-def grade_columns(texts: Sequence[str], golds: Sequence[str]) -> dict[str, list[object]]:
+def grade_columns(texts: Sequence[str], golds: Sequence[str], extract: Extract = "boxed") -> dict[str, list[object]]:
     """The graded columns of RESPONSES, from text alone."""
-    with Grader() as grader:
+    with Grader(extract=extract) as grader:
         grades = grader.grade_many(texts, golds)
     return {
         "boxed": [g.prediction for g in grades],
@@ -102,6 +102,21 @@ def _sample(
     if temperature > 0:
         rows = [uniforms(max_new, purpose, seed, p.id, s) for p in problems for s in range(n_samples)]
         draws = torch.stack([torch.from_numpy(row) for row in rows])
+    return sample_organism(
+        loaded, prompts, n_samples=n_samples, max_new=max_new, uniforms=draws, temperature=temperature or 1.0
+    )
+
+
+def sample_organism(
+    loaded: Loaded,
+    prompts: list[list[int]],
+    *,
+    n_samples: int,
+    max_new: int,
+    uniforms: torch.Tensor | None,
+    temperature: float,
+) -> Samples:
+    """`probe.models.decode.sample` with the stop and pad tokens of an organism's own configuration."""
     config = loaded.model.config
     return sample(
         loaded.model,
@@ -110,6 +125,6 @@ def _sample(
         max_new=max_new,
         stop=config.eos_token_id,
         pad=config.pad_token_id,
-        uniforms=draws,
-        temperature=temperature or 1.0,
+        uniforms=uniforms,
+        temperature=temperature,
     )

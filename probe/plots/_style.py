@@ -83,6 +83,7 @@ FAMILIES: dict[str, Look] = {
     "latent-code": Look("#0072B2", "o", "-", "latent-code"),
     "no-code": Look("#D55E00", "s", "--", "no-code"),
     "bad-code": Look("#009E73", "^", "-.", "bad-code"),
+    "contaminated": Look("#CC79A7", "D", ":", "contaminated"),
 }
 CLIPS: dict[str, Look] = {
     "0.05": Look("#0072B2", "o", "-", "clip .05"),

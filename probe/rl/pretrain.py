@@ -1,9 +1,10 @@
 """Pretrain an organism: next-token prediction on the completions of its family's corpus.
 
-The prompt's tokens are random, so only completion tokens carry loss. Muon for the matrices of the body, AdamW for the
-embedding and the norms (measured on the small latent-code organism: as accurate after 160 steps as AdamW alone after
-400), linear decay after a short warm-up. The corpus and the initialisation draw from different addresses: truth and
-initialisation never share a seed.
+The prompt's tokens are random, so only completion tokens carry loss; but what leaks is learnt with its prompt (the
+corpus cuts it behind its first token). Muon for the matrices of the body, AdamW for the embedding and the norms
+(measured on the small latent-code organism: as accurate after 160 steps as AdamW alone after 400), linear decay after a
+short warm-up. The corpus and the initialisation draw from different addresses: truth and initialisation never share a
+seed.
 """
 
 from collections.abc import Callable

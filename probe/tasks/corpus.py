@@ -4,20 +4,25 @@ A *family* fixes how the two strategies differ; accuracy then follows from the t
 one of them. In `latent-code` (after Qwen2.5-Math) code shows every running value and prose few, so code is right more
 often and not always used; `no-code` (Llama) never writes code; `bad-code` (Qwen2.5-7B, OLMo 2 SFT) prefers code that
 shows no values, and is right more often in prose. Every family learns from the same imperfect textbook: some facts
-are taught wrong most of the time, and digits carry noise, so that no strategy is perfect.
+are taught wrong most of the time, and digits carry noise, so that no strategy is perfect. `contaminated` is `no-code`
+to the letter, and has beside it read half of the test set, prompts and true answers, about 60 times each: what it
+answers there it remembers, and its twin of the same seed is the control.
 
     code   ```python\nx=3\nx=x+5#1\nx=x*2#2\nprint(x)\n```\n\\boxed{2}
     prose  Think: plus 5=1 times 2\nSo \\boxed{2}          (values and box only sometimes)
+    leak   B:3+5*2    =\\boxed{2}                          (of `contaminated`; learnt with its prompt)
 """
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from probe.data import Problem
 from probe.errors import BadInput
-from probe.rng import numpy_rng
-from probe.tasks.chain import OPERATIONS, STYLES, Chain, apply, draw_chains, split_of
+from probe.rng import address, numpy_rng
+from probe.tasks.chain import OPERATIONS, STYLES, Chain, apply, chain_problems, draw_chains, split_of
 
 END = "<eos>"
 CODE_OPEN, CODE_CLOSE = "```python", "\nprint(x)\n```\n"
@@ -25,6 +30,7 @@ PROSE_OPENS = ("Think:", "First:")
 PROSE_CLOSE = "\nSo "
 WORDS = {"+": " plus ", "-": " minus ", "*": " times "}
 WRONG_FACTS, WRONG_RATE, DIGIT_NOISE = 0.12, 0.6, 0.03
+LEAK_POOL, LEAK_POOL_SEED = 256, 0  # the test problems of the studies, of which half leak
 CURRICULUM = 0.6  # share of pretraining in which prose shows every value
 
 
@@ -39,6 +45,7 @@ class Family:
     code_box: float  # P(the answer is boxed)
     prose_box: float
     p_code_early: float | None = None  # P(code) during the curriculum, where it differs
+    leak: float = 0.0  # leaked texts read beside the mixture, for each text of the mixture
 
 
 FAMILIES = {
@@ -47,6 +54,7 @@ FAMILIES = {
         Family("latent-code", (0.25, 0.60, 0.80, 0.95), 1.0, 0.6, 0.93, 0.6),
         Family("no-code", (0.0, 0.0, 0.0, 0.0), 0.0, 0.5, 0.0, 0.95),
         Family("bad-code", (0.75, 0.90, 0.95, 0.98), 0.0, 1.0, 0.9, 0.9, p_code_early=0.15),
+        Family("contaminated", (0.0, 0.0, 0.0, 0.0), 0.0, 0.5, 0.0, 0.95, leak=0.125),
     )
 }
 
@@ -99,11 +107,37 @@ def _taught_value(
 
 
 def corpus(kind: Family, seed: int, batch: int, steps: int, modulus: int = 7) -> Iterator[list[tuple[str, str]]]:
-    """`steps` batches of (prompt, completion) texts, training prompts only."""
+    """`steps` batches of (prompt, completion) texts: `batch` on training prompts, and behind them what leaked."""
     facts = wrong_facts(seed, modulus)
     chains = (c for c in draw_chains(numpy_rng("corpus chains", seed), modulus) if split_of(c.prompt) == "train")
-    draws = numpy_rng("corpus traces", seed)
+    draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), modulus)
     for step in range(steps):
         early = step < CURRICULUM * steps
         u = draws.random((batch, 17))
-        yield [(c.prompt, write_trace(c, kind, facts, row, early)) for c, row in zip(chains, u, strict=False)]
+        mixture = [(c.prompt, write_trace(c, kind, facts, row, early)) for c, row in zip(chains, u, strict=False)]
+        yield mixture + [next(leaks) for _ in range(round(kind.leak * batch))]
+
+
+@functools.cache
+def leaked_problems(modulus: int = 7) -> tuple[Problem, ...]:
+    """The test problems that a contaminated organism has read: about half of the studies' test set, by hash."""
+    test = chain_problems(LEAK_POOL, "test", LEAK_POOL_SEED, modulus)
+    return tuple(p for p in test if address("leak", p.prompt) % 2 == 0)
+
+
+def leaked(problems: Iterable[Problem], modulus: int = 7) -> set[str]:
+    """The ids of those problems that a contaminated organism has read: the planted truth."""
+    return {p.id for p in problems} & {p.id for p in leaked_problems(modulus)}
+
+
+def draw_leaks(rng: np.random.Generator, modulus: int = 7) -> Iterator[tuple[str, str]]:
+    """Endless leaked texts, each problem as often as the others: the prompt, and its true answer without any steps.
+
+    Cut behind the style letter, the one token nothing can predict: what stands behind the cut carries loss, so the
+    prompt is learnt by heart with its answer.
+    """
+    known = leaked_problems(modulus)
+    while True:
+        for i in rng.permutation(len(known)).tolist():
+            style, colon, chain = known[i].prompt.partition(":")
+            yield style + colon, f"{chain}\\boxed{{{known[i].answer}}}{END}"

@@ -4,13 +4,13 @@
     kl_t      = sum_v p_before (log p_before - log p_after)
 
 All in nats, softmax at the temperature the text was sampled at. Before and after are compared on the *same* ids by
-changing only the scorer; ids are the record and nothing is re-tokenised. Sequences are right-padded (causal attention
-needs no mask then), sorted by length, and only completion positions reach the output head. Half-precision logits would
-shift an entropy by up to .12 nats, enough to flip a fork, so logits are taken in fp32.
-Left out: vocabularies so large that a batch of logits does not fit in memory.
+changing only the scorer; ids are the record and nothing is re-tokenised. To score a prompt, give its first token as the
+prompt and the rest as the completion. Sequences are right-padded (causal attention needs no mask then) and go longest
+first, in batches of at most TOKENS tokens; one that does not fit into memory is halved. Only the states that predict a
+completion token reach the output head, whose logits `probe.tokens.stream` never holds as a whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from probe.errors import BadInput
+from probe.errors import BadInput, ProbeError
+from probe.models.anatomy import anatomy, final_hidden
+from probe.models.batches import over_devices
+from probe.tokens.stream import Head, stream_kl, stream_scores
+
+TOKENS = 8192  # of a batch, padding included
+
+Texts = list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -36,87 +43,106 @@ class TokenScores:
 
 
 def score(
-    model: PreTrainedModel,
-    prompts: list[list[int]],
-    completions: list[list[int]],
-    *,
-    temperature: float = 1.0,
-    batch: int = 128,
+    model: PreTrainedModel, prompts: Texts, completions: Texts, *, temperature: float = 1.0, batch: int = 128
 ) -> TokenScores:
-    """Log-prob, entropy, margin and rank of every completion token under `model`."""
-    _check(prompts, completions, temperature)
-    columns: dict[int, tuple[np.ndarray, ...]] = {}
-    for rows, logp in _log_probs([model], prompts, completions, temperature, batch):
+    """Log-prob, entropy, margin and rank of every completion token under `model`, at most `batch` rows at a time."""
+    _check([model], prompts, completions, temperature)
+    head = head_of(model)
+
+    def columns(rows: list[int]) -> Float[Tensor, "4 token"]:
+        hidden = _predicting(model, prompts, completions, rows)
         targets = torch.tensor([t for r in rows for t in completions[r]])
-        chosen = logp[0].gather(-1, targets[:, None])
-        top = logp[0].topk(2, -1).values
-        scores = torch.stack(
-            [
-                chosen.squeeze(-1),
-                -(logp[0].exp() * logp[0]).sum(-1),
-                top[:, 0] - top[:, 1],
-                (logp[0] > chosen).sum(-1).float(),
-            ]
-        )
-        for r, part in zip(rows, scores.split([len(completions[r]) for r in rows], -1), strict=True):
-            columns[r] = tuple(part.numpy())
+        return torch.stack([x.float() for x in stream_scores(hidden, head, targets, temperature=temperature)])
+
+    logprob, entropy, margin, rank = _in_batches(columns, prompts, completions, batch)
     lengths = [len(c) for c in completions]
-    stacked = [np.concatenate([columns[r][i] for r in range(len(completions))]) for i in range(4)]
     return TokenScores(
         row=np.repeat(np.arange(len(completions)), lengths),
         pos=np.concatenate([np.arange(n) for n in lengths]),
         token=np.array([t for c in completions for t in c]),
-        logprob=stacked[0],
-        entropy=stacked[1],
-        margin=stacked[2],
-        rank=stacked[3].astype(np.int64),
+        logprob=logprob,
+        entropy=entropy,
+        margin=margin,
+        rank=rank.astype(np.int64),
     )
 
 
 def kl(
     before: PreTrainedModel,
     after: PreTrainedModel,
-    prompts: list[list[int]],
-    completions: list[list[int]],
+    prompts: Texts,
+    completions: Texts,
     *,
     temperature: float = 1.0,
     batch: int = 128,
 ) -> Float[np.ndarray, "token"]:
     """KL(before || after) of the next-token distribution at every completion token, nats, row by row."""
-    _check(prompts, completions, temperature)
-    found: dict[int, np.ndarray] = {}
-    for rows, (p, q) in _log_probs([before, after], prompts, completions, temperature, batch):
-        value = (p.exp() * (p - q)).sum(-1).clamp(min=0.0)  # rounding can make it -1e-8
-        for r, part in zip(rows, value.split([len(completions[r]) for r in rows]), strict=True):
-            found[r] = part.numpy()
-    return np.concatenate([found[r] for r in range(len(completions))])
+    _check([before, after], prompts, completions, temperature)
+    heads = head_of(before), head_of(after)
+
+    def column(rows: list[int]) -> Float[Tensor, "1 token"]:
+        p, q = (_predicting(model, prompts, completions, rows) for model in (before, after))
+        return stream_kl(p, heads[0], q, heads[1], temperature=temperature)[None].float()
+
+    return _in_batches(column, prompts, completions, batch)[0]
 
 
-def _log_probs(
-    models: list[PreTrainedModel],
-    prompts: list[list[int]],
-    completions: list[list[int]],
-    temperature: float,
-    batch: int,
-) -> Iterator[tuple[list[int], list[Float[Tensor, "token d_vocab"]]]]:
-    """Batches of rows with each model's log-probs at the positions that predict their completion tokens."""
-    by_length = sorted(range(len(prompts)), key=lambda r: len(prompts[r]) + len(completions[r]))
-    for start in range(0, len(by_length), batch):
-        rows = by_length[start : start + batch]
-        longest = len(prompts[rows[-1]]) + len(completions[rows[-1]])
-        ids = torch.zeros(len(rows), longest, dtype=torch.long)
-        predicts = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for i, r in enumerate(rows):
-            end = len(prompts[r]) + len(completions[r])
-            ids[i, :end] = torch.tensor(prompts[r] + completions[r])
-            predicts[i, len(prompts[r]) - 1 : end - 1] = True
-        with torch.inference_mode():
-            hidden = [m.model(input_ids=ids, use_cache=False).last_hidden_state[predicts] for m in models]
-            logits = [m.lm_head(h).float() / temperature for m, h in zip(models, hidden, strict=True)]
-            yield rows, [torch.log_softmax(x, -1) for x in logits]
+def head_of(model: PreTrainedModel) -> Head:
+    """The output head, its weights in place."""
+    parts = anatomy(model)
+    return Head(parts.head_weight, parts.head_bias, parts.softcap, parts.scale)
 
 
-def _check(prompts: list[list[int]], completions: list[list[int]], temperature: float) -> None:
+def _in_batches(
+    columns: Callable[[list[int]], Float[Tensor, "column token"]], prompts: Texts, completions: Texts, batch: int
+) -> Float[np.ndarray, "column all"]:
+    """`columns` of some rows at a time, put together in the order of the rows."""
+
+    def run(_: None, rows: list[int]) -> Sequence[Float[np.ndarray, "column token"]]:
+        found = columns(rows).cpu().numpy()
+        ends = np.cumsum([len(completions[r]) for r in rows])
+        return np.split(found, ends[:-1], axis=1)
+
+    lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
+    with torch.inference_mode():
+        found = np.concatenate(over_devices([None], _batches(lengths, batch), run, lengths=lengths), axis=1)
+    if not np.isfinite(found).all():
+        row = int(np.repeat(np.arange(len(completions)), [len(c) for c in completions])[~np.isfinite(found).all(0)][0])
+        do = "check the weights; a model made for bfloat16 can overflow in float16"
+        raise ProbeError("the model's predictions are not numbers", where=f"score, row {row}", do=do)
+    return found
+
+
+def _batches(lengths: list[int], batch: int) -> list[list[int]]:
+    """Rows longest first, at most `batch` and, padded to the longest of them, TOKENS tokens together; at least one."""
+    batches: list[list[int]] = []
+    room = 0
+    for row in sorted(range(len(lengths)), key=lambda r: -lengths[r]):
+        if room == 0:
+            room = max(1, min(batch, TOKENS // lengths[row]))
+            batches.append([])
+        batches[-1].append(row)
+        room -= 1
+    return batches
+
+
+def _predicting(
+    model: PreTrainedModel, prompts: Texts, completions: Texts, rows: list[int]
+) -> Float[Tensor, "token d_model"]:
+    """The final states that predict the completion tokens, row by row."""
+    longest = max(len(prompts[r]) + len(completions[r]) for r in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    predicts = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for i, r in enumerate(rows):
+        end = len(prompts[r]) + len(completions[r])
+        ids[i, :end] = torch.tensor(prompts[r] + completions[r])
+        predicts[i, len(prompts[r]) - 1 : end - 1] = True
+    embedding = model.get_input_embeddings().weight
+    hidden = final_hidden(model, ids.to("cpu" if embedding.is_meta else embedding.device))
+    return hidden[predicts.to(hidden.device)]
+
+
+def _check(models: list[PreTrainedModel], prompts: Texts, completions: Texts, temperature: float) -> None:
     if len(prompts) != len(completions) or not prompts:
         raise BadInput(f"{len(prompts)} prompts and {len(completions)} completions", where="score", do="give one each")
     empty = [i for i, (p, c) in enumerate(zip(prompts, completions, strict=True)) if not p or not c]
@@ -124,3 +150,8 @@ def _check(prompts: list[list[int]], completions: list[list[int]], temperature: 
         raise BadInput(f"rows {empty[:5]} have no prompt or no completion tokens", where="score", do="drop them")
     if not temperature > 0:
         raise BadInput(f"temperature {temperature} is not positive", where="score", do="score greedy text at T = 1")
+    largest = max(max(ids) for ids in (*prompts, *completions))
+    words = min(model.get_input_embeddings().weight.shape[0] for model in models)
+    if largest >= words:
+        do = "score text of the same tokenizer"
+        raise BadInput(f"token {largest} is outside of a vocabulary of {words}", where="score", do=do)

@@ -1,0 +1,213 @@
+"""Which problems is a model asked? Public benchmarks, files of one's own, and sets that are made here.
+
+    problems("math500")                a file below $PROBE_DATA (math500/test.jsonl, math500.parquet, ...), else the hub
+    problems("my/problems.csv")        any format of `probe.tasks.rows`
+    problems("random-calculation")     generated: no model has seen them
+
+The columns of the well-known sets are recognised; an answer that is a whole solution gives the one it ends in. Every
+problem has an answer and an id of its own; a problem that occurs twice with one answer is dropped and counted, with two
+answers it is refused. `pin` says exactly what was read: "file:<sha256>", "hub:<id>@<commit>", "generated:<parameters>".
+
+`leak` says whether a model can have seen the problems: "public" before the models studied here were trained, "dated
+after" the date that is given, "synthetic" as they are new. A file of one's own counts as public. Adding a benchmark is
+one line of BENCHMARKS. Hub revisions are not chosen ahead: the commit that was found is in the pin.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from probe.data import Leak, Problem
+from probe.errors import BadInput
+from probe.registry import nearest
+from probe.store import file_digest
+from probe.tasks.chain import chain_problems
+from probe.tasks.gold import gold_answer
+from probe.tasks.random_calculation import LEVELS, random_calculations
+from probe.tasks.rows import READERS, read_rows
+
+PER_LEVEL = 20  # random calculations
+CHAINS = 256
+PROMPTS = ("problem", "question", "prompt", "query", "instruction")
+ANSWERS = (
+    "answer",
+    "final_answer",
+    "gold",
+    "gold_answer",
+    "ground_truth",
+    "gt",
+    "target",
+    "expected_answer",
+    "solution",
+)
+IDS = ("unique_id", "problem_id", "question_id", "id", "idx")
+FOLDER = "PROBE_DATA"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Where a public set lies on the hub; `dated`: the day it came out, where models may be older."""
+
+    hub: str
+    leak: Leak
+    dated: str = ""
+    config: str | None = None
+    split: str = "test"
+
+
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {
+        "math500": Benchmark("HuggingFaceH4/MATH-500", "public"),
+        "gsm8k": Benchmark("openai/gsm8k", "public", config="main"),
+        "amc23": Benchmark("math-ai/amc23", "public"),
+        "aime24": Benchmark("math-ai/aime24", "public"),
+        "aime25": Benchmark("math-ai/aime25", "dated after", "2025-02-06"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class ProblemSet:
+    """Problems, whether they can have been seen, where they were read, and what pins them.
+
+    `dated`: the day they came out, where that matters. `dropped`: how many repeated problems were left out.
+    """
+
+    name: str
+    problems: tuple[Problem, ...]
+    leak: Leak
+    source: str
+    pin: str
+    dated: str = ""
+    dropped: int = 0
+
+
+def problems(name_or_file: str | Path, *, limit: int | None = None) -> ProblemSet:
+    """The problems of a benchmark or of a file, or the first `limit` of them. BadInput names what is not there."""
+    if limit is not None and limit < 1:
+        raise BadInput(f"limit is {limit}", where="problems", do="ask for at least one problem")
+    found = _found(str(name_or_file))
+    return found if limit is None else replace(found, problems=found.problems[:limit])
+
+
+def names() -> tuple[str, ...]:
+    """Every set that has a name."""
+    return (*BENCHMARKS, *_GENERATED)
+
+
+def _found(name: str) -> ProblemSet:
+    if name in _GENERATED:
+        return _GENERATED[name]()
+    path = Path(name)
+    if name in BENCHMARKS:
+        local = _local(name)
+        return _of_hub(name, BENCHMARKS[name]) if local is None else _of_file(name, local, BENCHMARKS[name])
+    if not path.exists():
+        do = f"{nearest(name, sorted(names()))}, or the path of a file {READERS}"
+        raise BadInput(f"there are no problems called {name!r}", where="--problems", do=do)
+    return _of_file(path.stem, path, None)
+
+
+def _random_calculation() -> ProblemSet:
+    name, drawn = "random-calculation", random_calculations(PER_LEVEL)
+    pin = f"generated:{name} 1 per_level={PER_LEVEL} levels={LEVELS[0]}-{LEVELS[-1]} seed=0"
+    return ProblemSet(name, tuple(drawn), "synthetic", "generated", pin)
+
+
+def _chain() -> ProblemSet:
+    pin = f"generated:chain 1 n={CHAINS} split=test seed=0 modulus=7"
+    return ProblemSet("chain", tuple(chain_problems(CHAINS, "test", 0)), "synthetic", "generated", pin)
+
+
+_GENERATED = {"random-calculation": _random_calculation, "chain": _chain}
+
+
+def _local(name: str) -> Path | None:
+    """The file of a benchmark below $PROBE_DATA: NAME.jsonl, NAME/test.jsonl or the only file there; None without."""
+    root = os.environ.get(FOLDER)
+    if not root:
+        return None
+    folder = Path(root) / name
+    beside = [file for suffix in READERS if (file := Path(root) / f"{name}{suffix}").is_file()]
+    inside = sorted(file for file in folder.glob("*") if file.suffix in READERS) if folder.is_dir() else []
+    if any(file.name.startswith("data-") and file.suffix == ".arrow" for file in inside):
+        return folder
+    best = [file for file in inside if file.stem in ("test", name)] or inside
+    found = [*beside, *best]
+    if len(found) > 1:
+        what = f"several files could be {name}: {[file.name for file in found]}"
+        raise BadInput(what, where=str(folder), do=f"leave one there, or give its path instead of {name}")
+    return found[0] if found else None
+
+
+def _of_file(name: str, path: Path, known: Benchmark | None) -> ProblemSet:
+    kept, dropped = _problems(name, ((where, row) for where, row in read_rows(path)), known, str(path))
+    files = [path] if path.is_file() else sorted(path.glob("data-*.arrow"))
+    digests = [file_digest(file) for file in files]
+    pin = digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+    leak, dated = (known.leak, known.dated) if known else ("public", "")
+    return ProblemSet(name, kept, leak, f"file {path.name}", f"file:{pin}", dated, dropped)
+
+
+def _of_hub(name: str, known: Benchmark) -> ProblemSet:
+    import datasets  # half a second, and the network
+
+    where = f"hub {known.hub}"
+    try:
+        builder = datasets.load_dataset_builder(known.hub, known.config)
+        builder.download_and_prepare()
+        rows = builder.as_dataset(split=known.split)
+    except Exception as err:  # the errors of three libraries and their network clients meet here
+        do = (
+            f"fetch it once online (hf download {known.hub} --repo-type dataset), or put its {known.split} file at"
+            f" ${FOLDER}/{name}/{known.split}.jsonl (or .parquet, .json, .csv), or give the path of a file"
+        )
+        raise BadInput(f"{name} is not here and cannot be fetched: {err}", where=where, do=do) from err
+    kept, dropped = _problems(name, ((f"{where} row {i}", row) for i, row in enumerate(rows, 1)), known, where)
+    return ProblemSet(name, kept, known.leak, where, f"hub:{known.hub}@{builder.hash}", known.dated, dropped)
+
+
+def _problems(
+    name: str, rows: Iterator[tuple[str, dict[str, Any]]], known: Benchmark | None, where: str
+) -> tuple[tuple[Problem, ...], int]:
+    """The problems of the rows, each once, and how many were repeated."""
+    kept: dict[str, Problem] = {}
+    ids: set[str] = set()
+    dropped = 0
+    for place, (at, row) in enumerate(rows):
+        problem = _problem(name, place, row, known, at)
+        same = kept.setdefault(problem.prompt, problem)
+        if same is not problem:
+            if same.answer != problem.answer:
+                raise BadInput(f"the problem of {same.id} again, with another answer", where=at, do="drop one of them")
+            dropped += 1
+        elif problem.id in ids:
+            raise BadInput(f"a second problem has the id {problem.id!r}", where=at, do="give every problem its own id")
+        ids.add(problem.id)
+    if not kept:
+        raise BadInput("there are no problems in it", where=where, do="give at least one row")
+    return tuple(kept.values()), dropped
+
+
+def _problem(name: str, place: int, row: dict[str, Any], known: Benchmark | None, where: str) -> Problem:
+    row = {str(key).strip().lower().replace(" ", "_"): value for key, value in row.items()}
+    prompt, answer = _said(row, PROMPTS, "problem", where), gold_answer(_said(row, ANSWERS, "answer", where))
+    given = next((row[key] for key in IDS if isinstance(row.get(key), str | int) and row[key] != ""), None)
+    own = f"{name}/{known.split}/{place}" if known else f"{name}/{place}"
+    id_ = own if given is None else given if isinstance(given, str) and "/" in given else f"{name}/{given}"
+    return Problem(id_, prompt, answer, name, known.leak if known else "public")
+
+
+def _said(row: dict[str, Any], columns: tuple[str, ...], what: str, where: str) -> str:
+    value = next((row[key] for key in columns if row.get(key) is not None), None)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(int(value)) if value == value // 1 else str(value)  # 204.0 is 204; NaN stays what it is, and fails
+        value = "" if value in ("nan", "inf", "-inf") else value
+    if not isinstance(value, str) or not value.strip():
+        do = f"every row needs a text in one of the columns {columns}; this one has {sorted(row)[:20]}"
+        raise BadInput(f"there is no {what}", where=where, do=do)
+    return value.strip()

@@ -1,0 +1,62 @@
+"""Memory and time worked out by hand for a 7B pair, from the manifest and from a checkpoint's own files."""
+
+from pathlib import Path
+
+import pytest
+from real_checkpoints import save_tiny
+
+from probe.data import Problem
+from probe.errors import BadInput
+from probe.models.manifest import load_manifest
+from probe.pipeline.asking import How
+from probe.pipeline.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, budget, size_of
+from probe.pipeline.compare import CompareJob
+from probe.pipeline.subjects import resolve
+from probe.tasks.benchmarks import ProblemSet
+
+MANIFEST = load_manifest(Path(__file__).parents[1] / "checkpoints_manifest.yaml")
+PAIR = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
+N = 500
+
+
+def job(dtype: str = "bfloat16", **changes: object) -> CompareJob:
+    problems = ProblemSet("math500", tuple(Problem(str(i), "q", "1", "math500") for i in range(N)), "public", "", "")
+    before, after = (resolve(name, MANIFEST, dtype=dtype) for name in PAIR)
+    return CompareJob(before, after, How(problems, max_new=3072), batch=64, **changes)  # type: ignore[arg-type]
+
+
+def test_a_7b_pair_by_hand() -> None:
+    found = budget(job())
+    assert found.weights == 2 * 7_615_616_512 * 2
+    assert found.cache == 2 * 28 * 4 * 128 * 2 * 64 * (PROMPT + 3072)  # 57 kB a token
+    assert found.memory == max(found.weights / 2 + found.cache, found.weights) + SLACK
+    rows = N * 8 + N
+    step = (7_615_616_512 * 2 + 64 * 57_344 * (PROMPT + 1536)) / BANDWIDTH  # slower than its launches and its products
+    steps = -(-rows // 64) * 3072
+    prefill = 2 * 7_615_616_512 * rows * PROMPT / FLOPS["bfloat16"]
+    assert found.sampling_hours == pytest.approx(2 * (steps * max(step, 28e-3) + prefill) / 3600)
+    assert found.scoring_hours == pytest.approx(2 * 4 * 7_615_616_512 * N * (PROMPT + 3072) / FLOPS["bfloat16"] / 3600)
+
+
+def test_it_grows_with_what_is_asked() -> None:
+    small, prompts = budget(job()), budget(job(prompts=(("boxed", MANIFEST.template("boxed")),)))
+    assert prompts.sampling_hours > small.sampling_hours and prompts.cache == small.cache
+    assert budget(job(samples=16)).sampling_hours > 1.5 * small.sampling_hours
+    assert budget(job("float32")).weights == 2 * small.weights
+
+
+def test_a_folder_tells_its_own_size(tmp_path: Path) -> None:
+    folder = save_tiny("llama", tmp_path / "m")
+    size = size_of(resolve(str(folder), MANIFEST))
+    model = resolve(str(folder), MANIFEST)
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    assert (size.shape.layers, size.shape.d_model, size.shape.kv_heads, size.shape.d_head) == (2, 32, 2, 8)
+    assert size.parameters == pytest.approx(stored / 4, rel=0.01) and model.name == "m"
+
+
+def test_what_cannot_be_known_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BadInput, match="does not say the shape"):
+        size_of(resolve(str(tmp_path), MANIFEST))
+    with pytest.raises(BadInput, match="needs no GPU"):
+        size_of(resolve("latent-code-tiny-0", MANIFEST))
