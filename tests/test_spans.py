@@ -168,6 +168,7 @@ def test_regions_by_hand() -> None:
         ("\\boxed{3}", ["prose", "answer", "prose"]),
         ("\\boxed 3", ["prose", "answer"]),
         ("\\boxed{}", ["prose"]),
+        ("\\boxed{ \x0b}", ["prose"]),
         ("\\boxed{1} and \\boxed{2}", ["prose", "answer", "prose"]),
         ("```python\nx=1\n```", ["code"]),
         ("```python\nx=1\n```\n```python\ny=2\n```", ["code", "prose", "code"]),

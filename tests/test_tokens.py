@@ -270,6 +270,8 @@ def test_tokens_of_another_vocabulary_are_named(organism: Loaded) -> None:
     for ask in asks:
         with pytest.raises(BadInput, match=rf"(?s)token {words} is outside.*vocabulary of {words}.*same tokenizer"):
             ask()
+    with pytest.raises(BadInput, match="token -1 is outside"):
+        score(organism.model, [[3, -1]], [[4]])
     with pytest.raises(BadInput, match=rf"(?s){VOCAB} and {words} words.*same vocabulary"):
         kl(tiny("llama", VOCAB), organism.model, [[3]], [[4]])
 

@@ -150,8 +150,9 @@ def _check(models: list[PreTrainedModel], prompts: Texts, completions: Texts, te
         raise BadInput(f"rows {empty[:5]} have no prompt or no completion tokens", where="score", do="drop them")
     if not temperature > 0:
         raise BadInput(f"temperature {temperature} is not positive", where="score", do="score greedy text at T = 1")
-    largest = max(max(ids) for ids in (*prompts, *completions))
     words = min(model.get_input_embeddings().weight.shape[0] for model in models)
-    if largest >= words:
-        do = "score text of the same tokenizer"
-        raise BadInput(f"token {largest} is outside of a vocabulary of {words}", where="score", do=do)
+    ends = (f(f(ids) for ids in (*prompts, *completions)) for f in (min, max))
+    for token in ends:
+        if not 0 <= token < words:
+            do = "score text of the same tokenizer"
+            raise BadInput(f"token {token} is outside of a vocabulary of {words}", where="score", do=do)

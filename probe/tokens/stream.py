@@ -29,7 +29,7 @@ from torch import Tensor
 from probe.errors import BadInput
 
 TILES = {"cpu": (2048, 2**21), "cuda": (2**14, 2**24)}  # words, and logits: 8 and 64 MB, twice with exponentials
-CHUNK = 128  # words of which only the largest takes part in the search for the second maximum
+CHUNK = 64  # words of which only the largest takes part in the search for the second maximum
 
 Part = tuple[int, Float[Tensor, "word d_model"], Float[Tensor, "word"] | None]  # first word, weights, biases
 
@@ -253,23 +253,25 @@ def _look_up(x: Float[Tensor, "part word"], at: Int[Tensor, "part"], found: Floa
 def _top_two(x: Float[Tensor, "part word"]) -> tuple[Float[Tensor, "part"], Float[Tensor, "part"]]:
     """The two largest of each row; equal ones count as two.
 
-    The second is the largest of another chunk or the second of the same: only one chunk is looked at twice.
+    The second is the largest of another chunk or the second of the same: only one chunk is looked at word by word.
     """
-    n, words = x.shape
-    if words % CHUNK:
-        return _two_of_few(x)
-    largest = x.view(n, -1, CHUNK).amax(-1)
-    first, other = _two_of_few(largest)
-    at = largest.argmax(-1) + torch.arange(0, largest.numel(), largest.shape[1], device=x.device)
-    _, same = _two_of_few(x.view(-1, CHUNK).index_select(0, at))
+    if x.shape[1] % CHUNK:
+        return _two_of_few(x)[:2]
+    largest = x.view(len(x), -1, CHUNK).amax(-1)
+    first, other, at = _two_of_few(largest)
+    chunk = at + torch.arange(0, largest.numel(), largest.shape[1], device=x.device)
+    _, same, _ = _two_of_few(x.view(-1, CHUNK).index_select(0, chunk))
     return first, torch.maximum(other, same)
 
 
-def _two_of_few(x: Float[Tensor, "part word"]) -> tuple[Float[Tensor, "part"], Float[Tensor, "part"]]:
-    first = x.amax(-1)
-    equal = x == first[:, None]
-    second = x.masked_fill(equal, torch.finfo(x.dtype).min).amax(-1)
-    return first, torch.where(equal.sum(-1) > 1, first, second)
+def _two_of_few(
+    x: Float[Tensor, "part word"],
+) -> tuple[Float[Tensor, "part"], Float[Tensor, "part"], Int[Tensor, "part"]]:
+    """The two largest, and where the first is: it is taken out, and put back."""
+    first, at = x.max(-1, keepdim=True)
+    second = x.scatter_(1, at, torch.finfo(x.dtype).min).amax(-1)
+    x.scatter_(1, at, first)
+    return first[:, 0], second, at[:, 0]
 
 
 def _check(hidden: Tensor, head: Head, temperature: float) -> None:
