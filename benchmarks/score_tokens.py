@@ -15,7 +15,7 @@ Ratios are taken turn by turn: `share` is the faster of matmul and tiled over ou
 is that of fp32 copies made beforehand; all others make theirs as they go. On CUDA operands are bf16, products fp32, and
 the bare product is that of bf16 operands: the limit.
 
-Memory is that of a new process per form: the high-water mark of its resident memory (`ru_maxrss`) after one call less
+Memory is that of a new process per form: the high-water mark of its resident memory (`VmHWM`) after one call less
 that before it, when weights, states and targets are there and nothing was ever run; library code paged in by the call
 and the buffers of the matrix library are part of it. On CUDA it is that of the allocator.
 """
@@ -174,8 +174,11 @@ def peak(form: str, shape: str, n: int, weights: str, device: str) -> float:
 def high_water(device: str) -> int:
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    status = Path("/proc/self/status")
+    if not status.is_file():  # no Linux
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
+    # Not ru_maxrss: a new process begins with that of the one that started it.
+    return next(int(row.split()[1]) * 1024 for row in status.read_text().splitlines() if row.startswith("VmHWM"))
 
 
 def spread(values: list[float]) -> dict[str, float]:
