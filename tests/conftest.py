@@ -1,6 +1,11 @@
-"""Fixtures: where the real outputs lie, and one small trained organism; tensor shapes are checked at every call."""
+"""Fixtures: where the real outputs lie, and one small trained organism; tensor shapes are checked at every call.
+
+A test's `record_property("parity", [row, group, column, figure])` is a cell of the table at the end of the run. (What a
+test prints is swallowed where it passes; properties come back from every worker.)
+"""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +26,37 @@ SHAPES_CHECKED = [
     "probe.tokens",
 ]
 install_import_hook(SHAPES_CHECKED, "typechecking.check")
+
+
+Cell = tuple[str, str, str, float | str]  # row, group of columns, column, what stands there
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The parity figures of the tests that ran, passed or not."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    told = [each for report in reports for each in getattr(report, "user_properties", ())]
+    cells = [tuple(value) for name, value in told if name == "parity"]
+    if cells:
+        terminalreporter.section("parity: largest difference from the forward by hand, of the largest value")
+        terminalreporter.write_line(parity_table(cells))
+
+
+def parity_table(cells: Iterable[Cell]) -> str:
+    """A line a row, groups of columns side by side; a cell that was not told is empty."""
+    at = {(row, group, column): cell for row, group, column, cell in cells}
+    rows, groups, columns = (sorted({key[place] for key in at}) for place in range(3))
+    wide, width = max(len(row) for row in rows), max(len("1.0e-06"), *map(len, columns))
+
+    def line(start: str, parts: Iterable[str]) -> str:
+        return f"{start:{wide}}  {'   '.join(parts)}".rstrip()
+
+    def told(row: str, group: str) -> str:
+        found = [at.get((row, group, column), "") for column in columns]
+        return " ".join(f"{cell if isinstance(cell, str) else f'{cell:.1e}':>{width}}" for cell in found)
+
+    head = " ".join(f"{column:>{width}}" for column in columns)
+    titles = [line("", (f"{group:<{len(head)}}" for group in groups)), line("", [head] * len(groups))]
+    return "\n".join([*titles, *(line(row, (told(row, group) for group in groups)) for row in rows)])
 
 
 @pytest.fixture(scope="session")

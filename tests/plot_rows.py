@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from plot_rows_inside import inside
+
 from probe.plots import MEASUREMENT_COLUMNS
 from probe.rng import numpy_rng
 
@@ -47,7 +49,7 @@ REWARDS = (*AFTER, "constant")
 
 def table() -> list[Row]:
     """Every study."""
-    return [*tiny(), *random_study(), *real(), *contamination()]
+    return [*tiny(), *random_study(), *real(), *contamination(), *inside()]
 
 
 def tiny(rewards: tuple[str, ...] = REWARDS, bases: int = 2, seeds: int = 2) -> list[Row]:

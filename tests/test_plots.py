@@ -14,10 +14,12 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from plot_rows import AFTER, BASES, real, table, tiny
+from plot_rows_inside import ALL, HEAD, inside
 
 from probe.errors import BadInput
 from probe.plots import Drawing, figures
 from probe.plots._captions import intervals
+from probe.plots._pairs import over_seeds
 from probe.plots._replicates import Mean, changes, difference, last_step, mean_of, means, one_fate, pick
 from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
@@ -28,17 +30,23 @@ NAMES = (
     "clip_fraction",
     "code_share",
     "contamination",
+    "direction_shift",
     "entropy_at_forks",
     "gain_parts",
     "pass_at_k",
+    "patching",
+    "probe_accuracy",
     "random_over_time",
     "random_reward",
     "real_calibration",
     "real_outcomes",
     "real_strategy",
     "response_curves",
+    "steering",
     "strategy_switches",
+    "weight_change",
 )
+INSIDE = ("direction_shift", "patching", "probe_accuracy", "steering", "weight_change")
 HOSTILE = ("$\\frac{1}{2", "<script>alert(1)</script>", "x" * 200, "a\nb\tc\x00", "日本語 ]]> --", "=1+1,\"'")
 
 
@@ -119,7 +127,8 @@ def test_text_is_legible_and_never_mathtext(drawn, name):
 def test_caption_says_what_the_interval_is_and_n(drawn, name):
     caption = drawn[name].caption
     assert "95 %" in caption
-    assert "runs per mean" in caption or "problems" in caption or name == "real_calibration"
+    counted = ("runs per mean", "problems", "base seeds")
+    assert any(words in caption for words in counted) or name == "real_calibration"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -170,6 +179,106 @@ def test_a_pair_with_the_numbers_of_another_is_drawn_once_but_for_its_confidence
         assert {row["reward"] for row in drawn[name].table} == {None, "RLVR", "RLCR"}
     shown = {row.get("reward") for row in drawn["real_calibration"].table}
     assert shown == {None, "RLVR", "RLCR", "Answer-Prob"}
+
+
+# the study "inside": base seeds are replicates, and ways of training stand beside each other
+
+
+@pytest.fixture(scope="module")
+def studied():
+    return inside()
+
+
+@pytest.mark.parametrize(
+    ("name", "marks"), [("steering", "mean"), ("probe_accuracy", "probe"), ("direction_shift", "cosine place")]
+)
+def test_every_base_seed_is_drawn_with_their_mean_and_interval(drawn, name, marks):
+    table = drawn[name].table
+    means = [row for row in table if row["mark"] in marks.split()]
+    assert {HEAD, ALL} <= {row["reward"] for row in means}
+    for mean in means:
+        same = ("reward", "name", "side", "level")
+        runs = [row for row in table if row["mark"] == "run" and all(row[key] == mean[key] for key in same)]
+        values = [row["value"] for row in {row["base_seed"]: row for row in runs}.values()]
+        assert len(values) == mean["n_runs"] == 4
+        assert np.mean(values) == pytest.approx(mean["value"])
+        reach = 3.182446 * np.std(values, ddof=1) / 2  # t of 3 degrees of freedom
+        if mean["unit"] != "fraction" and reach > 1e-9:
+            assert mean["hi"] - mean["value"] == pytest.approx(reach, rel=1e-5)
+    assert "mean over 4 base seeds, 95 % t interval over base seeds" in drawn[name].caption
+    assert drawn[name].figure.findobj(lambda artist: getattr(artist, "get_label", str)() == "one base seed")
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_one_pair_has_no_seeds_and_the_intervals_of_its_rows(name):
+    rows = [row | {"reward": "latent-code-tiny-0-mine"} for row in inside(bases=1, rewards=(ALL,))]
+    drawing = figures.get(name)(rows)
+    assert "mine" in drawing.figure.texts[0].get_text() + drawing.caption or name == "steering"
+    assert "base seed" not in drawing.caption
+    assert not any(row["mark"] == "run" for row in drawing.table)
+    own = {(row["name"], row["side"], row["level"]): (row["value"], row["lo"], row["hi"]) for row in rows}
+    for row in drawing.table:
+        if row["mark"] in ("mean", "probe", "cosine", "place", "map"):
+            assert (row["value"], row["lo"], row["hi"]) == own[row["name"], row["side"], row["level"]]
+
+
+def test_a_random_direction_stands_for_one_of_each_base(studied):
+    table = figures.get("steering")(studied).table
+    known = {"reward": ALL, "name": "recovered_accuracy_random", "level": "matched random 2"}
+    each = [row["value"] for row in studied if known.items() <= row.items()]
+    assert len(each) == 4
+    drawn = next(row for row in table if row["mark"] == "null" and known.items() <= row.items())
+    assert drawn["value"] == pytest.approx(np.mean(each))
+
+
+@pytest.mark.parametrize("name", ["patching", "weight_change"])
+def test_of_several_pairs_the_first_is_drawn_and_all_are_told(drawn, studied, name):
+    drawing = drawn[name]
+    assert {row["base_seed"] for row in drawing.table} == {0}
+    assert "latent-code 0 → ground truth, all weights, the first of 4 pairs" in drawing.caption
+    head = drawing.figure.texts[0].get_text().replace("\n", " ")
+    assert "over 4 pairs" in head
+    site = {"side": "change", "name": "patch/recovery", "level": "mlp.1@-1"}
+    told = [row["value"] for row in studied if site.items() <= row.items()]
+    assert name == "weight_change" or f"{number(min(told))} to {number(max(told))}" in head
+
+
+def test_runs_of_one_base_are_one_replicate(studied):
+    again = [row | {"rl_seed": 301, "value": row["value"] - 0.01} for row in studied if row["base_seed"] == 0]
+    rows = [row for row in [*studied, *again] if row["name"] == "probe_auroc" and row["reward"] == ALL]
+    level = "fork resid.1 logistic"
+    mean = over_seeds([row for row in rows if row["side"] == "after" and row["level"] == level])
+    assert len(mean.runs) == 4
+    assert figures.get("probe_accuracy")(rows) is not None
+
+
+def test_what_the_base_writes_stands_in_where_some_run_left_too_little_prose(studied):
+    one = [row for row in studied if row["base_seed"] == 0 and row["level"].startswith("base-strategy")]
+    rows = [*studied, *(row | {"level": row["level"].removeprefix("base-")} for row in one)]
+    drawing = figures.get("probe_accuracy")([row for row in rows if row["reward"] == ALL])
+    after = [row["level"] for row in drawing.table if row.get("side") == "after"]
+    assert not any(level.startswith("strategy") for level in after)
+    assert "what the base writes" in drawing.caption
+
+
+@pytest.mark.parametrize("name", ["direction_shift", "probe_accuracy", "steering"])
+def test_pairs_that_are_not_drawn_are_counted(studied, name):
+    rows = [row for row in studied if row["base_seed"] == 0 and row["reward"] == ALL]
+    assert "not drawn" not in figures.get(name)(rows).caption
+    more = [row | {"reward": reward} for reward in ("format", "python", "random") for row in rows]
+    other = [row | {"family": "no-code"} for row in rows]
+    alone = [row | {"reward": "", "kind": "base", "step": 0} for row in rows if row["side"] == "before"]
+    count = 3 if name == "steering" else 2  # four rewards and another family; two or three rewards are drawn
+    drawing = figures.get(name)([*rows, *more, *other, *alone])
+    assert f"Measured and not drawn: {count} pairs more." in drawing.caption
+    assert {row["family"] for row in drawing.table if "family" in row} == {"latent-code"}
+
+
+def test_weights_that_changed_by_very_different_amounts_stand_on_a_log_scale(studied):
+    wide = [row | {"value": 1e-5} if row["level"] == "embed.weight" else row for row in studied]
+    axes = figures.get("weight_change")(wide).figure.axes[0]
+    assert axes.get_yscale() == "log"
+    assert not any("$" in label.get_text() for label in axes.get_yticklabels(which="both"))
 
 
 # edge cases

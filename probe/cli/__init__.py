@@ -12,7 +12,10 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     imports,
     look,
     make,
+    patch,
+    probes,
     real,
+    steer,
     study,
     why,
 )

@@ -17,6 +17,7 @@ from probe.errors import ProbeError
 INTERRUPTED = 130
 ORDER = (
     *("ls", "check", "train", "sample", "score", "compare", "prefix", "contamination"),
+    *("probes", "steer", "patch", "weights"),
     *("import-rollouts", "compare-rollouts", "run", "figure", "why", "gc"),
 )
 

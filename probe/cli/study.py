@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from probe.pipeline.jobs import Job
     from probe.store import Store
 
-ORDER = ("real", "tiny", "random")  # of all: what can be looked at first comes first
+ORDER = ("real", "tiny", "random", "inside")  # what can be looked at first comes first
+BY_NAME = ("inside",)  # no part of all: it takes as long as the rest together
 
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="A study (`probe ls studies`), or all.")],
+    study: Annotated[str, typer.Argument(help="A study (`probe ls studies`), or all (but inside).")],
     dry: Dry = False,
     workers: Workers = None,
     store: Root = None,
@@ -70,7 +71,8 @@ def named(study: str) -> list[str]:
     from probe.studies.real import DATASET, DEFAULT, PLACE, real_folder
 
     studies.get(study if study != "all" else "tiny")
-    names = _in_order(studies.names()) if study == "all" else [study]
+    every = [name for name in studies.names() if name not in BY_NAME]
+    names = _in_order(every) if study == "all" else [study]
     if "real" in names and real_folder() is None:
         do = f"set {PLACE} to the folder that holds {DATASET}"
         if study == "real":

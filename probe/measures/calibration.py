@@ -16,16 +16,16 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.stats import rankdata
 
 from probe.data import Estimate
 from probe.errors import BadInput
 from probe.measures import PairData, measures
 from probe.measures._estimates import SIDES, linearised
 from probe.measures._pairing import Paired, Side, paired
-from probe.stats import auroc, brier, reliability
+from probe.stats import brier, reliability
 from probe.stats.bootstrap import bootstrap_totals, percentile_estimate
 from probe.stats.checks import About, cluster_totals
+from probe.stats.ranking import ranked
 
 Scores = tuple[float, Float[np.ndarray, "row"]]
 
@@ -97,15 +97,7 @@ def _brier(stated: Stated) -> Scores:
 
 
 def _auroc(stated: Stated) -> Scores:
-    """Scores from placements: the share of the other class that an answer is stated above."""
-    right, wrong = stated.y == 1, stated.y == 0
-    if not (right.any() and wrong.any()):
-        return np.nan, stated.q
-    value, ranks, scores = auroc(stated.q, stated.y), rankdata(stated.q), np.empty(stated.q.size)
-    above = (ranks[right] - rankdata(stated.q[right])) / wrong.sum()
-    below = 1 - (ranks[wrong] - rankdata(stated.q[wrong])) / right.sum()
-    scores[right], scores[wrong] = (above - value) / right.sum(), (below - value) / wrong.sum()
-    return value, scores
+    return ranked(stated.q, stated.y) if stated.q.size else (np.nan, stated.q)
 
 
 def _eces(stated: list[Stated], n_problems: int, how: Calibration, address: tuple[str | int, ...]) -> list[Estimate]:

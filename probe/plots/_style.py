@@ -58,6 +58,7 @@ class Look:
 
 REWARDS: dict[str, Look] = {
     "ground_truth": Look("#000000", "o", "-", "ground truth"),
+    "ground_truth_all": Look("#7B4FD6", "X", (0, (4, 1)), "ground truth, all weights"),
     "one_shot": Look("#444444", "*", (0, (5, 1)), "one-shot"),
     "majority": Look("#0072B2", "s", "-", "majority"),
     "majority_offline": Look("#0072B2", "s", "-", "majority"),

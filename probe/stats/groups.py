@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from probe.data import Estimate, Unit
 from probe.errors import BadInput
 from probe.rng import numpy_rng
-from probe.stats.calibration import auroc
 from probe.stats.checks import binary, column
 from probe.stats.intervals import Bounds, clustered_mean, wilson
+from probe.stats.ranking import clustered_auroc
 
 BATCH = 500  # relabellings at a time
 
@@ -88,13 +87,7 @@ def separation(
 ) -> Estimate:
     """AUROC of `scores` `[problem]`: P(a problem of the first group scores higher) + P(they tie) / 2; null .5."""
     rows, first = column(scores, "scores"), _groups(is_first, np.size(scores))
-    scale = (rankdata(rows) - 0.5) / rows.size  # `auroc` reads ranks alone
-    value, ranks, moves = auroc(scale, first.astype(float)), rankdata(rows), np.empty(rows.size)
-    moves[first] = ((ranks[first] - rankdata(rows[first])) / (~first).sum() - value) / first.sum()
-    moves[~first] = (1 - (ranks[~first] - rankdata(rows[~first])) / first.sum() - value) / (~first).sum()
-    pseudo = value + rows.size * moves
-    about: dict[str, Any] = {"name": name, "null": 0.5, "bounds": (0.0, 1.0), "params": params}
-    return replace(clustered_mean(pseudo, np.arange(rows.size), **about), value=value)
+    return clustered_auroc(rows, first, np.arange(rows.size), name=name, params=params)
 
 
 def _groups(is_first: ArrayLike, rows: int) -> Bool[np.ndarray, "problem"]:

@@ -1,0 +1,1 @@
+"""What do activations say? Collected at chosen rows, read by linear probes, turned into directions."""

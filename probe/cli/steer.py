@@ -1,0 +1,148 @@
+"""probe steer: does moving the residual stream by hand do what RL did?"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import typer
+
+from probe.cli import asking
+from probe.cli.app import app
+from probe.cli.names import CHECKPOINT, ManifestFile, subject
+from probe.cli.options import FIGURES, AsJson, Dry, Figures, Root, Workers, open_store
+from probe.cli.plans import announce
+from probe.cli.show import emit, interval, messages, number, p_value, say, shown, table
+from probe.errors import BadInput
+
+Rows = Sequence[dict[str, Any]]
+MEASURES = {"code_share": "code share", "accuracy": "accuracy", "parse_rate": "parsed"}
+DOSES = ("side", "coefficient", *(part for name in MEASURES.values() for part in (name, "95 % interval", "random")))
+PARTS = ("of RL's change in", "how", "coefficient", "share", "95 % interval", "random: most", "n", "p")
+WAYS = {
+    "recovered matched": "base steered to RL's code share",
+    "recovered best": "base steered to its best accuracy",
+    "removed project out": "direction projected out after RL",
+    "removed clamp": "direction clamped to the base's mean",
+    "removed back": "trained model steered back",
+}
+SiteName = Annotated[str | None, typer.Option("--site", help="resid.i [where code and prose are first far apart].")]
+Doses = Annotated[
+    str | None,
+    typer.Option("--coefficients", help="Numbers with commas, 0 among them; 1: from mean to mean."),
+]
+BackendName = Annotated[str, typer.Option("--backend", help="What edits: hooks, transformer-lens or nnsight.")]
+
+
+@app.command("steer")
+def steer(
+    name: Annotated[str, typer.Argument(help=CHECKPOINT)],
+    after: Annotated[str | None, typer.Argument(help="The same after RL.")] = None,
+    site: SiteName = None,
+    coefficients: Doses = None,
+    randoms: Annotated[int, typer.Option(min=1, help="Random directions of equal length: the null.")] = 20,
+    where: Annotated[
+        Literal["fork", "new", "all"],
+        typer.Option(help="fork: the prompt's last token alone; new: every new one too; all: the prompt as well."),
+    ] = "fork",
+    problems: asking.Problems = asking.CHAIN,
+    limit: asking.Limit = None,
+    template: asking.TemplateName = None,
+    max_new: asking.MaxNew = None,
+    samples: Annotated[int, typer.Option(min=1, help="Per problem and coefficient.")] = 2,
+    temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
+    dtype: asking.DtypeOption = "float32",
+    device_map: asking.DeviceMap = None,
+    backend: BackendName = "hooks",
+    batch: asking.Batch = 256,
+    dry: Dry = False,
+    workers: Workers = None,
+    store: Root = None,
+    figures: Figures = FIGURES,
+    manifest: ManifestFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Steer a checkpoint between code and prose by hand.
+
+    The direction is the difference of the mean states, at the prompt's last token, of samples that go on in code and in
+    prose. It is added in growing amounts, beside random directions of equal length. With AFTER: how much of RL's change
+    does steering the base recover, and ablating the direction in the trained model remove?
+    """
+    from probe.pipeline import steering
+    from probe.pipeline.progress import Progress
+    from probe.pipeline.runner import plan, pool_size
+
+    held = open_store(store)
+    first = subject(name, manifest, dtype, device_map)
+    second = subject(after, manifest, dtype, device_map) if after else None
+    how = asking.how(problems, limit, template, max_new, "", first, manifest)
+    options: dict[str, Any] = {"site": site, "randoms": randoms, "where": where, "samples": samples}
+    options |= {"temperature": temperature, "batch": batch, "backend": backend}
+    options |= {"coefficients": _numbers(coefficients)} if coefficients else {}
+    job = steering.job(first, second, how, **options)
+    if dry:
+        return announce(plan([job], held), held, pool_size(workers), job.label, as_json)
+    with Progress(messages(), held, pool_size(workers)) as progress:
+        hear: dict[str, Any] = {"on_plan": progress.on_plan, "on_done": progress.on_done, "on_part": progress.on_part}
+        rows = steering.steering(job, held, workers=workers, **hear).to_pylist()
+    if as_json:
+        emit({"digest": job.recipe.digest, "measurements": rows})
+    else:
+        _show(rows, job.label, randoms)
+        say(f"kept as measurements {job.recipe.digest[:16]}")
+    from probe.pipeline.study import draw
+
+    draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), ("steering",))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in asking.split(text))
+    except ValueError as err:
+        raise BadInput(f"{text!r} are no numbers", where="--coefficients", do="give -4,-2,0,2,4 or the like") from err
+
+
+def _show(rows: Rows, title: str, randoms: int) -> None:
+    place = next(row for row in rows if row["name"] == "steer_distance")
+    relative = next(row["value"] for row in rows if row["name"] == "steer_distance_of_norm")
+    told = f"at {place['level']}; c = 1 is {number(place['value'])}, {number(relative)} of a state's length"
+    table(DOSES, list(_dose_lines(rows)), f"{title}: {told} (random: all {randoms})", right=DOSES[1:])
+    for row in rows:
+        if row["name"] == "steer_range_code_share":
+            spread = f"{number(row['value'])} {interval(row['lo'], row['hi'])}"
+            null = f"random directions {number(row['null'])} on average, p {p_value(row['p'])}"
+            shown(f"{row['side']}: code share moves by {spread} from c = {row['level']} (n {row['n']}; {null})")
+    lines = list(_share_lines(rows))
+    if lines:
+        table(PARTS, lines, "How much of RL's change (null 0)", right=PARTS[2:])
+
+
+def _dose_lines(rows: Rows) -> Any:
+    known = {(row["name"], row["side"], row["level"]): row for row in rows}
+    for name, side, level in list(known):
+        if name != "steer_code_share":
+            continue
+        cells: list[str] = [side, level]
+        for measure in MEASURES:
+            row, null = known[f"steer_{measure}", side, level], _random(rows, f"steer_{measure}", side, level)
+            span = f"{number(min(null), 2)} to {number(max(null), 2)}" if null else ""
+            cells += [number(row["value"]), interval(row["lo"], row["hi"]), span]
+        yield cells
+
+
+def _share_lines(rows: Rows) -> Any:
+    doses = {row["level"]: f"{row['value']:g}" for row in rows if row["name"] == "steer_dose"}
+    for row in rows:
+        kind, _, measure = row["name"].partition("_")
+        if kind not in ("recovered", "removed") or measure not in MEASURES:
+            continue
+        null = [value for value in _random(rows, row["name"], row["side"], row["level"]) if value == value]
+        numbers = number(row["value"]), interval(row["lo"], row["hi"])
+        value = numbers if numbers[0] else ("none: RL's change may be 0", "")
+        most = number(max(null, key=abs)) if null else ""
+        way = WAYS[f"{kind} {row['level']}"]
+        yield MEASURES[measure], way, doses.get(row["level"], ""), *value, most, row["n"], p_value(row["p"])
+
+
+def _random(rows: Rows, name: str, side: str, level: str) -> list[float]:
+    start = f"{level} random "
+    mine = (row for row in rows if row["name"] == f"{name}_random" and row["side"] == side)
+    return [row["value"] for row in mine if row["level"].startswith(start)]

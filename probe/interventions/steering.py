@@ -1,0 +1,197 @@
+"""Does moving the residual stream by hand along one direction do what RL did?
+
+    v = mean of resid at the prompt's last token, samples that go on in code - samples that go on in prose
+    steered      x + c v             c = 1 carries the mean of prose onto the mean of code
+    null         x + c r             r addressed and isotropic, |r| = |v|
+    ablated      x - (x . u) u, or x . u clamped to what it is in the base on average;  u = v / |v|
+
+    recovered = (steered base - base) / (after - base)        removed = (after - ablated after) / (after - base)
+
+Every coefficient and direction answers the same problems with the same addressed draws, so differences are paired by
+sample. Where: "fork" is the prompt's last token alone, the one that predicts the first new token; "new" adds all new
+tokens; "all" the whole prompt. Coefficients are chosen on one addressed half of the problems and told on the other.
+The two shares are `probe.interventions.recovery`: a ratio of sums that is nan, with the reason, where RL's own change
+may be 0. After 2510.07364 (gap recovery).
+
+Left out: several directions at once, coefficients that differ between prompts, bootstrapping the choice itself.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from probe.data import Problem, Strategy
+from probe.errors import BadInput
+from probe.models.backends import Backend, backend
+from probe.models.edits import Add, Change, Clamp, Edit, ProjectOut, Residual
+from probe.models.load import Loaded, pad_id, stop_ids
+from probe.models.sites import Site
+from probe.rng import address, numpy_rng, uniforms
+from probe.strategy import detect
+from probe.tasks.grading import Extract, Grader
+
+Where = Literal["fork", "new", "all"]
+Part = Literal["choose", "report"]
+MEASURES = ("code_share", "accuracy", "parse_rate")
+ABLATIONS = ("project out", "clamp")
+NULL_DRAWS = 20  # random directions below which "beyond every one" says little
+
+
+@dataclass(frozen=True, eq=False)
+class AtPrompt:
+    """`change` while the prompt is read, nothing while new tokens are made one by one."""
+
+    change: Change
+
+    def __call__(self, x: Residual) -> Residual:
+        return self.change(x) if x.shape[1] > 1 else x
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who is asked what: the same for every edit, draws included."""
+
+    problems: tuple[Problem, ...]
+    prompts: tuple[tuple[int, ...], ...]  # ids, one per problem
+    samples: int
+    max_new: int
+    temperature: float = 1.0  # 0 is greedy
+    seed: int = 0
+    extract: Extract = "boxed"
+    batch: int = field(default=256, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.problems) != len(self.prompts) or not self.problems:
+            what = f"{len(self.problems)} problems and {len(self.prompts)} prompts"
+            raise BadInput(what, where="steering", do="give one prompt a problem, and one problem at least")
+        if min(map(len, self.prompts)) < 2:
+            raise BadInput("a prompt is a single token", where="steering", do="give prompts of two tokens or more")
+        if self.samples < 1 or not self.temperature >= 0:
+            what = f"{self.samples} samples at temperature {self.temperature}"
+            raise BadInput(what, where="steering", do="give samples >= 1 and a temperature >= 0")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What was answered: code or not, right or not, an answer in it or not."""
+
+    code_share: Bool[np.ndarray, "problem sample"]
+    accuracy: Bool[np.ndarray, "problem sample"]
+    parse_rate: Bool[np.ndarray, "problem sample"]
+
+
+def edit_at(site: Site, change: Change, where: Where) -> Edit:
+    """`change` at those positions, for cached generation."""
+    if where not in get_args(Where):
+        raise BadInput(f"no positions are called {where!r}", where="steering", do=f"choose one of {get_args(Where)}")
+    return Edit(site, AtPrompt(change) if where == "fork" else change, "all" if where == "all" else "new")
+
+
+def steering_edit(site: Site, vector: Float[Tensor, "d"], coefficient: float, where: Where) -> list[Edit]:
+    """x + c v; nothing at all for c = 0."""
+    if not math.isfinite(coefficient):
+        raise BadInput(f"a coefficient is {coefficient}", where="steering", do="give finite numbers")
+    return [edit_at(site, Add(vector, coefficient), where)] if coefficient else []
+
+
+def ablating_edit(
+    site: Site, vector: Float[Tensor, "d"], base_mean: Float[Tensor, "d"], how: str, where: Where
+) -> list[Edit]:
+    """ "project out" the direction, or "clamp" what lies along it to the base's mean."""
+    unit = vector / vector.norm()
+    if how not in ABLATIONS:
+        raise BadInput(f"no ablation is called {how!r}", where="steering", do=f"choose one of {ABLATIONS}")
+    along = float(base_mean.double() @ unit.double())
+    return [edit_at(site, ProjectOut(unit) if how == "project out" else Clamp(unit, along, along), where)]
+
+
+def random_vectors(vector: Float[Tensor, "d"], n: int, *place: str | int) -> Float[Tensor, "n d"]:
+    """`n` isotropic directions as long as `vector`: the null of steering."""
+    draws = torch.from_numpy(numpy_rng("steering null", *place).standard_normal((n, vector.numel())))
+    return (draws / draws.norm(dim=1, keepdim=True) * vector.double().norm()).float()
+
+
+def answer(loaded: Loaded, asking: Asking, edits: Sequence[Edit] = (), *, own: Backend | None = None) -> Scores:
+    """What the model says under `edits`, graded; on plain hooks, or on a backend of its own."""
+    samples = (own or backend("hooks", loaded)).generate(
+        [list(prompt) for prompt in asking.prompts],
+        edits=edits,
+        n_samples=asking.samples,
+        max_new=asking.max_new,
+        stop=stop_ids(loaded),
+        pad=pad_id(loaded),
+        uniforms=_draws(asking),
+        temperature=asking.temperature or 1.0,
+        batch=asking.batch,
+    )
+    kept = (samples.lengths - samples.stopped.long()).tolist()  # without the stop token
+    ids = [row[:n] for row, n in zip(samples.ids.tolist(), kept, strict=True)]
+    # a row at a time: a batch with an empty row is trouble for some tokenizers
+    texts = [loaded.tokenizer.decode(row, skip_special_tokens=False, clean_up_tokenization_spaces=False) for row in ids]
+    return _graded(texts, asking)
+
+
+def steer(
+    loaded: Loaded,
+    asking: Asking,
+    vector: Float[Tensor, "d"],
+    site: Site,
+    coefficients: Sequence[float],
+    *,
+    where: Where = "fork",
+    own: Backend | None = None,
+    on_dose: Callable[[float], None] = lambda coefficient: None,
+) -> dict[float, Scores]:
+    """Dose-response along one direction: what is answered at each coefficient, in the order given."""
+    found = {}
+    for coefficient in dict.fromkeys(coefficients):
+        found[coefficient] = answer(loaded, asking, steering_edit(site, vector, coefficient, where), own=own)
+        on_dose(coefficient)
+    return found
+
+
+def part_of(problem: str) -> Part:
+    """The half of the problems that one belongs to, by its address."""
+    return "choose" if address("steering half", problem) % 2 == 0 else "report"
+
+
+def nearest_dose(means: Mapping[float, float], target: float) -> float:
+    """The coefficient whose mean comes closest to `target`; the smaller one where two are as close."""
+    return min(means, key=lambda c: (abs(means[c] - target), abs(c), c))
+
+
+def best_dose(means: Mapping[float, float]) -> float:
+    """The coefficient with the highest mean; the smaller one where two are as high."""
+    return max(means, key=lambda c: (means[c], -abs(c), -c))
+
+
+def rank_p(value: float, null: Iterable[float]) -> float:
+    """How often a random direction does as much, either way: (1 + hits) / (1 + draws); nan without draws."""
+    draws = list(null)
+    return (1 + sum(abs(draw) >= abs(value) for draw in draws)) / (1 + len(draws)) if draws else math.nan
+
+
+def _draws(asking: Asking) -> Float[Tensor, "row pos"] | None:
+    """Those of the studies' responses: coefficient 0 is what they have."""
+    if not asking.temperature:
+        return None
+    places = ((p.id, s) for p in asking.problems for s in range(asking.samples))
+    return torch.stack(
+        [torch.from_numpy(uniforms(asking.max_new, "responses", asking.seed, *place)) for place in places]
+    )
+
+
+def _graded(texts: Sequence[str], asking: Asking) -> Scores:
+    golds = [p.answer for p in asking.problems for _ in range(asking.samples)]
+    with Grader(extract=asking.extract) as grader:
+        grades = grader.grade_many(texts, golds)
+    shape = len(asking.problems), asking.samples
+    code = np.array([detect(text).label == Strategy.code for text in texts]).reshape(shape)
+    right = np.array([grade.outcome == "right" for grade in grades]).reshape(shape)
+    return Scores(code, right, np.array([grade.prediction is not None for grade in grades]).reshape(shape))

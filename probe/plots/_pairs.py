@@ -1,0 +1,183 @@
+"""Which pairs of checkpoints does a figure of the study "inside" draw, what are they called, and what do they say?
+
+    mean +- t_{S-1} sd / sqrt(S),      S base seeds; runs of one base share it and are averaged first
+
+One base: its runs are the replicates. One run: its own row's interval, which is over problems. A figure draws one
+organism of one size, every run of it at its last step, at the highest temperature; `left_out` counts the other pairs.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from probe.plots._frame import wrap
+from probe.plots._marks import bar
+from probe.plots._replicates import Mean, Row, last_step, limits, mean_of
+from probe.plots._style import FAMILIES, GREY, REWARDS, SMALL, Look, look, ordered, reward_look
+from probe.plots._words import plain, span
+
+PAIR = ("family", "size", "base_seed", "reward", "rl_seed", "step", "temperature")
+WHOSE = ("family", "size", "base_seed", "reward", "rl_seed", "step", "kind", "name", "side", "level")
+COLUMNS = (*WHOSE, "value", "lo", "hi", "n", "n_problems", "unit", "null", "p")
+EVERY = "_all"  # how the study calls a run that trained every weight, not the head alone
+LONGEST, SHORT = 60, 26  # characters of a checkpoint's name in a title, at a row or column of panels
+ONE_SEED = Line2D([], [], color=GREY, marker="o", linestyle="", markersize=2.6, alpha=0.6, label="one base seed")
+
+
+def settled(rows: Sequence[Row]) -> list[Row]:
+    """The rows that one figure can hold."""
+    families = ordered((row.get("family") for row in rows), FAMILIES)
+    mine = [row for row in rows if row.get("family") == families[0]] if families else []
+    mine = [row for row in mine if row.get("size") == mine[0].get("size")]
+    mine = last_step(mine, ("reward",))
+    hottest = max((float(row.get("temperature") or 0) for row in mine), default=0.0)
+    return [row for row in mine if float(row.get("temperature") or 0) == hottest]
+
+
+def pairs_of(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """The distinct pairs, in the order of the rows."""
+    return list(dict.fromkeys(tuple(row.get(name) for name in PAIR) for row in rows))
+
+
+def left_out(rows: Sequence[Row], shown: Sequence[Row], rewards: Sequence[str]) -> str:
+    """A sentence for the caption, "" where every pair is drawn; a base alone is no pair where others are."""
+    drawn = [row for row in shown if (row.get("reward") or "") in rewards or not rewards]
+    every = [row for row in rows if row.get("reward") or not any(rewards)]
+    missing = len(set(pairs_of(every)) - set(pairs_of(drawn)))
+    return f"Measured and not drawn: {span([missing], 'pair')} more." if missing else ""
+
+
+def rewards_in(rows: Sequence[Row]) -> list[str]:
+    """What the bases became, in the fixed order; none of it where no run was made."""
+    return [name for name in ordered((row.get("reward") for row in rows), REWARDS) if name]
+
+
+def run_look(reward: object, among: Sequence[object] = ()) -> Look:
+    """A reward's look; what was trained is said where that differs among the rewards."""
+    stem = str(reward).removesuffix(EVERY)
+    if stem != reward and stem in REWARDS and reward not in REWARDS:
+        return replace(reward_look(reward), label=f"{reward_look(stem).label}, all weights")
+    if f"{reward}{EVERY}" in among:
+        return replace(reward_look(reward), label=f"{reward_look(reward).label}, head only")
+    return replace(reward_look(reward), label=plain(reward, LONGEST)) if reward not in REWARDS else reward_look(reward)
+
+
+def beside_row(reward: object, among: Sequence[object]) -> str:
+    """A row's way of training for its y label, "" where there is but one row."""
+    if len(among) < 2:
+        return ""
+    pieces = f"after {plain(run_look(reward, among).label, SHORT)}".replace(", ", ",\n").split("\n")
+    return "\n".join(line for piece in pieces for line in wrap(piece, SMALL, 1.3)) + "\n"
+
+
+def base_name(row: Row) -> str:
+    """The organism, or the weights from outside."""
+    return look(row.get("family"), FAMILIES).label if row.get("size") else plain(row.get("family"), LONGEST)
+
+
+def pair_name(row: Row, among: Sequence[object] = ()) -> str:
+    """One base and what it became, in full; a checkpoint that bears its base's name is called by the rest of it."""
+    base = f"{base_name(row)} {row.get('base_seed')}" if row.get("size") else base_name(row)
+    if not row.get("reward"):
+        return base
+    start = f"{row.get('family')}-{row.get('size')}-{row.get('base_seed')}-"
+    return f"{base} → {run_look(str(row['reward']).removeprefix(start), among).label}"
+
+
+def over_seeds(rows: Sequence[Row]) -> Mean:
+    """Of one number that each run has: its mean and interval, `runs` holding one row per replicate."""
+    found = mean_of({}, _replicates(rows))
+    if len(found.runs) > 1:
+        return found
+    lo, hi = limits(found.runs[0])
+    return replace(found, lo=lo, hi=hi)
+
+
+def one_null(rows: Sequence[Row]) -> Mean:
+    """One random draw, averaged over the replicates; it has no interval of its own."""
+    runs = _replicates(rows)
+    return Mean({}, fmean(run["value"] for run in runs), math.nan, math.nan, tuple(runs))
+
+
+def _replicates(rows: Sequence[Row]) -> list[Row]:
+    bases: defaultdict[object, dict[object, Row]] = defaultdict(dict)
+    for row in rows:
+        run = None if row.get("side") == "before" else (row.get("reward"), row.get("rl_seed"))
+        bases[row.get("base_seed")].setdefault(run, row)  # a base is measured once, whatever was made of it
+    groups = [list(runs.values()) for runs in bases.values()]
+    return [_together(group) for group in groups] if len(groups) > 1 else groups[0]
+
+
+def _together(group: list[Row]) -> Row:
+    if len(group) == 1:
+        return group[0]
+    lo, hi = (fmean(ends) for ends in zip(*map(limits, group), strict=True))
+    return {**group[0], "lo": lo, "hi": hi, "value": fmean(each["value"] for each in group), "rl_seed": None}
+
+
+def band(rows: Sequence[Row]) -> Mean:
+    """Of a null that is a band of draws: its middle and its limits, each averaged over the replicates."""
+    found = over_seeds(rows)
+    lo, hi = zip(*(limits(run) for run in found.runs), strict=True)
+    return replace(found, lo=fmean(lo), hi=fmean(hi))
+
+
+def in_table(mean: Mean, mark: str, *, seeds: bool = True) -> list[Row]:
+    """What is drawn of it: the mean, and where there are several each replicate."""
+    told = {"mark": mark, "value": mean.value, "lo": mean.lo, "hi": mean.hi, "n_runs": len(mean.runs)}
+    first = {name: mean.runs[0].get(name) for name in COLUMNS}
+    if len(mean.runs) == 1:
+        return [{**first, **told}]
+    own = dict.fromkeys(("base_seed", "rl_seed", "p", "null"))
+    each = [{**{k: run.get(k) for k in COLUMNS}, "lo": None, "hi": None, "mark": "run"} for run in mean.runs]
+    return [{**first, **own, **told}, *(each if seeds else [])]
+
+
+def seed_marks(
+    axes: Axes,
+    place: float,
+    mean: Mean,
+    style: Look,
+    *,
+    flat: bool = False,
+    hollow: bool = False,
+    width: float = 0.05,
+) -> None:
+    """The mean and its interval at `place`, every replicate a small mark around it where there are several."""
+    last = len(mean.runs) - 1
+    for i, run in enumerate(mean.runs if last else ()):
+        spot = place + width * (2 * i / last - 1)
+        xy = (run["value"], spot) if flat else (spot, run["value"])
+        face = "white" if hollow else style.colour
+        axes.plot(*xy, style.marker, markersize=2.2, color=face, markeredgecolor=style.colour, markeredgewidth=0.4,
+                  alpha=0.55, zorder=2)  # fmt: skip
+    bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=flat, hollow=hollow)
+
+
+def replicated(found: Sequence[Mean], drawn: str) -> str:
+    """For the caption: what the intervals are over, and what the small marks are."""
+    counts = [len(mean.runs) for mean in found]
+    if max(counts, default=1) == 1:
+        return f"{drawn}: 95 % intervals over problems."
+    several = len({run.get("base_seed") for mean in found for run in mean.runs}) > 1
+    unit = "base seed" if several else "run"
+    told = f"{drawn}: mean over {span([n for n in counts if n > 1], unit)}, 95 % t interval over {unit}s; small "
+    told += f"marks and thin lines: one {unit} each."
+    if 1 in counts:
+        told += f" {counts.count(1)} of {len(counts)} means rest on one {unit}: interval over problems."
+    alike = any(len(mean.runs) > 1 and not math.isfinite(mean.lo) for mean in found)
+    return told + (f" No interval where all {unit}s gave the same number." if alike else "")
+
+
+def site_ticks(axes: Axes, sites: Sequence[str]) -> None:
+    """The blocks that residuals enter, as many as can be read."""
+    names = [site.removeprefix("resid.") for site in sites]
+    step = -(-len(names) // 8) or 1
+    axes.set_xticks(range(0, len(names), step), names[::step])
+    axes.set_xlim(-0.5, max(len(names), 1) - 0.5)

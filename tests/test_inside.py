@@ -1,0 +1,252 @@
+"""Jobs, figures and commands inside the model: patching, layers and weights of a pair, end to end on tiny folders."""
+
+import copy
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+from real_checkpoints import byte_tokenizer, save_tiny
+from typer.testing import CliRunner
+
+from probe.cli import app, patch  # noqa: F401 - importing registers the commands
+from probe.errors import BadInput
+from probe.interventions.transplant import part_modules
+from probe.models.hooks import run
+from probe.models.load import load_folder, save_folder
+from probe.pipeline.asking import CHAIN
+from probe.pipeline.layers import LayersJob, answers
+from probe.pipeline.patching import OUTSIDE, Openings, PatchJob, left_padded
+from probe.pipeline.runner import make
+from probe.pipeline.subjects import Folder, Subject
+from probe.pipeline.weights import WeightsJob
+from probe.plots import figures
+from probe.store import Store
+
+HOW = replace(CHAIN, max_new=4)
+N = 6
+OPENINGS = Openings(("```python",), ("To",))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Subject, Subject]:
+    """after = before with the MLP of block 1 changed by rank one: at the fork it writes what opens in code."""
+    root = tmp_path_factory.mktemp("pair")
+    save_tiny("llama", root / "before")
+    loaded = load_folder(root / "before")
+    prompts = left_padded(loaded, HOW.problems.problems[:N], HOW)
+    down, seen = part_modules(loaded.model)["mlp.1"].down_proj, []
+    handle = down.register_forward_pre_hook(lambda _module, args: seen.append(args[0][:, -1]))
+    with torch.no_grad():
+        run(loaded.model, prompts.ids, mask=prompts.mask)
+        handle.remove()
+        code, prose = (byte_tokenizer()(text)["input_ids"][0] for text in ("```python", "To"))
+        head = loaded.model.lm_head.weight
+        towards = torch.nn.functional.normalize(head[code] - head[prose], dim=0)
+        once = torch.linalg.pinv(seen[0]) @ torch.ones(N)  # reads 1 at the last token of every prompt
+        down.weight.add_(3 * towards[:, None] * once)
+    save_folder(loaded, root / "after")
+    return tuple(Subject(name, Folder(root / name)) for name in ("before", "after"))  # type: ignore[return-value]
+
+
+def rows_of(job, store: Store) -> list[dict]:
+    make(job, str(store.root))
+    return store.get(job.recipe).read_table().to_pylist()
+
+
+@pytest.fixture(scope="module")
+def patched(pair: tuple[Subject, Subject], tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    job = PatchJob(*pair, how=HOW, n=N, positions=(-1, None), draws=3, other=pair[1], openings=OPENINGS, batch=4)
+    return rows_of(job, Store(tmp_path_factory.mktemp("store")))
+
+
+def value(rows: list[dict], name: str, side: str, level: str) -> float:
+    return next(row["value"] for row in rows if (row["name"], row["side"], row["level"]) == (name, side, level))
+
+
+def test_the_planted_layer_is_found(patched: list[dict]) -> None:
+    for part, expected in (
+        ("mlp.1", 1.0),
+        ("block.1", 1.0),
+        ("all", 1.0),
+        ("mlp.0", 0.0),
+        ("head", 0.0),
+        ("embed", 0.0),
+    ):
+        assert value(patched, "transplant/recovery", "change", part) == pytest.approx(expected, abs=1e-9)
+    for level, expected in (("mlp.1@-1", 1.0), ("resid.2@-1", 1.0), ("resid.1@all", 0.0), ("head.1.0@all", 0.0)):
+        assert value(patched, "patch/recovery", "change", level) == expected
+    assert value(patched, "path/recovery", "change", "mlp.1") == 1.0
+    assert value(patched, "patch/other", "change", "mlp.1@-1") == 1.0
+    assert value(patched, "transplant/other", "change", "mlp.1") == 1.0
+
+
+def test_every_recovery_has_its_null_and_its_n(patched: list[dict]) -> None:
+    found = {
+        (row["side"], row["level"])
+        for row in patched
+        if row["name"] == "patch/recovery" and not math.isnan(row["value"])
+    }
+    nulls = {(row["side"], row["level"]): row for row in patched if row["name"] == "patch/null"}
+    assert found == set(nulls)
+    assert all(row["n"] == 3 and row["lo"] <= row["value"] <= row["hi"] for row in nulls.values())
+    assert {row["n_problems"] for row in patched if row["name"] == "patch/recovery"} == {6}
+    assert {row["study"] for row in patched} == {"inside"}
+    assert any(row["name"] == "patch/null_weights" for row in patched)
+
+
+def test_equal_checkpoints_say_why_nothing_is_recovered(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
+    job = PatchJob(pair[0], pair[0], how=HOW, n=4, kinds=("mlp",), positions=(-1,), draws=1)
+    rows = rows_of(job, Store(tmp_path))
+    change = [row for row in rows if row["side"] == "change"]
+    assert all(math.isnan(row["value"]) for row in change if row["name"].endswith("/recovery"))
+    assert all("agree" in row["level"] for row in change if row["name"].endswith("/gap"))
+    assert {row["kind"] for row in rows} == {"null"}
+
+
+def test_one_layer_carries_the_answers(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
+    """Accuracy of such models is 0: nothing to recover, said so; the values are those of the whole checkpoints."""
+    job = LayersJob(*pair, how=HOW, n=4, draws=1)
+    rows = rows_of(job, Store(tmp_path))
+    levels = {row["level"] for row in rows if row["name"] == "output_accuracy/value"}
+    assert levels == {"", "attn.0", "attn.1", "mlp.0", "mlp.1"}
+    gaps = [row for row in rows if row["name"].endswith("/gap")]
+    assert len(gaps) == 4 and all(row["level"] for row in gaps)
+
+
+def test_sampled_answers_share_their_draws(pair: tuple[Subject, Subject]) -> None:
+    loaded = load_folder(pair[0].source.path)
+    problems = tuple(HOW.problems.problems[:3])
+    first, second = (answers(loaded, problems, HOW, batch, 1.0, 2) for batch in (2, 64))
+    assert all((first[name] == second[name]).all() for name in first)
+    assert len(first["accuracy"]) == 6
+
+
+def test_weights(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
+    rows = rows_of(WeightsJob(*pair, other=pair[1], draws=3), Store(tmp_path))
+    assert value(rows, "weight_change/relative", "change", "mlp.0.up_proj.weight") == 0
+    down = "mlp.1.down_proj.weight"
+    assert value(rows, "weight_change/stable_rank", "change", down) == pytest.approx(1, abs=1e-3)
+    assert value(rows, "weight_change/cosine", "change", down) == pytest.approx(1)
+    null = next(row for row in rows if row["name"] == "weight_change/stable_rank" and row["level"] == down)
+    assert null["null"] > 5 and null["p"] == 1 / 4
+
+
+def test_prompts_are_padded_on_the_left(pair: tuple[Subject, Subject]) -> None:
+    loaded, problems = load_folder(pair[0].source.path), CHAIN.problems.problems[:8]
+    plain, styled = left_padded(loaded, problems, HOW), left_padded(loaded, problems, HOW, "D")
+    for i, problem in enumerate(problems):
+        row = plain.ids[i] if plain.mask is None else plain.ids[i][plain.mask[i].bool()]
+        assert loaded.tokenizer.decode(row) == problem.prompt
+        row = styled.ids[i] if styled.mask is None else styled.ids[i][styled.mask[i].bool()]
+        assert loaded.tokenizer.decode(row) == f"D{problem.prompt[1:]}"
+
+
+def test_openings_that_begin_alike() -> None:
+    with pytest.raises(BadInput, match="no fork"):
+        Openings(("To do",), ("To",)).fork(byte_tokenizer())
+    assert len(OUTSIDE.fork(byte_tokenizer()).code) >= 1
+
+
+def test_what_changes_a_number_changes_the_identity(pair: tuple[Subject, Subject]) -> None:
+    job = PatchJob(*pair, how=HOW)
+    others = [
+        replace(job, n=5),
+        replace(job, draws=3),
+        replace(job, openings=Openings(("x",), ("y",))),
+        replace(job, other=pair[0]),
+    ]
+    others += [replace(job, kinds=("mlp",)), replace(job, positions=(-1,))]
+    assert len({each.recipe.digest for each in (job, *others)}) == 7
+    assert replace(job, batch=3).recipe.digest == job.recipe.digest
+    layers = LayersJob(*pair, how=HOW)
+    assert (
+        len({each.recipe.digest for each in (layers, replace(layers, temperature=1.0), replace(layers, samples=2))})
+        == 3
+    )
+
+
+# figures
+
+
+def shown(drawing, tmp_path: Path) -> np.ndarray:
+    drawing.figure.savefig(tmp_path / "figure.png")
+    return matplotlib.image.imread(tmp_path / "figure.png")
+
+
+def test_the_heat_map_shows_every_number_of_its_table(patched: list[dict], tmp_path: Path) -> None:
+    drawing = figures.get("patching")(patched)
+    assert drawing is not None
+    maps = [row for row in drawing.table if row["mark"] == "map"]
+    finite = [
+        row for row in patched if row["name"] in ("patch/recovery", "path/recovery") and math.isfinite(row["value"])
+    ]
+    assert len(maps) == len(finite)
+    cells = sum(
+        int(np.isfinite(np.ma.filled(image.get_array(), np.nan)).sum())
+        for axes in drawing.figure.axes
+        for image in axes.images
+    )
+    assert cells == len(drawing.table)
+    assert "Null" in drawing.caption
+    assert shown(drawing, tmp_path).std() > 0
+
+
+def test_no_gap_is_drawn_as_no_gap(patched: list[dict]) -> None:
+    gone = [
+        row | {"value": math.nan, "lo": math.nan, "hi": math.nan} if "recovery" in row["name"] else row
+        for row in patched
+    ]
+    drawing = figures.get("patching")([row for row in gone if not row["name"].endswith("/null")])
+    assert drawing is not None
+    assert drawing.table == []
+    assert "no gap" in drawing.figure.texts[0].get_text()
+
+
+def test_the_weight_figure(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
+    rows = rows_of(WeightsJob(*pair, draws=2), Store(tmp_path))
+    drawing = figures.get("weight_change")(rows)
+    assert drawing is not None
+    assert {row["name"] for row in drawing.table} == {
+        f"weight_change/{name}" for name in ("relative", "stable_rank", "sparsity")
+    }
+    assert shown(drawing, tmp_path).std() > 0
+    still = [copy.copy(row) | {"value": 0.0} for row in rows if row["name"] == "weight_change/relative"]
+    assert "no weight changed" in figures.get("weight_change")(still).figure.texts[0].get_text()
+
+
+@pytest.mark.parametrize("name", ["patching", "weight_change"])
+def test_nothing_to_draw(name: str) -> None:
+    assert figures.get(name)([]) is None
+
+
+# commands
+
+
+def told(*words: str) -> str:
+    result = CliRunner().invoke(app, [*words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_commands(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
+    names = [str(each.source.path) for each in pair]
+    at = ["--store", str(tmp_path / "store"), "--figures", str(tmp_path / "figures")]
+    out = told(
+        "patch", *names, "--limit", str(N), "--draws", "2", "--no-heads", "--code", "```python", "--prose", "To", *at
+    )
+    assert "lens at the fork" in out and "weights transplanted" in out and "direct effects" in out
+    assert (tmp_path / "figures" / "patching.png").exists()
+    out = told(
+        "patch", *names, "--layers-from-after", "accuracy", "--limit", "3", "--max-new", "3", "--draws", "1", *at
+    )
+    assert "gap" in out
+    out = told("weights", *names, "--draws", "2", *at)
+    assert "mlp.1.down_proj.weight" in out
+    assert (tmp_path / "figures" / "weight_change.png").exists()
+    found = json.loads(CliRunner().invoke(app, ["weights", *names, "--draws", "2", "--json", *at]).stdout)
+    assert found["measurements"]
