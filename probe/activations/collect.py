@@ -66,8 +66,8 @@ def collect(
 ) -> Activations:
     """The activations of `texts` at `sites` in `folder`, what is there of them already kept.
 
-    Values have the model's dtype; plain hooks read them unless `reads` does. BadInput on an unknown site, an unknown token,
-    no text, or shards in `folder` of something else; ProbeError where a value is not finite.
+    Values have the model's dtype; plain hooks read them unless `reads` does. BadInput on an unknown site or token, no
+    text, or shards in `folder` of something else; ProbeError where a value is not finite.
     """
     _check(model, sites)
     names = [str(site) for site in sites]
