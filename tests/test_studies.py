@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from probe.cli.study import named
 from probe.errors import BadInput
 from probe.pipeline.jobs import Job, OrganismJob, RunJob
 from probe.pipeline.measure_jobs import MeasureBaseJob, MeasureRunJob
+from probe.pipeline.probing import ProbesJob
 from probe.pipeline.runner import plan
 from probe.rewards.random import Random
 from probe.store import Store
@@ -102,3 +104,17 @@ def test_an_unknown_study_is_named() -> None:
 def test_targets_are_measurements() -> None:
     targets: list[Job] = [job for name in GRIDS for job in studies.get(name)()]
     assert {job.recipe.stage for job in targets} == {"measurements"}
+
+
+def test_inside_has_its_seeds_and_is_run_by_name_alone() -> None:
+    """Four bases, each trained in its head and in every weight; no RL seed is a base seed."""
+    subjects = [
+        each for job in studies.get("inside")() if isinstance(job, ProbesJob) for each in (job.before, job.after)
+    ]
+    bases = {each.source.seed for each in subjects if isinstance(each.source, OrganismJob)}
+    runs = [each.source for each in subjects if isinstance(each.source, RunJob)]
+    assert len(bases) == 4
+    assert {(run.organism.seed, run.grpo.trainable) for run in runs} == {(b, t) for b in bases for t in ("head", "all")}
+    assert not {run.grpo.seed for run in runs} & bases
+    assert "inside" not in named("all")
+    assert named("inside") == ["inside"]

@@ -1,18 +1,19 @@
 """How long will these jobs take? Means of what the store has recorded, else what they took on two server cores.
 
-Jobs of one stage differ by an order of magnitude between organism sizes, so a kind is a stage and a size.
+Jobs of one stage differ by an order of magnitude between organism sizes, and measurements by what is measured: a kind
+is a stage, with what its recipe says it is of, and a size.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from probe.store import Artifact, Recipe, Store
 
 if TYPE_CHECKING:
     from probe.pipeline.jobs import Job
 
-Kind = tuple[str, str]  # stage, size of the organism behind it ("" for none)
+Kind = tuple[str, str]  # stage (and what of it), size of the organism behind it ("" for none)
 GUESSED: dict[Kind, float] = {
     ("organism", "tiny"): 30.0,
     ("organism", "small"): 120.0,
@@ -23,13 +24,16 @@ GUESSED: dict[Kind, float] = {
     ("responses", "tiny"): 1.0,
     ("responses", "small"): 6.0,
     ("imported", ""): 5.0,
+    ("doses", "tiny"): 40.0,
+    ("measurements patching", "tiny"): 40.0,
+    ("measurements layers", "tiny"): 200.0,
 }
 OTHERWISE = 0.5
 
 
 def kind(job: "Job") -> Kind:
     """What the time of a job depends on."""
-    return job.recipe.stage, _size(job)
+    return _what(job.recipe.stage, job.recipe.params), _size(job)
 
 
 def recorded(store: Store) -> dict[Kind, float]:
@@ -38,7 +42,7 @@ def recorded(store: Store) -> dict[Kind, float]:
     found: dict[Kind, list[float]] = defaultdict(list)
     for artifact in held.values():
         if not artifact.spec["resumed"]:
-            found[artifact.stage, _size_of(artifact, held)].append(artifact.spec["seconds"])
+            found[_what(artifact.stage, artifact.params), _size_of(artifact, held)].append(artifact.spec["seconds"])
     return {kind: sum(values) / len(values) for kind, values in found.items()}
 
 
@@ -50,6 +54,10 @@ def seconds(jobs: "Iterable[Job]", known: Mapping[Kind, float]) -> float:
 def expected(job: "Job", known: Mapping[Kind, float]) -> float:
     """Seconds one job is expected to take."""
     return known.get(kind(job), GUESSED.get(kind(job), OTHERWISE))
+
+
+def _what(stage: str, params: Mapping[str, Any]) -> str:
+    return f"{stage} {params['what']}" if "what" in params else stage
 
 
 def _size(job: "Job") -> str:
