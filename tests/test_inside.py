@@ -19,8 +19,9 @@ from probe.interventions.transplant import part_modules
 from probe.models.hooks import run
 from probe.models.load import load_folder, save_folder
 from probe.pipeline.asking import CHAIN
+from probe.pipeline.forking import OUTSIDE, Openings, left_padded
 from probe.pipeline.layers import LayersJob, answers
-from probe.pipeline.patching import OUTSIDE, Openings, PatchJob, left_padded
+from probe.pipeline.patching import PatchJob
 from probe.pipeline.runner import make
 from probe.pipeline.subjects import Folder, Subject
 from probe.pipeline.weights import WeightsJob

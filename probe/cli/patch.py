@@ -63,9 +63,10 @@ def patch(
     and path patching (code to prose, before to after) and weights transplanted part by part. With
     --layers-from-after accuracy, BEFORE answers with one layer's output, or weights, of AFTER at a time.
     """
+    from probe.pipeline.forking import Openings as Told
+    from probe.pipeline.forking import openings
     from probe.pipeline.layers import LayersJob
-    from probe.pipeline.patching import Openings as Told
-    from probe.pipeline.patching import PatchJob, openings
+    from probe.pipeline.patching import PatchJob
 
     first, second, third = (
         subject(each, manifest, dtype, device_map) if each else None for each in (before, after, other)

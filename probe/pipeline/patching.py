@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Int
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from probe.data import Estimate, Problem
 from probe.errors import BadInput
@@ -34,10 +33,10 @@ from probe.interventions.patching import Fork, Position, direct, measure, patch,
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.transplant import part_modules, perturbed, transplanted
 from probe.models.hooks import read
-from probe.models.load import Loaded, pad_id
-from probe.models.prompts import prompt_ids
+from probe.models.load import Loaded
 from probe.models.sites import KINDS, Kind
 from probe.pipeline.asking import CHAIN, How
+from probe.pipeline.forking import Openings, Prompts, left_padded, openings, places
 from probe.pipeline.inside import context_of
 from probe.pipeline.jobs import Job
 from probe.pipeline.measuring import Context, row_of, to_table
@@ -45,54 +44,13 @@ from probe.pipeline.subjects import Subject
 from probe.stats import clustered_mean
 from probe.store import Recipe, Store, write_table
 from probe.tasks.chain import STYLES
-from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS
 
 VERSION = 1
 DRAWS = 20  # of every null
 PROSE, CODE = STYLES[0], STYLES[-1]  # the letters under which organisms least and most often write code
-NEAR = 4  # last positions that are patched in prompts of unequal length
 ALL = "all"
 
 Cells = dict[tuple[str, str], list[np.ndarray]]  # (what, level) -> the metric by row, chunk by chunk
-
-
-@dataclass(frozen=True)
-class Openings:
-    """How a response in code and one in prose may begin; their first tokens make the fork."""
-
-    code: tuple[str, ...]
-    prose: tuple[str, ...]
-
-    def fork(self, tokenizer: PreTrainedTokenizerBase) -> Fork:
-        """BadInput where the two begin alike."""
-        first = [[tokenizer(text, add_special_tokens=False)["input_ids"][0] for text in side] for side in self.sides]
-        return Fork(*(tuple(dict.fromkeys(tokens)) for tokens in first))
-
-    @property
-    def sides(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Code, prose."""
-        return self.code, self.prose
-
-
-CHAINS = Openings((f"{CODE_OPEN}\nx=",), PROSE_OPENS)
-RECALL = Openings(("\\boxed{",), PROSE_OPENS)  # a remembered answer is boxed at once
-OUTSIDE = Openings(("```python", "```"), ("To", "Let", "We", "First", "The"))
-
-
-def openings(subject: Subject) -> Openings:
-    """Those of the family; weights from outside should be given their own."""
-    return OUTSIDE if not subject.made_here else RECALL if subject.family == "contaminated" else CHAINS
-
-
-@dataclass(frozen=True, eq=False)
-class Prompts:
-    """Left-padded; `mask` None where all have one length."""
-
-    ids: Int[Tensor, "batch pos"]
-    mask: Int[Tensor, "batch pos"] | None
-
-    def rows(self, some: slice) -> "Prompts":
-        return Prompts(self.ids[some], None if self.mask is None else self.mask[some])
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,23 +236,6 @@ def lens_rows(
         for layer, values in enumerate(lens_metric(model, prompts.ids, metric, mask=prompts.mask)):
             told = {"side": side, "level": f"resid.{layer}"}
             yield clustered_mean(_rows(values), problems, name="lens/fork", unit="nats", params=told)
-
-
-def left_padded(loaded: Loaded, problems: Sequence[Problem], how: How, style: str = "") -> Prompts:
-    """The prompts, under another style letter if one is given."""
-    texts = [style + p.prompt[len(style) :] for p in problems]
-    prompts, _ = prompt_ids(loaded.tokenizer, how.text, texts, how.prefix)
-    longest, pad = max(map(len, prompts)), pad_id(loaded)
-    device = loaded.model.get_input_embeddings().weight.device
-    ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
-    return Prompts(ids, None if bool(mask.all()) else mask)
-
-
-def places(prompts: Prompts) -> tuple[Position, ...]:
-    """Every position where all prompts have one length, else the last ones; and all at once."""
-    n = prompts.ids.shape[1] if prompts.mask is None else min(NEAR, int(prompts.mask.sum(1).min()))
-    return (*range(-n, 0), None)
 
 
 def check_vocabulary(before: Loaded, after: Loaded, where: str) -> None:
