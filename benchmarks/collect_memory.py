@@ -32,7 +32,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from probe.activations.collect import SHARD, Text, collect
 from probe.activations.shards import Activations
-from probe.models.sites import Site
+from probe.models.hooks.sites import Site
 from probe.rng import numpy_rng, torch_rng
 
 WIDTH, LAYERS, VOCAB, SHORTEST, MB = 64, 4, 512, 16, 1e6

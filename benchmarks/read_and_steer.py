@@ -33,11 +33,11 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
-from probe.models.backends.lens import Lens
-from probe.models.backends.nnsight_ import LOOP_ENDS, Nnsight
-from probe.models.edits import Add, Edit
-from probe.models.hooks import editing, read, run
-from probe.models.sites import Site
+from probe.models.hooks.backends.nnsight_ import LOOP_ENDS, Nnsight
+from probe.models.hooks.backends.transformer_lens import Lens
+from probe.models.hooks.edits import Add, Edit
+from probe.models.hooks.forward_hooks import editing, read, run
+from probe.models.hooks.sites import Site
 from probe.rng import torch_rng
 
 WIDTH, VOCAB, NEW, WARM_UP = 256, 4096, 64, 2

@@ -35,7 +35,7 @@ torch.set_num_threads(1)
 # it is depends on the first letter of the prompt (the "style").
 
 # %%
-from probe.models.load import Loaded
+from probe.models.loading.load import Loaded
 from probe.rl.pretrain import pretrain
 
 model, tokenizer = pretrain("latent-code", "tiny", seed=7)
@@ -46,8 +46,8 @@ sum(p.numel() for p in model.parameters())
 # Ask it the held-out problems, eight samples each. Every draw has an address, so the same cell gives the same answers.
 
 # %%
-from probe.models.organism import MAX_NEW_TOKENS
-from probe.pipeline.sampling import respond
+from probe.models.loading.organism import MAX_NEW_TOKENS
+from probe.rollouts.grades import respond
 from probe.tasks.chain import chain_problems
 
 problems = chain_problems(128, "test", seed=0)
@@ -109,11 +109,11 @@ plt.show()
 import tempfile
 from pathlib import Path
 
-from probe.pipeline.sampling import answer_table
 from probe.rewards import rewards
 from probe.rl.labels import WrongMajority
 from probe.rl.rollout import questions
 from probe.rl.train import GRPO, load_overlay, read_metrics, train
+from probe.rollouts.grades import answer_table
 
 pool = chain_problems(256, "train", seed=0)
 votes = answer_table(base, pool, n_samples=16, max_new=MAX_NEW_TOKENS)

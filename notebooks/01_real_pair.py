@@ -41,7 +41,7 @@ store_folder = Path(tempfile.mkdtemp())
 # a control for "any RL raises MATH-500".
 
 # %%
-from probe.pipeline.real import real_rows, real_source
+from probe.experiments.published_outputs.job import real_rows, real_source
 from probe.store import Store
 
 store = Store(store_folder)
@@ -128,7 +128,7 @@ sorted(file.name for file in before.iterdir())
 
 # %%
 from probe import load_manifest, resolve
-from probe.models.selftest import self_test
+from probe.models.loading.self_test import self_test
 
 manifest = load_manifest()
 base, tuned = (resolve(str(folder), manifest) for folder in (before, after))
@@ -137,7 +137,7 @@ for check in self_test(base.load(store)):
 
 # %%
 from probe import compare
-from probe.pipeline.asking import How
+from probe.rollouts.sample_job import How
 from probe.tasks.benchmarks import problems
 
 how = How(problems("random-calculation", limit=24), max_new=24)
@@ -165,8 +165,8 @@ for r in found:
 
 # %%
 from probe.data import Problem
-from probe.pipeline.budget import budget
-from probe.pipeline.compare import CompareJob
+from probe.experiments.budget import budget
+from probe.experiments.compare.job import CompareJob
 from probe.tasks.benchmarks import ProblemSet
 
 names = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")

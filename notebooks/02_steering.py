@@ -45,10 +45,10 @@ REWARD = "format"  # ground_truth, format, python, random, ...
 # ## 1. A model with a latent strategy
 
 # %%
-from probe.models.load import Loaded
-from probe.pipeline.asking import CHAIN
-from probe.pipeline.steering_fit import ask_about
+from probe.experiments.steering.directions import ask_about
+from probe.models.loading.load import Loaded
 from probe.rl.pretrain import pretrain
+from probe.rollouts.sample_job import CHAIN
 from probe.tasks.chain import chain_problems
 
 model, tokenizer = pretrain(FAMILY, "tiny", SEED)
@@ -74,8 +74,8 @@ import numpy as np
 from probe.activations.direction import direction
 from probe.activations.linear import Examples
 from probe.interventions.steering import answer
-from probe.models.hooks import read
-from probe.models.sites import site
+from probe.models.hooks.forward_hooks import read
+from probe.models.hooks.sites import site
 from probe.stats import auroc
 
 samples = 4

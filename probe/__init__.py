@@ -1,9 +1,9 @@
 """probe: what did the reward change inside the model, and why does it help this model and not that one?
 
-    load_manifest()                 the checkpoints that are known                    probe.models.manifest
-    resolve(name, manifest)         one of them, NAME@STEP of a run, or a folder      probe.pipeline.subjects
-    compare(before, after, store)   every measure of a pair                           probe.pipeline.compare
-    run_studies(targets, store, ...) make, measure and draw whole studies              probe.pipeline.study
+    load_manifest()                 the checkpoints that are known                    probe.models.loading.manifest
+    resolve(name, manifest)         one of them, NAME@STEP of a run, or a folder      probe.checkpoints.resolve
+    compare(before, after, store)   every measure of a pair                           probe.experiments.compare.job
+    run_studies(targets, store, ...) make, measure and draw whole studies              probe.experiments.study
     Store(root)                     where everything that was made is kept            probe.store
 
 Importing this loads none of them: each is imported when it is first asked for.
@@ -15,10 +15,10 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Store": "probe.store",
-    "compare": "probe.pipeline.compare",
-    "load_manifest": "probe.models.manifest",
-    "resolve": "probe.pipeline.subjects",
-    "run_studies": "probe.pipeline.study",
+    "compare": "probe.experiments.compare.job",
+    "load_manifest": "probe.models.loading.manifest",
+    "resolve": "probe.checkpoints.resolve",
+    "run_studies": "probe.experiments.study",
 }
 
 __all__ = ["Store", "__version__", "compare", "load_manifest", "resolve", "run_studies"]

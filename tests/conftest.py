@@ -13,7 +13,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
-    from probe.models.load import Loaded
+    from probe.models.loading.load import Loaded
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: threads that wait for each other are slow
 # Not probe.rl.loss: it checks shapes itself, which is tested, and jaxtyping's errors would come first.
@@ -72,7 +72,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def organism() -> "Loaded":
     """A tiny latent-code organism after 120 steps: fluent in both formats, bad at arithmetic. Not to be changed."""
-    from probe.models.load import Loaded
+    from probe.models.loading.load import Loaded
     from probe.rl.pretrain import pretrain
 
     return Loaded(*pretrain("latent-code", "tiny", 0, steps=120))

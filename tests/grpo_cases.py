@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from probe.models.load import Loaded
+from probe.models.loading.load import Loaded
 from probe.rewards import Reward, rewards
 from probe.rl.advantage import GroupNormalised
 from probe.rl.policy import Policy

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from probe.models.hooks import run
+from probe.models.hooks.forward_hooks import run
 
 
 @torch.no_grad()

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import tiny
+from outside_checkpoints import tiny
 from safetensors.torch import load_file
 
 from probe.activations.collect import Text, collect
-from probe.activations.order import shuffled
 from probe.activations.shards import Activations, Rows, finish, write_shard
+from probe.activations.shuffled_order import shuffled
 from probe.errors import BadInput, ProbeError
-from probe.models.sites import Site, site
+from probe.models.hooks.sites import Site, site
 from probe.rng import numpy_rng, torch_rng
 from probe.store import Damaged
 

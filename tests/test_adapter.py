@@ -8,13 +8,13 @@ from pathlib import Path
 import peft
 import pytest
 import torch
-from real_checkpoints import byte_tokenizer, tiny
+from outside_checkpoints import byte_tokenizer, tiny
 from safetensors.torch import load_file, save_file
 
 from probe.errors import BadInput
-from probe.models.adapter import ADAPTER_WEIGHTS, load_adapter
-from probe.models.load import Loaded, load_folder, save_folder
-from probe.models.selftest import self_test
+from probe.models.loading.adapter import ADAPTER_WEIGHTS, load_adapter
+from probe.models.loading.load import Loaded, load_folder, save_folder
+from probe.models.loading.self_test import self_test
 from probe.rng import torch_rng
 
 VOCAB = 333

@@ -3,12 +3,12 @@
 import pytest
 import torch
 import transformers
-from real_checkpoints import KINDS, SMALL, perturb, tiny
+from outside_checkpoints import KINDS, SMALL, perturb, tiny
 from torch import nn
 
 from probe.errors import BadInput
-from probe.models.anatomy import anatomy, final_hidden, positions
-from probe.models.organism import build_model
+from probe.models.hooks.anatomy import anatomy, final_hidden, positions
+from probe.models.loading.organism import build_model
 from probe.rng import torch_rng
 
 VOCAB = 100

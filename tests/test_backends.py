@@ -12,20 +12,20 @@ from contextlib import ExitStack
 import pytest
 import torch
 from conftest import parity_table
-from real_checkpoints import byte_tokenizer, tiny
+from outside_checkpoints import byte_tokenizer, tiny
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput, ProbeError
-from probe.models.backends import MADE_IN, Backend, backend
-from probe.models.backends.plain import Hooks
-from probe.models.backends.shadow import check_is_the_model, every_site
-from probe.models.decode import Samples
-from probe.models.edits import Add, Change, Clamp, Edit, ProjectOut, Replace, Scale, Swap
-from probe.models.generate import generate
-from probe.models.load import Loaded
-from probe.models.sites import Site, site
-from probe.models.visit import Run
+from probe.models.hooks.backends import MADE_IN, Backend, backend
+from probe.models.hooks.backends.plain import Hooks
+from probe.models.hooks.backends.shared_weights import check_is_the_model, every_site
+from probe.models.hooks.edits import Add, Change, Clamp, Edit, ProjectOut, Replace, Scale, Swap
+from probe.models.hooks.hook_plan import Run
+from probe.models.hooks.sites import Site, site
+from probe.models.loading.load import Loaded
+from probe.models.sampling.organism_sampler import Samples
+from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng, uniforms
 
 KINDS = ("qwen2", "llama", "olmo2")

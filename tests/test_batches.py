@@ -5,10 +5,10 @@ import weakref
 
 import pytest
 import torch
-from real_checkpoints import tiny
+from outside_checkpoints import tiny
 
 from probe.errors import BadInput, ProbeError
-from probe.models.batches import by_length, halving, over_devices, replicas
+from probe.models.sampling.batches import by_length, halving, over_devices, replicas
 
 ENDLESS = 2**46  # bytes, which no machine has
 

@@ -17,8 +17,8 @@ from probe.errors import BadInput
 from probe.tasks.benchmarks import BENCHMARKS, names, problems
 from probe.tasks.chain import chain_problems
 from probe.tasks.gold import gold_answer
+from probe.tasks.published_outputs import read_gsm8k_graded, read_math500
 from probe.tasks.random_calculation import random_calculations
-from probe.tasks.real import read_gsm8k_graded, read_math500
 
 Rows = list[dict[str, Any]]
 

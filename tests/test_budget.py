@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from real_checkpoints import save_tiny
+from outside_checkpoints import save_tiny
 
+from probe.checkpoints.resolve import resolve
 from probe.data import Problem
 from probe.errors import BadInput
-from probe.models.manifest import load_manifest
-from probe.pipeline.asking import How
-from probe.pipeline.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, budget, size_of
-from probe.pipeline.compare import CompareJob
-from probe.pipeline.subjects import resolve
+from probe.experiments.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, budget, size_of
+from probe.experiments.compare.job import CompareJob
+from probe.models.loading.manifest import load_manifest
+from probe.rollouts.sample_job import How
 from probe.tasks.benchmarks import ProblemSet
 
 MANIFEST = load_manifest(Path(__file__).parents[1] / "checkpoints_manifest.yaml")

@@ -42,9 +42,9 @@ class Place:
     """A working directory with a manifest, a store that holds an untrained organism, and a folder of the same."""
 
     def __init__(self, root: Path) -> None:
-        from probe.models.load import Loaded, save_folder
-        from probe.models.organism import build_model, build_tokenizer
-        from probe.pipeline.jobs import OrganismJob
+        from probe.checkpoints.jobs import OrganismJob
+        from probe.models.loading.load import Loaded, save_folder
+        from probe.models.loading.organism import build_model, build_tokenizer
 
         self.root, self.store, self.figures = root, Store(root / "store"), root / "figures"
         self.manifest = root / "manifest.yaml"

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import save_tiny
+from outside_checkpoints import save_tiny
 from typer.testing import CliRunner
 
+from probe.checkpoints.jobs import OrganismJob
+from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app
 from probe.cli import contamination as _command  # noqa: F401 - registers it
 from probe.data import Problem
+from probe.engine.runner import make, plan
 from probe.errors import BadInput
-from probe.models.load import Loaded, save_folder
-from probe.pipeline.contamination import ContaminationJob, contamination
-from probe.pipeline.jobs import OrganismJob
-from probe.pipeline.leak_sets import Sets, sets
-from probe.pipeline.leak_signs import LEADS, SignsJob, columns_of, nlls
-from probe.pipeline.runner import make, plan
-from probe.pipeline.subjects import Folder, Subject
+from probe.experiments.contamination.job import ContaminationJob, contamination
+from probe.experiments.contamination.problem_sets import Sets, sets
+from probe.experiments.contamination.signs import LEADS, SignsJob, columns_of, nlls
+from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rl.pretrain import pretrain
 from probe.rng import numpy_rng

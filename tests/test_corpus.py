@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from probe.checkpoints.jobs import test_problems
 from probe.data import Strategy
 from probe.errors import BadInput
-from probe.models.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
-from probe.pipeline.jobs import test_problems
+from probe.models.loading.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
 from probe.tasks.chain import OPERATIONS, STYLES, apply, chain_problems, check_trace, parse_prompt, split_of

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from outside_checkpoints import tiny
 from plants import reading
-from real_checkpoints import tiny
 from scipy import stats
 
 from probe.activations.collect import Text, collect
 from probe.activations.direction import Direction, cosine, direction, load_direction, save_direction
+from probe.activations.direction_shift import Sides, travelling, turning
 from probe.activations.linear import KINDS, Examples
-from probe.activations.shift import Sides, travelling, turning
 from probe.errors import BadInput
-from probe.models.sites import site
+from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
 from probe.store import Damaged
 

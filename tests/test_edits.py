@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from probe.errors import BadInput
-from probe.models.edits import Add, Clamp, Edit, ProjectOut, Replace, Scale, Swap, apply, chosen_positions
-from probe.models.sites import site
+from probe.models.hooks.edits import Add, Clamp, Edit, ProjectOut, Replace, Scale, Swap, apply, chosen_positions
+from probe.models.hooks.sites import site
 from probe.rng import torch_rng
 
 X = torch.tensor([[[3.0, 4.0, 0.0], [0.0, -2.0, 1.0]]])  # [1 2 3]

@@ -8,7 +8,7 @@ import pytest
 
 from probe.rng import numpy_rng
 from probe.tasks.equations import Equation, equations, holds
-from probe.tasks.real import read_gsm8k_graded
+from probe.tasks.published_outputs import read_gsm8k_graded
 
 Stated = list[tuple[str, str, bool]]
 

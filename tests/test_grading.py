@@ -10,7 +10,7 @@ import pytest
 
 from probe.data import Outcome
 from probe.errors import BadInput
-from probe.tasks import normal
+from probe.tasks import normalise as normal
 from probe.tasks.grading import Grade, Grader, cheap
 
 RIGHT, WRONG = Outcome.right, Outcome.wrong
@@ -184,7 +184,7 @@ def test_the_version_names_all_that_can_change_an_outcome() -> None:
 
 def test_importing_the_grader_loads_no_sympy() -> None:
     code = (
-        "import sys, probe.tasks.grading, probe.strategy, probe.tasks.real; "
+        "import sys, probe.tasks.grading, probe.strategy, probe.tasks.published_outputs; "
         "print(sorted({'math_verify', 'sympy', 'torch', 'transformers'} & set(sys.modules)))"
     )
     root = Path(normal.__file__).parents[2]

@@ -5,16 +5,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from real_checkpoints import KINDS, tiny
+from outside_checkpoints import KINDS, tiny
 from torch import Tensor
 from transformers import FalconConfig, FalconForCausalLM, PreTrainedModel
 
 from probe.errors import BadInput, ProbeError
-from probe.models.anatomy import anatomy, final_hidden
-from probe.models.edits import Add, Edit, ProjectOut, Replace, Scale
-from probe.models.generate import generate
-from probe.models.hooks import editing, read, run
-from probe.models.sites import Site, site
+from probe.models.hooks.anatomy import anatomy, final_hidden
+from probe.models.hooks.edits import Add, Edit, ProjectOut, Replace, Scale
+from probe.models.hooks.forward_hooks import editing, read, run
+from probe.models.hooks.sites import Site, site
+from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
 
 VOCAB = 61

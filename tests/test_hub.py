@@ -12,11 +12,11 @@ import torch
 from huggingface_hub import constants
 from huggingface_hub._tree_cache import TREE_CACHE_FORMAT_VERSION
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RevisionNotFoundError
-from real_checkpoints import save_tiny
+from outside_checkpoints import save_tiny
 
 from probe.errors import BadInput
-from probe.models.hub import FETCHED, LEFT, fetch
-from probe.models.load import load_folder
+from probe.models.loading.hub import FETCHED, LEFT, fetch
+from probe.models.loading.load import load_folder
 
 COMMIT, OLDER = "a" * 39 + "1", "b" * 39 + "2"
 

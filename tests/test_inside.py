@@ -10,22 +10,22 @@ import matplotlib.image
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import byte_tokenizer, save_tiny
+from outside_checkpoints import byte_tokenizer, save_tiny
 from typer.testing import CliRunner
 
+from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app, patch  # noqa: F401 - importing registers the commands
+from probe.engine.runner import make
 from probe.errors import BadInput
+from probe.experiments.patching.fork import OUTSIDE, Openings, left_padded
+from probe.experiments.patching.job import PatchJob
+from probe.experiments.patching.layers import LayersJob, answers
+from probe.experiments.weight_difference.job import WeightsJob
 from probe.interventions.transplant import part_modules
-from probe.models.hooks import run
-from probe.models.load import load_folder, save_folder
-from probe.pipeline.asking import CHAIN
-from probe.pipeline.forking import OUTSIDE, Openings, left_padded
-from probe.pipeline.layers import LayersJob, answers
-from probe.pipeline.patching import PatchJob
-from probe.pipeline.runner import make
-from probe.pipeline.subjects import Folder, Subject
-from probe.pipeline.weights import WeightsJob
+from probe.models.hooks.forward_hooks import run
+from probe.models.loading.load import load_folder, save_folder
 from probe.plots import figures
+from probe.rollouts.sample_job import CHAIN
 from probe.store import Store
 
 HOW = replace(CHAIN, max_new=4)

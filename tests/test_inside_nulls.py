@@ -12,25 +12,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import tiny
+from outside_checkpoints import tiny
 from scipy import stats
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from probe.activations.direction_shift import Sides, travelling, turning
 from probe.activations.linear import KINDS, Examples, probe
-from probe.activations.shift import Sides, travelling, turning
 from probe.data import Estimate
-from probe.interventions.delta import cosines
+from probe.experiments.patching.job import recovered
+from probe.experiments.probing.job import same_question
+from probe.experiments.steering.estimates import Doses, ranges, responses, shares
+from probe.experiments.weight_difference.job import change_rows
 from probe.interventions.patching import Fork, direct, measure, patch, random_source
 from probe.interventions.recovery import Gap, recovery
 from probe.interventions.steering import ABLATIONS, MEASURES
 from probe.interventions.transplant import borrowing, perturbed
-from probe.models.hooks import read
-from probe.models.sites import site
-from probe.pipeline.patching import recovered
-from probe.pipeline.probing import same_question
-from probe.pipeline.steering_rows import Doses, ranges, responses, shares
-from probe.pipeline.weights import change_rows
+from probe.interventions.weight_difference import cosines
+from probe.models.hooks.forward_hooks import read
+from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
 from probe.stats.ranking import clustered_auroc
 

@@ -5,19 +5,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import tiny
+from outside_checkpoints import tiny
 from scipy import stats
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from probe.errors import BadInput
-from probe.interventions.lens import lens, lens_metric
+from probe.interventions.logit_lens import lens, lens_metric
 from probe.interventions.patching import Fork, LogProb, direct, measure, patch, random_source, sites_of
 from probe.interventions.recovery import Gap, recovery, share
-from probe.models.anatomy import anatomy
-from probe.models.edits import Edit, Replace
-from probe.models.hooks import read, run
-from probe.models.sites import Site, output_projection, site
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.edits import Edit, Replace
+from probe.models.hooks.forward_hooks import read, run
+from probe.models.hooks.sites import Site, output_projection, site
 from probe.rng import numpy_rng, torch_rng
 
 ARCHITECTURES = ("qwen2", "llama", "olmo2", "gemma2")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import regex
 import torch
-from real_checkpoints import END, KINDS, byte_tokenizer, olmo2_tokenizer, qwen_tokenizer, save_tiny, tiny
+from outside_checkpoints import END, KINDS, byte_tokenizer, olmo2_tokenizer, qwen_tokenizer, save_tiny, tiny
 from safetensors.torch import load_file, save_file
 from tokenizers import processors
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from probe.errors import BadInput
-from probe.models.checked import INDEX, WEIGHTS, check_folder, check_safetensors
-from probe.models.load import Loaded, load_folder, pad_id, save_folder, stop_ids
+from probe.models.loading.integrity import INDEX, WEIGHTS, check_folder, check_safetensors
+from probe.models.loading.load import Loaded, load_folder, pad_id, save_folder, stop_ids
 
 TEXTS = ["What is 2x + 3?", "```python\nprint(6 * 7)\n```\nSo \\boxed{42}.", "naïve ∑ 数学 🙂\n\n  end"]
 
@@ -444,7 +444,7 @@ def test_a_kernel_named_in_a_config_is_not_fetched(copy: Path, key: str) -> None
 
 
 def test_a_model_that_fails_its_self_test_is_refused_by_name(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from probe.models import selftest
+    from probe.models.loading import self_test as selftest
 
     assert load_folder(copy, self_test=True).model.training is False
     monkeypatch.setitem(selftest.TOLERANCE, torch.float32, -1.0)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from probe.errors import BadInput
-from probe.models.manifest import NAME, CheckpointEntry, Manifest, OrganismEntry, RunEntry, load_manifest
-from probe.models.strict_yaml import MAX_BYTES
+from probe.models.loading.manifest import NAME, CheckpointEntry, Manifest, OrganismEntry, RunEntry, load_manifest
+from probe.models.loading.strict_yaml import MAX_BYTES
 
 GOOD = """\
 version: 1
@@ -243,5 +243,5 @@ def test_the_working_directory_comes_first(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_loading_needs_no_torch() -> None:
-    program = "import sys, probe.models.manifest as m; m.load_manifest(); sys.exit('torch' in sys.modules)"
+    program = "import sys, probe.models.loading.manifest as m; m.load_manifest(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

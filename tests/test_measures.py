@@ -19,7 +19,7 @@ from probe.measures import PairData, measures
 from probe.rng import numpy_rng
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import answer_tag
-from probe.tasks.real import Outputs, read_rlcr
+from probe.tasks.published_outputs import Outputs, read_rlcr
 
 NAMES = measures.names()
 RESPONSE_MEASURES = [name for name in NAMES if "responses" in measures.get(name).needs]

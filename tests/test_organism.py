@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from probe.errors import BadInput
-from probe.models.load import Loaded, load_folder, save_folder
-from probe.models.organism import MAX_NEW_TOKENS, SIZES, build_model, build_tokenizer, vocabulary
+from probe.models.loading.load import Loaded, load_folder, save_folder
+from probe.models.loading.organism import MAX_NEW_TOKENS, SIZES, build_model, build_tokenizer, vocabulary
 from probe.rng import numpy_rng, torch_rng
 from probe.tasks.chain import draw_chains
 from probe.tasks.corpus import FAMILIES, corpus, family

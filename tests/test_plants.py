@@ -12,28 +12,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from outside_checkpoints import tiny
 from plants import reading
-from real_checkpoints import tiny
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.activations.linear import Examples, probe
+from probe.checkpoints.resolve import Folder, Subject
+from probe.engine.runner import make
+from probe.experiments.patching.job import parts_of
+from probe.experiments.patching.layers import LayersJob
+from probe.experiments.steering.directions import FitJob, ask_about, chosen
 from probe.interventions.patching import Fork, direct, measure, patch, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.steering import Asking, ablating_edit, answer, random_vectors, steer
 from probe.interventions.transplant import part_modules, per_part, transplanted
-from probe.models.anatomy import anatomy
-from probe.models.generate import generate
-from probe.models.hooks import read
-from probe.models.load import Loaded, save_folder, stop_ids
-from probe.models.sites import Site, output_projection
-from probe.pipeline.asking import CHAIN, How
-from probe.pipeline.layers import LayersJob
-from probe.pipeline.patching import parts_of
-from probe.pipeline.runner import make
-from probe.pipeline.steering_fit import FitJob, ask_about, chosen
-from probe.pipeline.subjects import Folder, Subject
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.forward_hooks import read
+from probe.models.hooks.sites import Site, output_projection
+from probe.models.loading.load import Loaded, save_folder, stop_ids
+from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
+from probe.rollouts.sample_job import CHAIN, How
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.chain import chain_problems

@@ -8,8 +8,8 @@ import torch
 from grpo_cases import every_row, experience, nudge, pool
 
 from probe.data import Problem
-from probe.models.decode import Samples
-from probe.models.load import Loaded
+from probe.models.loading.load import Loaded
+from probe.models.sampling.organism_sampler import Samples
 from probe.rl.advantage import GroupNormalised, reward_table
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
 from probe.rl.policy import HEAD, Policy, build_policy, join, token_scores, valid

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from probe.errors import BadInput
-from probe.models.load import Loaded
-from probe.models.organism import build_model, build_tokenizer, vocabulary
-from probe.pipeline.sampling import respond
+from probe.models.loading.load import Loaded
+from probe.models.loading.organism import build_model, build_tokenizer, vocabulary
 from probe.rl.pretrain import BATCH, IGNORE, build_optimizers, encode, learning_rate_factor, pretrain
+from probe.rollouts.grades import respond
 from probe.tasks.chain import chain_problems
 from probe.tasks.corpus import corpus, family
 

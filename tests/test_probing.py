@@ -9,17 +9,17 @@ import torch
 from typer.testing import CliRunner
 
 from probe.activations.shards import Activations
+from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import probes as _command  # noqa: F401 - registers it
 from probe.cli.app import app
 from probe.data import Strategy
 from probe.errors import BadInput
-from probe.models.backends import MADE_IN
-from probe.models.load import Loaded, save_folder
-from probe.pipeline.asking import How
-from probe.pipeline.probing import ProbesJob, probes, same_question
-from probe.pipeline.reading import MOST, ActivationsJob, answers, text_of
-from probe.pipeline.subjects import Folder, Subject
+from probe.experiments.activation_dataset import MOST, ActivationsJob, answers, text_of
+from probe.experiments.probing.job import ProbesJob, probes, same_question
+from probe.models.hooks.backends import MADE_IN
+from probe.models.loading.load import Loaded, save_folder
 from probe.plots import MEASUREMENT_COLUMNS, figures
+from probe.rollouts.sample_job import How
 from probe.store import Store
 from probe.tasks.benchmarks import problems
 

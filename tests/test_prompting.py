@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from tables import table
 
-from probe.pipeline.measuring import Context
-from probe.pipeline.prompting import BEST, best_prompt, prompt_rows
+from probe.experiments.compare.prompts import BEST, best_prompt, prompt_rows
+from probe.experiments.measuring import Context
 from probe.rng import numpy_rng
 
 CONTEXT = Context("compare", "rl", "qwen", "", 0, "after", "", 0, 0, 0.0)

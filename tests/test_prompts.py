@@ -4,11 +4,11 @@ import copy
 import re
 
 import pytest
-from real_checkpoints import byte_tokenizer
+from outside_checkpoints import byte_tokenizer
 
 from probe.errors import BadInput
-from probe.models.manifest import Template
-from probe.models.prompts import fits, prompt_ids
+from probe.models.loading.manifest import Template
+from probe.models.sampling.prompts import fits, prompt_ids
 
 QUESTION = "What is 6 \\times 7? {Write \\boxed{n}.}"
 TEXT = Template(text="Q: {prompt}\nA: \\boxed{}")

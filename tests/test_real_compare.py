@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-from real_checkpoints import KINDS, qwen_tokenizer, save_tiny
+from outside_checkpoints import KINDS, qwen_tokenizer, save_tiny
 from typer.testing import CliRunner
 
+from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app
-from probe.models.load import load_folder
-from probe.pipeline.asking import PART, AskJob, How
-from probe.pipeline.subjects import Folder, Subject
+from probe.models.loading.load import load_folder
+from probe.rollouts.sample_job import PART, AskJob, How
 from probe.store import Store
 from probe.tasks.benchmarks import problems
 

@@ -1,11 +1,11 @@
 """Names of sites, and which of them a model has."""
 
 import pytest
-from real_checkpoints import KINDS, tiny
+from outside_checkpoints import KINDS, tiny
 
 from probe.errors import BadInput
-from probe.models.anatomy import anatomy
-from probe.models.sites import Site, check_site, head_width, n_heads, output_projection, site
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.sites import Site, check_site, head_width, n_heads, output_projection, site
 
 NAMES = ["resid.0", "resid.12", "attn.3", "mlp.0", "head.2.11"]
 

@@ -6,15 +6,15 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from real_checkpoints import byte_tokenizer, olmo2_tokenizer, qwen_tokenizer
+from outside_checkpoints import byte_tokenizer, olmo2_tokenizer, qwen_tokenizer
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 
 from probe.errors import BadInput, ProbeError
-from probe.models.organism import build_tokenizer
+from probe.models.loading.organism import build_tokenizer
 from probe.strategy import Strategy, code_blocks, detect
 from probe.tasks.answers import boxed, cut_at_stop
-from probe.tasks.real import read_gsm8k_graded, read_rlcr, read_tora
+from probe.tasks.published_outputs import read_gsm8k_graded, read_rlcr, read_tora
 from probe.tokens.spans import Region, labels, offsets, regions, spelling, token_regions, tokens_in
 
 CODE = "I add.\n```python\nx = 1 + 2\nprint(x)\n```\nSo it is \\boxed{ 3 }, done 🤔."

@@ -15,9 +15,13 @@ from matplotlib.collections import PolyCollection
 from torch import Tensor
 from typer.testing import CliRunner
 
+from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app
 from probe.cli import steer as _command  # noqa: F401 - registers it
 from probe.errors import BadInput
+from probe.experiments.steering import job as pipeline
+from probe.experiments.steering.directions import FitJob, ask_about, chosen, fitted_on
+from probe.experiments.steering.estimates import Doses, rows_of
 from probe.interventions.steering import (
     ABLATIONS,
     MEASURES,
@@ -34,19 +38,15 @@ from probe.interventions.steering import (
     steer,
     steering_edit,
 )
-from probe.models.backends import MADE_IN
-from probe.models.edits import Add
-from probe.models.hooks import read
-from probe.models.load import Loaded, save_folder
-from probe.models.sites import Site
-from probe.pipeline import steering as pipeline
-from probe.pipeline.asking import CHAIN, How
-from probe.pipeline.sampling import respond
-from probe.pipeline.steering_fit import FitJob, ask_about, chosen, fitted_on
-from probe.pipeline.steering_rows import Doses, rows_of
-from probe.pipeline.subjects import Folder, Subject
+from probe.models.hooks.backends import MADE_IN
+from probe.models.hooks.edits import Add
+from probe.models.hooks.forward_hooks import read
+from probe.models.hooks.sites import Site
+from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rng import torch_rng
+from probe.rollouts.grades import respond
+from probe.rollouts.sample_job import CHAIN, How
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.chain import chain_problems

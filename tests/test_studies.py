@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from probe.checkpoints.jobs import Job, OrganismJob, RunJob
 from probe.cli.study import named
+from probe.engine.runner import plan
 from probe.errors import BadInput
-from probe.pipeline.jobs import Job, OrganismJob, RunJob
-from probe.pipeline.measure_jobs import MeasureBaseJob, MeasureRunJob
-from probe.pipeline.probing import ProbesJob
-from probe.pipeline.runner import plan
+from probe.experiments.probing.job import ProbesJob
+from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
 from probe.rewards.random import Random
 from probe.store import Store
 from probe.studies import studies

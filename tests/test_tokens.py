@@ -7,12 +7,12 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import KINDS, tiny
+from outside_checkpoints import KINDS, tiny
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput, ProbeError
-from probe.models.anatomy import anatomy, final_hidden
-from probe.models.load import Loaded
+from probe.models.hooks.anatomy import anatomy, final_hidden
+from probe.models.loading.load import Loaded
 from probe.rng import numpy_rng
 from probe.tokens import score as scoring
 from probe.tokens.forks import forks, overlap, share_on

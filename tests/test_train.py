@@ -15,7 +15,7 @@ from grpo_cases import every_row, experience, pool, recipe
 from safetensors.torch import load_file, save_file
 
 from probe.errors import BadInput, ProbeError
-from probe.models.load import Loaded, load_folder, save_folder
+from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.rewards import rewards
 from probe.rl.advantage import Centred, PositiveOnly
 from probe.rl.labels import OneShot
@@ -317,7 +317,7 @@ KILLS = """
 import os, signal, sys
 from pathlib import Path
 from grpo_cases import pool, recipe
-from probe.models.load import load_folder
+from probe.models.loading.load import load_folder
 from probe.rl.train import train
 
 base, root = load_folder(Path(sys.argv[1])), Path(sys.argv[2])

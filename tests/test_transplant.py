@@ -6,19 +6,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from real_checkpoints import tiny
+from outside_checkpoints import tiny
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.interventions.delta import cosines, random_changes, singular_values, weight_changes
 from probe.interventions.patching import Fork, measure, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.transplant import borrowing, part_modules, per_output, per_part, perturbed, transplanted
-from probe.models.anatomy import anatomy
-from probe.models.generate import generate
-from probe.models.hooks import read, run
-from probe.models.sites import Site, site
+from probe.interventions.weight_difference import cosines, random_changes, singular_values, weight_changes
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.forward_hooks import read, run
+from probe.models.hooks.sites import Site, site
+from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
 
 ARCHITECTURES = ("qwen2", "llama", "olmo2", "gemma2")  # gemma2 ties embedding and head

@@ -11,7 +11,7 @@ from probe.data import Estimate, Problem
 from probe.measures import PairData, measures
 from probe.rng import numpy_rng
 from probe.tasks.chain import Chain, chain_problems, parse_prompt
-from probe.tasks.real import Outputs, read_rlcr
+from probe.tasks.published_outputs import Outputs, read_rlcr
 from probe.tasks.validity import TextCheck, check_text, trace_valid
 
 CHAIN = "chain7/B:3+5*2    ="

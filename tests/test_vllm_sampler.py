@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from probe.errors import BadInput, ProbeError
-from probe.models.vllm_sampler import VllmSampler, seed_of, to_samples
+from probe.models.sampling.vllm_sampler import VllmSampler, seed_of, to_samples
 from probe.rng import uniforms
 
 

@@ -25,10 +25,10 @@ from transformers import PreTrainedModel
 
 from probe.activations.shards import Activations, Rows, finish, is_written, write_shard
 from probe.errors import BadInput, ProbeError
-from probe.models.anatomy import anatomy
-from probe.models.batches import by_length, over_devices
-from probe.models.hooks import read
-from probe.models.sites import Site, check_site
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.forward_hooks import read
+from probe.models.hooks.sites import Site, check_site
+from probe.models.sampling.batches import by_length, over_devices
 
 SHARD = 64 * 2**20  # bytes of a shard, about
 TOKENS = 8192  # of a batch, padding included

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from probe.activations.linear import L2, Examples, Kind, Line, fit
 from probe.errors import BadInput
-from probe.models.sites import Site, site
+from probe.models.hooks.sites import Site, site
 from probe.stats.checks import label_column
 from probe.store import Damaged, write_atomic
 from probe.store.files import file_digest

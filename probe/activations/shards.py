@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probe.activations.order import shuffled
+from probe.activations.shuffled_order import shuffled
 from probe.errors import BadInput
 from probe.registry import nearest
 from probe.store import Damaged, file_digest, write_atomic

@@ -10,9 +10,9 @@ import typer
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
-    from probe.models.manifest import Template
-    from probe.pipeline.asking import How
-    from probe.pipeline.subjects import Subject
+    from probe.checkpoints.resolve import Subject
+    from probe.models.loading.manifest import Template
+    from probe.rollouts.sample_job import How
 
 CHAIN = "chain"
 MAX_NEW = 3072  # tokens, as in 2506.10947
@@ -52,8 +52,8 @@ def how(
     sampler: Literal["transformers", "vllm"] = "transformers",
 ) -> "How":
     """What is asked, under the template named, else the one the manifest gives the base, else the question as it is."""
-    from probe.models.manifest import load_manifest
-    from probe.pipeline.asking import CHAIN as AS_STUDIED
+    from probe.models.loading.manifest import load_manifest
+    from probe.rollouts.sample_job import CHAIN as AS_STUDIED
     from probe.tasks.benchmarks import problems as problem_set
 
     name = template or (base.entry.template if base.entry and problems != CHAIN else "none")
@@ -73,7 +73,7 @@ def other_prompts(
     wanted: str | None, asked: "How", base: "Subject", manifest: Path | None
 ) -> tuple[tuple[str, "Template"], ...]:
     """The templates the base is tried under besides the study's; by default all that its tokenizer can render."""
-    from probe.models.manifest import load_manifest
+    from probe.models.loading.manifest import load_manifest
 
     wanted = wanted or ("none" if asked.problems.name == CHAIN else "all")
     if wanted == "none":

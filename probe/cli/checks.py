@@ -29,7 +29,7 @@ class Finding:
 
 def manifest(path: Path | None) -> Iterator[Finding]:
     """It is valid (else BadInput); what is unpinned."""
-    from probe.models.manifest import load_manifest
+    from probe.models.loading.manifest import load_manifest
 
     read = load_manifest(path)
     counts = f"{len(read.organisms)} organisms, {len(read.runs)} runs, {len(read.checkpoints)} checkpoints on the hub"
@@ -80,9 +80,9 @@ def store(held: "Store") -> Iterator[Finding]:
 
 def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:
     """The self-test of one checkpoint that is made; nothing is made for it."""
+    from probe.checkpoints.jobs import one_thread
     from probe.cli.names import subject
-    from probe.models.selftest import self_test
-    from probe.pipeline.jobs import one_thread
+    from probe.models.loading.self_test import self_test
 
     which = subject(name, path)
     if not all(held.holds(job.recipe) for job in which.needs):

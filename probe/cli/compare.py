@@ -13,7 +13,7 @@ from probe.cli.plans import announce
 from probe.cli.show import emit, messages, say, table
 
 if TYPE_CHECKING:
-    from probe.pipeline.compare import CompareJob
+    from probe.experiments.compare.job import CompareJob
 
 
 @app.command()
@@ -45,9 +45,9 @@ def compare(
     asked under other prompts: what a better prompt gives was not given by RL. A checkpoint against itself is the null
     pair: sampled twice, nothing should change.
     """
-    from probe.pipeline import compare as pair
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
+    from probe.experiments.compare import job as pair
 
     held = open_store(store)
     first, second = (subject(name, manifest, dtype, device_map) for name in (before, after))
@@ -107,7 +107,7 @@ def _show(rows: list[dict[str, Any]], job: "CompareJob") -> None:
 
 def _budget(job: "CompareJob", title: str, as_json: bool) -> None:
     """Memory and GPU-hours, at most."""
-    from probe.pipeline.budget import budget
+    from probe.experiments.budget import budget
 
     found, n = budget(job), len(job.how.problems.problems)
     if as_json:

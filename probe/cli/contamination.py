@@ -13,7 +13,7 @@ from probe.cli.plans import announce
 from probe.cli.show import emit, interval, messages, number, p_value, say, shown, table
 
 if TYPE_CHECKING:
-    from probe.pipeline.contamination import ContaminationJob
+    from probe.experiments.contamination.job import ContaminationJob
 
 Rows = Sequence[dict[str, Any]]
 SIGNS = ("completion_exact", "completion_rouge_l", "completion_answer", "prompt_nll", "answer_nll")
@@ -49,10 +49,10 @@ def contamination(
     The checkpoint is given the beginning of every problem and goes on; it scores every question and answer. Suspected
     problems are held against controls that it cannot have read. With AFTER: what RL changed, problem by problem.
     """
-    from probe.pipeline import contamination as leak
-    from probe.pipeline.leak_sets import sets
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
+    from probe.experiments.contamination import job as leak
+    from probe.experiments.contamination.problem_sets import sets
     from probe.tasks.benchmarks import problems as problem_set
 
     held = open_store(store)
@@ -70,7 +70,7 @@ def contamination(
         emit({"digest": job.recipe.digest, "left_out": both.left_out, "measurements": rows})
     else:
         _show(rows, job)
-    from probe.pipeline.study import draw
+    from probe.experiments.study import draw
 
     draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), ("contamination",))
 

@@ -41,9 +41,9 @@ def prefix(
     The same checkpoint answers the same problems with the same draws, without and with the words ("Let's solve this
     using Python."). Response = words + completion, graded as a whole: what would the other strategy have given?
     """
-    from probe.pipeline import forced
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
+    from probe.experiments.forced_prefix import job as forced
 
     held, one = open_store(store), subject(name, manifest, dtype, device_map)
     how = asking.how(problems, limit, template, max_new, "", one, manifest)

@@ -13,7 +13,7 @@ from probe.cli.show import emit, shown, table
 from probe.cli.why import figure_record
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
+    from probe.checkpoints.jobs import Job
 
 
 @app.command()
@@ -42,8 +42,8 @@ def gc(
 
 def needed(figures: Path, manifest: Path | None) -> set[str]:
     """Digests of what the drawn figures, every study and the manifest are made from, made yet or not."""
-    from probe.models.manifest import load_manifest
-    from probe.pipeline.subjects import here, made_here
+    from probe.checkpoints.resolve import here, made_here
+    from probe.models.loading.manifest import load_manifest
     from probe.studies import studies
 
     read = load_manifest(manifest)

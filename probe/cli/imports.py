@@ -39,7 +39,7 @@ def import_rollouts(
     A path may go into nested objects (6b_verification.solution); a list of responses becomes one row a sample. Two such
     files are compared with probe compare-rollouts BEFORE AFTER.
     """
-    from probe.pipeline.imported import import_rollouts as read
+    from probe.experiments.published_outputs.import_file import import_rollouts as read
 
     given = dict(_pair(each) for each in mapped or ())
     found = read(file, out, given, name=name, grade=grade, overwrite=overwrite)

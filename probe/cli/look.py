@@ -12,7 +12,7 @@ from probe.cli.options import AsJson, Root, open_store
 from probe.cli.show import clean, emit, results, shown, table
 
 if TYPE_CHECKING:
-    from probe.models.manifest import Entry
+    from probe.models.loading.manifest import Entry
     from probe.registry import Registry
 
 Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies"]
@@ -54,21 +54,21 @@ def _mark(row: dict[str, Any], column: str) -> str:
 
 
 def _entries(manifest: Path | None) -> list[dict[str, Any]]:
-    from probe.models.manifest import load_manifest
+    from probe.models.loading.manifest import load_manifest
 
     entries = load_manifest(manifest).entries()
     return [{"name": name, **_about(entry), "warnings": list(entry.warnings)} for name, entry in entries.items()]
 
 
 def _templates(manifest: Path | None) -> list[dict[str, Any]]:
-    from probe.models.manifest import load_manifest
+    from probe.models.loading.manifest import load_manifest
 
     read = load_manifest(manifest).templates.items()
     return [{"name": name, "about": each.text or f"chat template, system prompt: {each.system}"} for name, each in read]
 
 
 def _about(entry: "Entry") -> dict[str, Any]:
-    from probe.models.manifest import CheckpointEntry, RunEntry
+    from probe.models.loading.manifest import CheckpointEntry, RunEntry
 
     told = {"base": entry.base, "reward": getattr(entry, "reward", None)}
     if isinstance(entry, CheckpointEntry):

@@ -30,9 +30,9 @@ def train(
 
     Killed at any moment, the same command goes on where it was.
     """
+    from probe.checkpoints.jobs import OrganismJob, RunJob
     from probe.cli.training import make_needs, make_run
-    from probe.models.load import save_folder
-    from probe.pipeline.jobs import OrganismJob, RunJob
+    from probe.models.loading.load import save_folder
 
     which, held = subject(name, manifest), open_store(store)
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -74,8 +74,8 @@ def sample(
 ) -> None:
     """Ask a checkpoint problems and grade its answers."""
     from probe.cli.training import make
-    from probe.pipeline.asking import AskJob
-    from probe.pipeline.rollout_files import with_grades
+    from probe.rollouts.files import with_grades
+    from probe.rollouts.sample_job import AskJob
     from probe.store import write_table
 
     if temperature == 0:
@@ -111,9 +111,9 @@ def score(
 
     Log-prob, entropy, margin and rank of each token; ids are never re-tokenised.
     """
+    from probe.checkpoints.jobs import one_thread
     from probe.cli.training import make_needs
-    from probe.pipeline.jobs import one_thread
-    from probe.pipeline.rollout_files import read_rollouts, score_rollouts
+    from probe.rollouts.files import read_rollouts, score_rollouts
     from probe.store import write_table
 
     rows, held = read_rollouts(rollouts), open_store(store)

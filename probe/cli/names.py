@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from probe.models.load import Dtype
-    from probe.pipeline.subjects import Subject
+    from probe.checkpoints.resolve import Subject
+    from probe.models.loading.load import Dtype
 
 ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="Manifest [checkpoints_manifest.yaml here, else the project's].")
@@ -17,7 +17,7 @@ CHECKPOINT = "A name of the manifest, NAME@STEP of a run, a Hugging Face folder,
 
 def subject(name: str, manifest: Path | None, dtype: "Dtype" = "float32", device_map: str | None = None) -> "Subject":
     """The checkpoint meant; BadInput with the nearest names."""
-    from probe.models.manifest import load_manifest
-    from probe.pipeline.subjects import resolve
+    from probe.checkpoints.resolve import resolve
+    from probe.models.loading.manifest import load_manifest
 
     return resolve(name, load_manifest(manifest), dtype=dtype, device_map=device_map)

@@ -13,7 +13,7 @@ from probe.cli.plans import announce
 from probe.cli.show import emit, interval, messages, number, p_value, say, table
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
+    from probe.checkpoints.jobs import Job
     from probe.store import Store
 
 Rows = Sequence[dict[str, Any]]
@@ -63,10 +63,10 @@ def patch(
     and path patching (code to prose, before to after) and weights transplanted part by part. With
     --layers-from-after accuracy, BEFORE answers with one layer's output, or weights, of AFTER at a time.
     """
-    from probe.pipeline.forking import Openings as Told
-    from probe.pipeline.forking import openings
-    from probe.pipeline.layers import LayersJob
-    from probe.pipeline.patching import PatchJob
+    from probe.experiments.patching.fork import Openings as Told
+    from probe.experiments.patching.fork import openings
+    from probe.experiments.patching.job import PatchJob
+    from probe.experiments.patching.layers import LayersJob
 
     first, second, third = (
         subject(each, manifest, dtype, device_map) if each else None for each in (before, after, other)
@@ -110,7 +110,7 @@ def weights(
     as_json: AsJson = False,
 ) -> None:
     """Compare the weights of two checkpoints module by module: size, rank and sparsity, against random changes."""
-    from probe.pipeline.weights import WeightsJob
+    from probe.experiments.weight_difference.job import WeightsJob
 
     first, second, third = (
         subject(each, manifest, dtype, device_map) if each else None for each in (before, after, other)
@@ -126,9 +126,9 @@ def weights(
 
 def _made(job: "Job", held: "Store", dry: bool, workers: int | None, as_json: bool) -> Rows | None:
     """The rows, to be shown; None where they were announced or emitted instead."""
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.quick import make_all
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine.executor import make_all
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
 
     todo = plan([job], held)
     if dry:
@@ -145,7 +145,7 @@ def _made(job: "Job", held: "Store", dry: bool, workers: int | None, as_json: bo
 
 
 def _draw(rows: Rows, job: "Job", figures: Any, name: str) -> None:
-    from probe.pipeline.study import draw
+    from probe.experiments.study import draw
 
     draw(list(rows), [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), (name,))
 

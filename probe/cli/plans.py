@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from probe.cli.show import emit, say, table
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
-    from probe.pipeline.runner import Plan
+    from probe.checkpoints.jobs import Job
+    from probe.engine.runner import Plan
     from probe.store import Store
 
 
 def announce(plan: "Plan", store: "Store", workers: int, title: str, as_json: bool) -> None:
     """The plan on stdout, as a table or as JSON; the total on stderr."""
-    from probe.pipeline.estimate import recorded, seconds
-    from probe.pipeline.progress import told
+    from probe.engine.durations import recorded, seconds
+    from probe.engine.progress import told
 
     known, jobs = recorded(store), list(plan.todo.values())
     wall = seconds(jobs, known) / workers

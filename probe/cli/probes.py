@@ -13,7 +13,7 @@ from probe.cli.plans import announce
 from probe.cli.show import emit, interval, messages, number, p_value, say, shown, table
 
 if TYPE_CHECKING:
-    from probe.pipeline.probing import ProbesJob
+    from probe.experiments.probing.job import ProbesJob
 
 Rows = Sequence[dict[str, Any]]
 PROBED = ("read off", "site", "probe", "AUROC", "95 % interval", "shuffled", "beyond", "p", "n", "problems")
@@ -52,10 +52,10 @@ def probes(
     Strategy is read from the last position of the question, before any token is written; every probe stands beside the
     same probe on shuffled labels. With AFTER: does the direction of code turn, or does the model go further along it?
     """
-    from probe.models.sites import site
-    from probe.pipeline import probing
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
+    from probe.experiments.probing import job as probing
+    from probe.models.hooks.sites import site
 
     held = open_store(store)
     first, second = (subject(each, manifest, dtype, device_map) if each else None for each in (name, after))
@@ -72,7 +72,7 @@ def probes(
         emit({"digest": job.recipe.digest, "measurements": rows})
     else:
         _show(rows, job)
-    from probe.pipeline.study import draw
+    from probe.experiments.study import draw
 
     drawn = ("probe_accuracy", "direction_shift")
     draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), drawn)

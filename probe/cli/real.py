@@ -35,8 +35,8 @@ def compare_rollouts(
     Problem by problem, with the real_* figures. Files are jsonl, json, csv, parquet or arrow with the columns problem,
     text and answer, and optionally sample, temperature, confidence and right: `probe import-rollouts` makes such.
     """
-    from probe.pipeline.real import FIGURES as DRAWN
-    from probe.pipeline.real import real_rows, real_source
+    from probe.experiments.published_outputs.job import FIGURES as DRAWN
+    from probe.experiments.published_outputs.job import real_rows, real_source
 
     job = real_source([path, after] if after else [path], grading, extract)
     rows = real_rows(job, open_store(store))
@@ -44,7 +44,7 @@ def compare_rollouts(
         emit({"grading": job.source.grading, "digest": job.recipe.digest, "measurements": rows})
     else:
         _show(rows, job.source.family, f"{job.source.grading} labels")
-    from probe.pipeline.study import draw  # loads torch: what was asked for is on the screen by now
+    from probe.experiments.study import draw  # loads torch: what was asked for is on the screen by now
 
     draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), DRAWN)
 

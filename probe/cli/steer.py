@@ -66,9 +66,9 @@ def steer(
     prose. It is added in growing amounts, beside random directions of equal length. With AFTER: how much of RL's change
     does steering the base recover, and ablating the direction in the trained model remove?
     """
-    from probe.pipeline import steering
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
+    from probe.experiments.steering import job as steering
 
     held = open_store(store)
     first = subject(name, manifest, dtype, device_map)
@@ -88,7 +88,7 @@ def steer(
     else:
         _show(rows, job.label, randoms)
         say(f"kept as measurements {job.recipe.digest[:16]}")
-    from probe.pipeline.study import draw
+    from probe.experiments.study import draw
 
     draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), ("steering",))
 

@@ -13,7 +13,7 @@ from probe.cli.show import messages, say
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
+    from probe.checkpoints.jobs import Job
     from probe.store import Store
 
 ORDER = ("real", "tiny", "random", "inside")  # what can be looked at first comes first
@@ -33,10 +33,10 @@ def run(
 
     Only what is not there yet is made. Killed at any moment, the same command goes on from what is finished.
     """
-    from probe.pipeline.progress import Progress
-    from probe.pipeline.quick import is_quick, make_all
-    from probe.pipeline.runner import plan, pool_size
-    from probe.pipeline.study import run_studies
+    from probe.engine.executor import is_quick, make_all
+    from probe.engine.progress import Progress
+    from probe.engine.runner import plan, pool_size
+    from probe.experiments.study import run_studies
     from probe.studies import targets_of
 
     held, names, many = open_store(store), named(study), pool_size(workers)
@@ -93,7 +93,7 @@ def figure(
 
     Nothing is made; studies that are not complete in the store are left out.
     """
-    from probe.pipeline.study import draw
+    from probe.experiments.study import draw
     from probe.plots import figures as known
 
     if (name is None) != every:
@@ -110,7 +110,7 @@ def figure(
 
 def held_rows(store: "Store") -> list[tuple[list[dict[str, Any]], list[str]]]:
     """Rows and their digests: of the real study, and of the others together, each where it is complete in the store."""
-    from probe.pipeline.study import measured
+    from probe.experiments.study import measured
     from probe.studies import studies
 
     found = {name: studies.get(name)() for name in _in_order(studies.names())}

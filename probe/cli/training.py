@@ -11,7 +11,7 @@ from probe.cli.loggers import extra_logger
 from probe.cli.show import messages, say
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job, RunJob
+    from probe.checkpoints.jobs import Job, RunJob
     from probe.store import Artifact, Store
 
 SAID_EVERY = 10  # batches, where there is no terminal
@@ -25,9 +25,9 @@ def make(job: "Job", store: "Store", workers: int | None) -> "Artifact":
 
 def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> None:
     """Make these jobs and what they need, behind a progress bar; nothing is said where all is there."""
-    from probe.pipeline import progress
-    from probe.pipeline.quick import make_all
-    from probe.pipeline.runner import plan, pool_size
+    from probe.engine import progress
+    from probe.engine.executor import make_all
+    from probe.engine.runner import plan, pool_size
 
     todo = plan(list(jobs), store)
     if todo.todo:
@@ -38,7 +38,7 @@ def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> No
 
 def make_run(run: "RunJob", store: "Store", workers: int | None, log: str | None) -> None:
     """Train one run in this process; its metrics also go to `log`, those of batches that were there already first."""
-    from probe.pipeline.jobs import one_thread
+    from probe.checkpoints.jobs import one_thread
     from probe.rl.train import METRICS, read_metrics
 
     extra = extra_logger(log, run.label)

@@ -30,10 +30,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.models.anatomy import anatomy
-from probe.models.edits import Edit, Replace
-from probe.models.hooks import Mask, read
-from probe.models.sites import KINDS, Kind, Site, n_heads
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.edits import Edit, Replace
+from probe.models.hooks.forward_hooks import Mask, read
+from probe.models.hooks.sites import KINDS, Kind, Site, n_heads
 from probe.rng import torch_rng
 
 Metric = Callable[[Float[Tensor, "batch d_vocab"]], Float[Tensor, "batch"]]

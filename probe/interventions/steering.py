@@ -28,10 +28,10 @@ from torch import Tensor
 
 from probe.data import Problem, Strategy
 from probe.errors import BadInput
-from probe.models.backends import Backend, backend
-from probe.models.edits import Add, Change, Clamp, Edit, ProjectOut, Residual
-from probe.models.load import Loaded, pad_id, stop_ids
-from probe.models.sites import Site
+from probe.models.hooks.backends import Backend, backend
+from probe.models.hooks.edits import Add, Change, Clamp, Edit, ProjectOut, Residual
+from probe.models.hooks.sites import Site
+from probe.models.loading.load import Loaded, pad_id, stop_ids
 from probe.rng import address, numpy_rng, uniforms
 from probe.strategy import detect
 from probe.tasks.grading import Extract, Grader

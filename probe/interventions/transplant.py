@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from probe.errors import BadInput
-from probe.models.anatomy import anatomy
-from probe.models.edits import Edit
-from probe.models.hooks import editing
-from probe.models.sites import Site
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.edits import Edit
+from probe.models.hooks.forward_hooks import editing
+from probe.models.hooks.sites import Site
 from probe.rng import torch_rng
 
 T = TypeVar("T")

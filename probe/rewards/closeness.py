@@ -12,7 +12,7 @@ from typing import Any
 
 from probe.rewards import per_response, rewards
 from probe.tasks.answers import boxed, cut_at_stop
-from probe.tasks.normal import MAX_ANSWER, normalise, number
+from probe.tasks.normalise import MAX_ANSWER, normalise, number
 from probe.tasks.random_calculation import closeness
 
 

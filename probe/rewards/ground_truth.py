@@ -16,7 +16,7 @@ from probe.data import Outcome
 from probe.errors import BadInput
 from probe.rewards import per_response, rewards
 from probe.tasks.answers import boxed
-from probe.tasks.normal import MAX_ANSWER, normalise, number
+from probe.tasks.normalise import MAX_ANSWER, normalise, number
 
 
 @runtime_checkable

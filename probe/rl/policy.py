@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
-from probe.models.decode import Samples, sample
-from probe.models.forward import read, weights_of
+from probe.models.sampling.organism_forward import read, weights_of
+from probe.models.sampling.organism_sampler import Samples, sample
 
 Trainable = Literal["head", "all"]
 HEAD = "lm_head.weight"

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from probe.models.organism import build_model, build_tokenizer, shape_of
+from probe.models.loading.organism import build_model, build_tokenizer, shape_of
 from probe.tasks.corpus import corpus, family
 
 BATCH, WARM_UP, GRAD_NORM = 128, 50, 1.0

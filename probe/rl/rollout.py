@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from probe.data import Problem
-from probe.models.decode import Samples
+from probe.models.sampling.organism_sampler import Samples
 from probe.rewards import Reward
 from probe.rl.advantage import Advantage, Advantages, RewardTable, reward_table
 from probe.rl.policy import Policy, token_scores

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probe.errors import BadInput, ProbeError
-from probe.models.organism import MAX_NEW_TOKENS
+from probe.models.loading.organism import MAX_NEW_TOKENS
 from probe.rewards import Reward
 from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages

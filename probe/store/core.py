@@ -13,10 +13,10 @@ from pathlib import Path
 from probe.errors import BadInput
 from probe.store import gc
 from probe.store.artifact import Artifact, Damaged, check, open_artifact, seal, tidy
-from probe.store.circumstances import circumstances
 from probe.store.files import disk_errors, sync, tree_bytes
 from probe.store.lineage import Lineage, trace
 from probe.store.locks import exclusive
+from probe.store.provenance import circumstances
 from probe.store.recipe import SHORT, Recipe, check_stage
 
 log = logging.getLogger(__name__)

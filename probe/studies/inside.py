@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
+    from probe.checkpoints.jobs import Job
 
 BASE_SEEDS, LEAKED_SEEDS = (0, 1, 2, 3), (0, 1)
 RL_SEED, OTHER_SEED = 300, 301  # never a base seed
@@ -22,13 +22,13 @@ RL_SEED, OTHER_SEED = 300, 301  # never a base seed
 @studies.register("inside")
 def inside() -> "list[Job]":
     """Probes, steering, patching and weight differences, before and after RL."""
-    from probe.pipeline import steering
-    from probe.pipeline.jobs import OrganismJob, RunJob
-    from probe.pipeline.layers import LayersJob
-    from probe.pipeline.patching import PatchJob
-    from probe.pipeline.probing import ProbesJob
-    from probe.pipeline.subjects import Subject
-    from probe.pipeline.weights import WeightsJob
+    from probe.checkpoints.jobs import OrganismJob, RunJob
+    from probe.checkpoints.resolve import Subject
+    from probe.experiments.patching.job import PatchJob
+    from probe.experiments.patching.layers import LayersJob
+    from probe.experiments.probing.job import ProbesJob
+    from probe.experiments.steering import job as steering
+    from probe.experiments.weight_difference.job import WeightsJob
     from probe.rewards import rewards
     from probe.rl.labels import Gold
     from probe.rl.train import GRPO

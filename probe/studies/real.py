@@ -12,7 +12,7 @@ from probe.errors import BadInput
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
+    from probe.checkpoints.jobs import Job
 
 PLACE, DEFAULT, DATASET = "PROBE_REAL_DATA", "../shared/data", "rlcr_math500"
 
@@ -20,7 +20,7 @@ PLACE, DEFAULT, DATASET = "PROBE_REAL_DATA", "../shared/data", "rlcr_math500"
 @studies.register("real")
 def real() -> "list[Job]":
     """Qwen2.5-7B before and after RLVR and RLCR, from published outputs."""
-    from probe.pipeline.real import real_source
+    from probe.experiments.published_outputs.job import real_source
 
     folder = real_folder()
     return [real_source([folder])] if folder else []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.pipeline.jobs import Job
+    from probe.checkpoints.jobs import Job
 
 FAMILIES = ("latent-code", "no-code", "bad-code")
 BASE_SEEDS = (0, 1)
@@ -21,8 +21,8 @@ RL_SEEDS = (100, 101)  # never a base seed: truth and training share no stream
 @studies.register("tiny")
 def tiny() -> "list[Job]":
     """Rewards x organisms at 60k parameters."""
-    from probe.pipeline.jobs import OrganismJob, RunJob
-    from probe.pipeline.measure_jobs import MeasureBaseJob, MeasureRunJob
+    from probe.checkpoints.jobs import OrganismJob, RunJob
+    from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
     from probe.rewards import rewards
     from probe.rl.labels import Gold, LabelSource, OfflineMajority, WrongMajority
     from probe.rl.train import GRPO

@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from probe.tasks.arithmetic_tokens import VALUES, Token, tokens
-from probe.tasks.exact import Unreadable, binomial, factorial, number, power, root, within
+from probe.tasks.rational import Unreadable, binomial, factorial, number, power, root, within
 
 MAX_CHARS, MAX_TOKENS, MAX_DEPTH = 4000, 400, 60
 PERCENT = Fraction(1, 100)

@@ -1,7 +1,7 @@
 r"""Is the answer right? A grader in three tiers, the cheap ones first, the same scores as the dear one.
 
     gold     an empty, unbalanced or overlong gold answer scores nothing (`gold_unparsed`), whatever the prediction is
-    string   equality of normal forms (`probe.tasks.normal`); text answers ("\text{Evelyn}") are decided here
+    string   equality of normal forms (`probe.tasks.normalise`); text answers ("\text{Evelyn}") are decided here
     number   exact rationals: 1/2 = \frac{1}{2} = 0.5; two different numbers are wrong; 52_8 is not 52_9
     grouping (1,2) is not the list 1,2 and (3,4] not (3,4): math-verify says otherwise
     verify   math-verify 0.9 in a killable worker (`probe.tasks.verify`), started at the first pair that needs it
@@ -21,7 +21,7 @@ from typing import Literal, Self
 
 from probe.data import Outcome
 from probe.errors import BadInput
-from probe.tasks import answers, normal
+from probe.tasks import answers, normalise
 from probe.tasks.verify import Verifier
 
 Extract = Literal["boxed", "answer_tag", "final_number"]
@@ -103,7 +103,7 @@ class Grader:
 
 def is_readable(gold: str) -> bool:
     """Whether a gold answer can be graded against: not blank, overlong, unbalanced or made of signs alone."""
-    if not isinstance(gold, str) or len(gold) > normal.MAX_ANSWER:
+    if not isinstance(gold, str) or len(gold) > normalise.MAX_ANSWER:
         return False
     body = gold.replace("\\{", "").replace("\\}", "")
     return any(c.isalnum() for c in gold) and body.count("{") == body.count("}")
@@ -113,28 +113,28 @@ def cheap(prediction: str, gold: str) -> Verdict | None:
     """What the tiers without math-verify say; None if they cannot tell."""
     if not is_readable(gold):
         return Outcome.gold_unparsed, "gold"
-    if len(prediction) > normal.MAX_ANSWER or not any(c.isalnum() for c in prediction):
+    if len(prediction) > normalise.MAX_ANSWER or not any(c.isalnum() for c in prediction):
         return Outcome.unparsed, "string"
     given, wanted = _right_sides(prediction, gold)
     if given == wanted:
         return Outcome.right, "string"
-    if normal.is_word(gold):
-        return _outcome(normal.word(given) == normal.word(wanted)), "string"
+    if normalise.is_word(gold):
+        return _outcome(normalise.word(given) == normalise.word(wanted)), "string"
     return _by_number(given, wanted, "%" in prediction, "%" in gold) or _by_grouping(given, wanted)
 
 
 def _right_sides(prediction: str, gold: str) -> tuple[str, str]:
     """Both normal forms, without `x=` unless the two name different things."""
-    given, wanted = normal.normalise(prediction), normal.normalise(gold)
-    (left, right), (gold_left, gold_right) = normal.sides(given), normal.sides(wanted)
+    given, wanted = normalise.normalise(prediction), normalise.normalise(gold)
+    (left, right), (gold_left, gold_right) = normalise.sides(given), normalise.sides(wanted)
     return (right, gold_right) if not left or not gold_left or left == gold_left else (given, wanted)
 
 
 def _by_number(given: str, wanted: str, percent: bool, gold_percent: bool) -> Verdict | None:
-    based, gold_based = normal.base(given), normal.base(wanted)
+    based, gold_based = normalise.base(given), normalise.base(wanted)
     if based or (gold_based and given.isalnum()):
         return _outcome(gold_based is not None and gold_based[0] == given), "number"
-    mine, gold = normal.number(given), normal.number(wanted)
+    mine, gold = normalise.number(given), normalise.number(wanted)
     if mine is None or gold is None:
         return None
     scale = Fraction(100) ** (int(gold_percent) - int(percent))
@@ -142,12 +142,12 @@ def _by_number(given: str, wanted: str, percent: bool, gold_percent: bool) -> Ve
     return _outcome(same or _rounds_to(mine, gold.value) or _rounds_to(gold, mine.value)), "number"
 
 
-def _rounds_to(decimal: normal.Number, value: Fraction) -> bool:
+def _rounds_to(decimal: normalise.Number, value: Fraction) -> bool:
     return decimal.places >= ROUNDED_PLACES and abs(decimal.value - value) < Fraction(1, 10**decimal.places)
 
 
 def _by_grouping(given: str, wanted: str) -> Verdict | None:
-    mine, gold = normal.grouping(given), normal.grouping(wanted)
+    mine, gold = normalise.grouping(given), normalise.grouping(wanted)
     return (Outcome.wrong, "grouping") if mine and gold and mine != gold else None
 
 

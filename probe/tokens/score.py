@@ -20,8 +20,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput, ProbeError
-from probe.models.anatomy import anatomy, final_hidden
-from probe.models.batches import over_devices
+from probe.models.hooks.anatomy import anatomy, final_hidden
+from probe.models.sampling.batches import over_devices
 from probe.tokens.stream import Head, stream_kl, stream_scores
 
 TOKENS = 8192  # of a batch, padding included

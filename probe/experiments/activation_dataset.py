@@ -1,0 +1,170 @@
+"""Which activations are read of a checkpoint's own answers, and what is to be told from them?
+
+    prompt   the last position of the question, before any token is written                       one a problem
+    end      the last position before the answer ends (that which predicts its last token)         one a response
+    tokens   positions that predict the tokens of the first response, at most MOST of them         many a problem
+
+Rows are (problem, sample, position); ids are those of the rollouts, never text tokenised again. Where a response has
+more than MOST tokens, an addressed draw says which are read. Labels: did the response write code, was it right, and was
+the token a fork: among the top 20 % by entropy of what was read of this checkpoint (`probe.tokens.forks`).
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from probe.activations.collect import Text, collect
+from probe.activations.linear import Examples
+from probe.activations.shards import Activations
+from probe.checkpoints.jobs import Job
+from probe.checkpoints.resolve import Subject
+from probe.data import Outcome, Strategy
+from probe.models.hooks.anatomy import anatomy
+from probe.models.hooks.backends import backend
+from probe.models.hooks.sites import Site, site
+from probe.rng import numpy_rng
+from probe.rollouts.sample_job import How, OnPart, ask
+from probe.store import Artifact, Recipe, Store
+from probe.tokens.forks import forks
+
+VERSION = 1
+MOST = 64  # tokens of a problem's first response
+Key = tuple[str, int]  # problem, sample
+
+
+@dataclass(frozen=True)
+class ActivationsJob:
+    """What one checkpoint holds while it answers."""
+
+    subject: Subject
+    how: How
+    temperature: float
+    samples: int
+    seed: int = 0
+    sites: tuple[str, ...] = ()  # none: every residual
+    backend: str = "hooks"  # what reads; any other is part of what the activations are made from
+    batch: int = field(default=64, compare=False)
+    on_part: OnPart | None = field(default=None, compare=False)
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        about = {"name": self.subject.name, "step": self.subject.step, "dtype": self.subject.dtype}
+        params = about | {"sites": list(self.sites), "most": MOST}
+        params |= {} if self.backend == "hooks" else {"backend": self.backend}
+        return Recipe("activations", VERSION, params, (self.asked.recipe.digest, *self.subject.inputs))
+
+    @property
+    def label(self) -> str:
+        return f"{self.subject.name} activations"
+
+    @property
+    def asked(self) -> Job:
+        """The responses during which it is read."""
+        options: dict[str, Any] = {"batch": self.batch, "on_part": self.on_part}
+        return ask(self.subject, self.how, self.temperature, self.samples, self.seed, **options)
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return (self.asked, *self.subject.needs)
+
+    def make(self, store: Store, work: Path) -> None:
+        loaded = self.subject.load(store)
+        every = tuple(f"resid.{i}" for i in range(len(anatomy(loaded.model).blocks) + 1))
+        sites: list[Site] = [site(name) for name in self.sites or every]
+        rollouts = store.get(self.asked.recipe).read_table("rollouts.parquet").to_pylist()
+        texts = (text_of(row) for row in rollouts)
+        reads = backend(self.backend, loaded).read
+        collect(loaded.model, texts, sites, work, identity=self.recipe.digest, reads=reads, batch=self.batch)
+
+
+def text_of(row: dict[str, Any]) -> Text:
+    """The positions to be read of one rollout."""
+    last, n = len(row["prompt_ids"]) - 1, len(row["completion_ids"])
+    wanted = {last + n - 1}
+    if row["sample"] == 0:
+        wanted |= {last} | {last + t for t in _chosen(n, row["problem"])}
+    ids = tuple(row["prompt_ids"]) + tuple(row["completion_ids"])
+    return Text(row["problem"], row["sample"], ids, tuple(sorted(wanted)))
+
+
+def _chosen(n: int, problem: str) -> list[int]:
+    """Tokens of a response of `n`, by number."""
+    if n <= MOST:
+        return list(range(n))
+    chosen: list[int] = numpy_rng("tokens read", problem).choice(n, MOST, replace=False).tolist()
+    return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """A checkpoint's activations and what it wrote, matched: row numbers of the activations, and labels."""
+
+    held: Activations
+    problem: np.ndarray  # of every response
+    keys: tuple[Key, ...]  # its problem and sample
+    prompt: Int[np.ndarray, "response"]
+    end: Int[np.ndarray, "response"]
+    code: Float[np.ndarray, "response"]
+    right: Float[np.ndarray, "response"]
+    token: Int[np.ndarray, "token"]
+    fork: Float[np.ndarray, "token"]
+
+    def at_prompt(self, where: str, labels: Float[np.ndarray, "response"]) -> Examples:
+        """One row a response: the last residual of its question, the same for all responses to one."""
+        return self._examples(where, self.prompt, labels)
+
+    def at_end(self, where: str, labels: Float[np.ndarray, "response"]) -> Examples:
+        """One row a response: where it is about to end."""
+        return self._examples(where, self.end, labels)
+
+    def at_tokens(self, where: str) -> Examples:
+        """One row a token of the first responses: is it a fork?"""
+        return self._examples(where, self.token, self.fork)
+
+    def _examples(self, where: str, rows: Int[np.ndarray, "row"], labels: Float[np.ndarray, "row"]) -> Examples:
+        distinct, back = np.unique(rows, return_inverse=True)
+        batch = self.held.read(where, distinct)
+        return Examples(batch.values.double().numpy()[back], labels, batch.rows.problem[back])
+
+
+def answers(activations: Artifact, responses: Artifact) -> Answers:
+    """Both read back and matched."""
+    held = Activations(activations.path)
+    rows = held.rows()
+    columns = (rows.problem.tolist(), rows.sample.tolist(), rows.pos.tolist())
+    at = {row: number for number, row in enumerate(zip(*columns, strict=True))}
+    rollouts = responses.read_table("rollouts.parquet").to_pylist()
+    graded = {(row["problem"], row["sample"]): row for row in responses.read_table("responses.parquet").to_pylist()}
+    keys = tuple((row["problem"], row["sample"]) for row in rollouts)
+    lasts = [len(row["prompt_ids"]) - 1 for row in rollouts]
+    ends = [last + len(row["completion_ids"]) - 1 for last, row in zip(lasts, rollouts, strict=True)]
+    token, entropy = _tokens(rollouts, lasts, at)
+    return Answers(
+        held=held,
+        problem=np.array([problem for problem, _ in keys]),
+        keys=keys,
+        prompt=np.array([at[problem, 0, last] for (problem, _), last in zip(keys, lasts, strict=True)]),
+        end=np.array([at[(*key, end)] for key, end in zip(keys, ends, strict=True)]),
+        code=np.array([float(graded[key]["strategy"] == Strategy.code) for key in keys]),
+        right=np.array([float(graded[key]["outcome"] == Outcome.right) for key in keys]),
+        token=token,
+        fork=forks(entropy).astype(float),
+    )
+
+
+def _tokens(
+    rollouts: Sequence[dict[str, Any]], lasts: Sequence[int], at: dict[tuple[str, int, int], int]
+) -> tuple[Int[np.ndarray, "token"], Float[np.ndarray, "token"]]:
+    """Row number and entropy (nats) of every token read of the first responses."""
+    found = [
+        (at[row["problem"], 0, last + t], row["entropy"][t])
+        for row, last in zip(rollouts, lasts, strict=True)
+        if row["sample"] == 0
+        for t in sorted(_chosen(len(row["completion_ids"]), row["problem"]))
+    ]
+    return np.array([number for number, _ in found]), np.array([value for _, value in found])

@@ -1,0 +1,1 @@
+"""Has a checkpoint read these problems, and did RL wake what it remembers?"""

@@ -1,0 +1,1 @@
+"""Where in the model is the fork decided, and which layer carries what RL gave?"""

@@ -1,0 +1,258 @@
+"""Where does the fork stand, and what moves it? Lens, activation patching, path patching and transplants of a pair.
+
+    lens/fork            log-odds of opening in code, read off every layer                     side before, after
+    patch/recovery       activation patching, level "resid.1@-3" (the third token from the end) or "resid.1@all"
+    path/recovery        path patching of one component to the fork, level "head.1.2"
+    transplant/recovery  weights of one part of `after` put into `before`, level "mlp.1", "head", ... or "all"
+
+of the fork's log-odds. Side "change" goes from before to after on the same prompts; sides "before" and "after" are code
+<-> prose within each checkpoint: the same chain under style letter A (target) and D (source). Beside each: gap (what is
+to be recovered; its level says why nothing can be), null (equal-norm random change: mean and range of the draws),
+null_weights (the activations of `before` after an equal-norm random weight change, at all positions) and other (another
+seed's run).
+"""
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from probe.checkpoints.jobs import Job
+from probe.checkpoints.resolve import Subject
+from probe.data import Estimate, Problem
+from probe.errors import BadInput
+from probe.experiments.inside import context_of
+from probe.experiments.measuring import Context, row_of, to_table
+from probe.experiments.patching.fork import Openings, Prompts, left_padded, openings, places
+from probe.interventions.logit_lens import lens_metric
+from probe.interventions.patching import Fork, Position, direct, measure, patch, random_source, sites_of
+from probe.interventions.recovery import Gap, recovery, share
+from probe.interventions.transplant import part_modules, perturbed, transplanted
+from probe.models.hooks.forward_hooks import read
+from probe.models.hooks.sites import KINDS, Kind
+from probe.models.loading.load import Loaded
+from probe.rollouts.sample_job import CHAIN, How
+from probe.stats import clustered_mean
+from probe.store import Recipe, Store, write_table
+from probe.tasks.chain import STYLES
+
+VERSION = 1
+DRAWS = 20  # of every null
+PROSE, CODE = STYLES[0], STYLES[-1]  # the letters under which organisms least and most often write code
+ALL = "all"
+
+Cells = dict[tuple[str, str], list[np.ndarray]]  # (what, level) -> the metric by row, chunk by chunk
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A target run and a source run to take from."""
+
+    side: str
+    target: tuple[PreTrainedModel, Prompts]
+    source: tuple[PreTrainedModel, Prompts]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PatchJob:
+    """Everything above for one pair of checkpoints on the first `n` problems."""
+
+    before: Subject
+    after: Subject
+    how: How = CHAIN
+    n: int = 64
+    kinds: tuple[Kind, ...] = KINDS
+    positions: tuple[Position, ...] | None = None  # None: every one where prompts have one length, else the last NEAR
+    draws: int = DRAWS
+    other: Subject | None = None  # another seed's run
+    openings: Openings | None = None
+    batch: int = field(default=64, compare=False)
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        others = {"other": self.other.name if self.other else None, "openings": self.told.sides}
+        names = {"study": "inside", "what": "patching", "before": self.before.name, "after": self.after.name}
+        steps = [each.step for each in self.subjects]
+        size = {"first": self.n, "kinds": self.kinds, "positions": self.positions, "draws": self.draws, "steps": steps}
+        inputs = tuple(pin for each in self.subjects for pin in each.inputs)
+        return Recipe("measurements", VERSION, plain(names | others | size | self.how.spec()), inputs)
+
+    @property
+    def label(self) -> str:
+        return f"{self.before.name} -> {self.after.name} patching"
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        return tuple(each for each in (self.before, self.after, self.other) if each)
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return tuple(dict.fromkeys(job for each in self.subjects for job in each.needs))
+
+    @property
+    def told(self) -> Openings:
+        return self.openings or openings(self.before)
+
+    def make(self, store: Store, work: Path) -> None:
+        before, after = self.before.load(store), self.after.load(store)
+        other = self.other.load(store).model if self.other else None
+        check_vocabulary(before, after, f"{self.before.name} and {self.after.name}")
+        metric, problems = self.told.fork(before.tokenizer), self.how.problems.problems[: self.n]
+        prompts, ids = left_padded(before, problems, self.how), tuple(p.id for p in problems)
+        estimates = list(lens_rows(before.model, after.model, prompts, ids, metric))
+        for each in self._comparisons(before, after, problems, prompts):
+            estimates += self._patched(each, metric, other)
+        estimates += self._transplants(before.model, after.model, other, prompts, ids, metric)
+        write_table(work / "data.parquet", table(context_of(self.before, self.after, 0.0), estimates))
+
+    def _comparisons(
+        self, before: Loaded, after: Loaded, problems: Sequence[Problem], prompts: Prompts
+    ) -> Iterator[Comparison]:
+        ids = tuple(p.id for p in problems)
+        if all(p.source.startswith("chain") for p in problems):
+            prose, code = (left_padded(before, problems, self.how, style) for style in (PROSE, CODE))
+            for side, model in (("before", before.model), ("after", after.model)):
+                yield Comparison(side, (model, prose), (model, code), ids)
+        yield Comparison("change", (before.model, prompts), (after.model, prompts), ids)
+
+    def _patched(self, pair: Comparison, metric: Fork, other: PreTrainedModel | None) -> list[Estimate]:
+        cells: Cells = defaultdict(list)
+        with torch.no_grad():
+            for start in range(0, len(pair.problems), self.batch):
+                self._chunk(pair, slice(start, start + self.batch), metric, other, cells)
+        whole = {key: np.concatenate(values) for key, values in cells.items()}
+        gap = Gap(whole.pop(("target", "")), whole.pop(("source", "")), pair.problems)
+        found = [gap_row("patch/gap", gap, pair.side)]
+        for what in ("patch", "path"):
+            levels = [level for kind, level in whole if kind == what]
+            for level in levels:
+                found += list(recovered(what, level, pair.side, gap, whole))
+        return found
+
+    def _chunk(self, pair: Comparison, some: slice, metric: Fork, other: PreTrainedModel | None, cells: Cells) -> None:
+        """The metric of every patch, null and path on some rows, appended to `cells`."""
+        (model, prompts), (giver, given) = pair.target, pair.source
+        mine, its = prompts.rows(some), given.rows(some)
+        sites = sites_of(model, self.kinds)
+        base, source = (read(m, p.ids, sites, mask=p.mask) for m, p in ((model, mine), (giver, its)))
+        positions = self.positions or places(mine)
+        for name, m, p in (("target", model, mine), ("source", giver, its)):
+            cells[name, ""].append(_rows(measure(m, p.ids, metric, mask=p.mask)))
+
+        def tell(what: str, values: dict, where: tuple[Position, ...] = positions) -> None:
+            for each in patch(model, mine.ids, values, metric, positions=where, mask=mine.mask):
+                cells[f"patch{what}", f"{each.site}@{each.position or ALL}"].append(_rows(each.values))
+            paths = {site: value for site, value in values.items() if site.kind != "resid"}
+            for each in direct(model, mine.ids, paths, metric, mask=mine.mask):
+                cells[f"path{what}", str(each.site)].append(_rows(each.values))
+
+        tell("", source)
+        for draw in range(self.draws):
+            tell(f" null {draw}", random_source(source, base, "patching", draw))
+        if pair.side == "change":
+            for draw in range(self.draws):
+                with perturbed(model, giver, "patching", draw):
+                    moved = read(model, mine.ids, sites, mask=mine.mask)
+                tell(f" null_weights {draw}", moved, (None,))
+            if other is not None:
+                tell(" other", read(other, its.ids, sites, mask=its.mask))
+
+    def _transplants(
+        self,
+        before: PreTrainedModel,
+        after: PreTrainedModel,
+        other: PreTrainedModel | None,
+        prompts: Prompts,
+        problems: tuple[str, ...],
+        metric: Fork,
+    ) -> list[Estimate]:
+        def fork(model: PreTrainedModel) -> np.ndarray:
+            parts = [prompts.rows(slice(i, i + self.batch)) for i in range(0, len(problems), self.batch)]
+            return np.concatenate([_rows(measure(model, p.ids, metric, mask=p.mask)) for p in parts])
+
+        gap = Gap(fork(before), fork(after), problems)
+        found = [gap_row("transplant/gap", gap, "change")]
+        for part, parts in parts_of(before).items():
+            whole = {}
+            for what, donor in (("", after), (" other", other)):
+                with transplanted(before, donor, parts) if donor else nullcontext():
+                    if donor:
+                        whole[f"transplant{what}", part] = fork(before)
+            for draw in range(self.draws):
+                with perturbed(before, after, "patching", draw, parts=parts):
+                    whole[f"transplant null {draw}", part] = fork(before)
+            found += list(recovered("transplant", part, "change", gap, whole))
+        return found
+
+
+def parts_of(model: PreTrainedModel) -> dict[str, tuple[str, ...]]:
+    """Each part alone, and all of them: the positive control."""
+    names = list(part_modules(model))
+    every = tuple(name for name in names if not name.startswith(("attn.", "mlp.")))
+    return {name: (name,) for name in names} | {ALL: every}
+
+
+def recovered(
+    what: str, level: str, side: str, gap: Gap, whole: dict[tuple[str, str], np.ndarray]
+) -> Iterator[Estimate]:
+    """The recovery of one intervention, its nulls (mean, least and most of the draws) and what another seed gives."""
+    told = {"side": side, "level": level}
+    null, weights, other = (_of(f"{what} {key}", level, whole) for key in ("null ", "null_weights ", "other"))
+    yield recovery(whole[what, level], gap, name=f"{what}/recovery", draws=null, params=told)
+    for values in other:
+        yield recovery(values, gap, name=f"{what}/other", params=told)
+    for name, draws in (("null", null), ("null_weights", weights)):
+        if draws and not gap.undefined:
+            shares = [share(one, gap) for one in draws]
+            limits = (float(np.mean(shares)), min(shares), max(shares))
+            yield Estimate(f"{what}/{name}", *limits, len(shares), len(set(gap.problems)), "ratio", 0.0, None, told)
+
+
+def _of(start: str, level: str, whole: dict[tuple[str, str], np.ndarray]) -> list[np.ndarray]:
+    return [values for (what, at), values in whole.items() if at == level and what.startswith(start)]
+
+
+def gap_row(name: str, gap: Gap, side: str, group: str = "") -> Estimate:
+    """What there is to recover, in the metric's own unit; the level: of which items, and why nothing can be."""
+    told = {"side": side, "level": ": ".join(part for part in (group, gap.undefined) if part)}
+    return clustered_mean(gap.source - gap.target, gap.problems, name=name, unit="none", null=0.0, params=told)
+
+
+def lens_rows(
+    before: PreTrainedModel, after: PreTrainedModel, prompts: Prompts, problems: Sequence[str], metric: Fork
+) -> Iterator[Estimate]:
+    """The fork at every layer, before and after."""
+    for side, model in (("before", before), ("after", after)):
+        for layer, values in enumerate(lens_metric(model, prompts.ids, metric, mask=prompts.mask)):
+            told = {"side": side, "level": f"resid.{layer}"}
+            yield clustered_mean(_rows(values), problems, name="lens/fork", unit="nats", params=told)
+
+
+def check_vocabulary(before: Loaded, after: Loaded, where: str) -> None:
+    """BadInput where their tokens differ."""
+    if before.tokenizer.get_vocab() != after.tokenizer.get_vocab():
+        raise BadInput("the two checkpoints have different vocabularies", where=where, do="patch within a family")
+
+
+def table(context: Context, estimates: Sequence[Estimate]) -> pa.Table:
+    """The long measurement table of a pair."""
+    return to_table([row_of(context, each, False) for each in estimates])
+
+
+def _rows(values: Tensor) -> np.ndarray:
+    return values.double().cpu().numpy()
+
+
+def plain(params: dict[str, Any]) -> dict[str, Any]:
+    """Of a recipe: tuples are lists in JSON."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in params.items()}

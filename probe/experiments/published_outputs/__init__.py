@@ -1,0 +1,1 @@
+"""What do published outputs say before and after RL? No weights, text only."""

@@ -1,0 +1,201 @@
+"""What do real outputs say before and after RL? Published responses -> RESPONSES -> the long measurement table.
+
+    outputs of several systems (a saved Hugging Face dataset, `read_rlcr`), or two files BEFORE AFTER
+      -> imported      RESPONSES of every system, graded once         input: file:<sha256>
+      -> measurements  every measure of baseline against each system  study "real", kind "rl"
+
+`published` takes the authors' own labels, `probe` our grader on the answer extracted from the text: the two differ (the
+published evals of `rlcr_math500` are an exact match after dropping punctuation), so which it was is in the identity.
+A file of the second form is JSON lines or parquet with `problem`, `text` and `answer`, and where it has them `sample`,
+`confidence`, `temperature` and `right` (the authors' label). Nothing here loads torch.
+Left out: outputs of more than one step. Other column names: `probe import-rollouts`.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from probe.data import RESPONSES, Outcome
+from probe.errors import BadInput
+from probe.experiments.measuring import Context, measure_pair, to_table
+from probe.experiments.published_outputs.files import read_answers
+from probe.measures import PairData
+from probe.store import Recipe, Store, file_digest, write_table
+from probe.strategy import detect, mentions_python
+from probe.tasks.answers import cut_at_stop
+from probe.tasks.grading import EXTRACTORS, Extract, Grader
+from probe.tasks.published_outputs import Outputs, read_rlcr
+
+if TYPE_CHECKING:
+    from probe.checkpoints.jobs import Job
+
+Grading = Literal["published", "probe"]
+Columns = dict[str, list[Any]]
+VERSION = 2
+BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
+ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
+FIGURES = ("real_strategy", "real_outcomes", "real_calibration")
+READOUTS = ("RLVR-Classifier", "Answer-Prob")  # the RLVR model again, its confidence taken in another way
+
+
+@dataclass(frozen=True)
+class ImportJob:
+    """Read and grade the outputs of every system: one folder of a saved dataset, or the files before and after."""
+
+    paths: tuple[Path, ...]
+    grading: Grading
+    extract: Extract
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        with Grader(extract=self.extract) as grader:
+            version = grader.version if self.grading == "probe" else ""
+        params = {"grading": self.grading, "extract": self.extract, "grader": version, "names": list(self.names)}
+        return Recipe("imported", VERSION, params, tuple(f"file:{file_digest(file)}" for file in self.files))
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that are read."""
+        return list(self.paths) if len(self.paths) == 2 else sorted(self.paths[0].glob("data-*.arrow"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the two files are called; a saved dataset names its systems itself."""
+        return tuple(path.stem for path in self.paths) if len(self.paths) == 2 else ()
+
+    @property
+    def family(self) -> str:
+        """What the systems have in common."""
+        return self.names[0] if self.names else FAMILY
+
+    @property
+    def label(self) -> str:
+        return f"{self.paths[0].name} imported"
+
+    @property
+    def needs(self) -> "tuple[Job, ...]":
+        return ()
+
+    def make(self, store: Store, work: Path) -> None:
+        with Grader(extract=self.extract) as grader:
+            tables = [self._graded(name, rows, grader) for name, rows in self._read()]
+        write_table(work / "responses.parquet", pa.concat_tables(tables))
+
+    def _read(self) -> list[tuple[str, Columns]]:
+        """The columns of every system that is a model of its own, the baseline first."""
+        if self.names:
+            return [(name, read_answers(path)) for name, path in zip(self.names, self.paths, strict=True)]
+        found = read_rlcr(self.paths[0])
+        if BASELINE not in found.systems:
+            do = f"it has {list(found.systems)}"
+            raise BadInput(f"no system is called {BASELINE!r}", where=str(self.paths[0]), do=do)
+        names = [BASELINE, *(name for name in found.systems if name not in (BASELINE, *READOUTS))]
+        return [(name, _columns(found, name)) for name in names]
+
+    def _graded(self, name: str, columns: Columns, grader: Grader) -> pa.Table:
+        """RESPONSES of one system."""
+        texts, n = columns["text"], len(columns["text"])
+        if self.grading == "published":
+            labels = [Outcome.right if right else Outcome.wrong for right in columns["right"]]
+            answers = [EXTRACTORS[self.extract](cut_at_stop(text)) for text in texts]
+        else:
+            grades = grader.grade_many(texts, columns["answer"])
+            labels, answers = [g.outcome for g in grades], [g.prediction for g in grades]
+        rows = columns | {
+            "checkpoint": [name] * n,
+            "step": [0] * n,  # which step it was is not published
+            "stop": [None] * n,
+            "tokens": [None] * n,
+            "boxed": answers,
+            "outcome": [str(label) for label in labels],
+            "strategy": [str(detect(text).label) for text in texts],
+            "python": [mentions_python(text) for text in texts],
+        }
+        return pa.table({column: rows[column] for column in RESPONSES.names}, schema=RESPONSES)
+
+
+@dataclass(frozen=True)
+class MeasureRealJob:
+    """Every measure of the baseline against each system that is another model."""
+
+    source: ImportJob
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        return Recipe("measurements", VERSION, {"study": "real"}, (self.source.recipe.digest,))
+
+    @property
+    def label(self) -> str:
+        return f"{self.source.paths[0].name} measured"
+
+    @property
+    def needs(self) -> "tuple[Job, ...]":
+        return (self.source,)
+
+    def make(self, store: Store, work: Path) -> None:
+        table = store.get(self.source.recipe).read_table("responses.parquet")
+        names = table["checkpoint"].unique().to_pylist()  # in order of appearance
+        family, before = self.source.family, _of(table, names[0])
+        rows = []
+        for name in names[1:]:
+            after = _of(table, name)
+            temperature = float(after["temperature"][0].as_py())
+            context = Context("real", "rl", family, "", 0, name, "", 0, 0, temperature)
+            rows += measure_pair(context, PairData(before, after, address=context.address))
+        write_table(work / "data.parquet", to_table(rows))
+
+
+def real_source(
+    paths: Sequence[Path], grading: Grading | None = None, extract: Extract | None = None
+) -> MeasureRealJob:
+    """The job that measures one folder of a saved dataset, or two files before and after.
+
+    Published labels are taken where there are any, unless `grading` says otherwise. BadInput where nothing can be read.
+    """
+    paths, here = tuple(paths), " ".join(map(str, paths))
+    absent = [path for path in paths if not path.exists()]
+    if absent:
+        raise BadInput("no such file or folder", where=str(absent[0]), do=ASKED)
+    files = len(paths) == 2 and all(path.is_file() for path in paths)
+    if not files and not (len(paths) == 1 and paths[0].is_dir()):
+        raise BadInput("these are not outputs to compare", where=here, do=ASKED)
+    if files and paths[0].stem == paths[1].stem:
+        raise BadInput(f"both files are called {paths[0].stem}", where=here, do="rename one: they name the systems")
+    labelled = not files or all("right" in read_answers(path) for path in paths)
+    if grading == "published" and not labelled:
+        raise BadInput("not every file has a column `right` with published labels", where=here, do="grade with probe")
+    default: Grading = "published" if labelled else "probe"
+    source = ImportJob(paths, grading or default, extract or ("boxed" if files else "answer_tag"))
+    if not source.files:
+        do = "give the folder of the saved dataset"
+        raise BadInput("no data-*.arrow in this folder", where=here, do=do)
+    return MeasureRealJob(source)
+
+
+def real_rows(job: MeasureRealJob, store: Store) -> list[dict[str, Any]]:
+    """The rows of the long measurement table, made now unless the store holds them."""
+    for each in (job.source, job):
+        store.build(each.recipe, functools.partial(each.make, store))
+    return store.get(job.recipe).read_table().to_pylist()
+
+
+def _columns(outputs: Outputs, name: str) -> Columns:
+    system, n = outputs.systems[name], len(outputs.problems)
+    return {
+        "problem": [problem.id for problem in outputs.problems],
+        "answer": [problem.answer for problem in outputs.problems],
+        "text": list(system.texts),
+        "right": list(system.right or ()),
+        "confidence": list(system.confidence or [None] * n),
+        "sample": [0] * n,
+        "temperature": [0.0] * n,
+    }
+
+
+def _of(table: pa.Table, name: str) -> pa.Table:
+    return table.filter(pc.equal(table["checkpoint"], name))

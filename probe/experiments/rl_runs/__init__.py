@@ -1,0 +1,1 @@
+"""What did a GRPO run change? Every measure, at every kept step."""

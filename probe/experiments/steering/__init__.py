@@ -1,0 +1,1 @@
+"""Does steering do what RL did?"""

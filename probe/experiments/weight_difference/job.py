@@ -1,0 +1,105 @@
+"""How do the weights of two checkpoints differ, module by module? Against random changes, and another seed's.
+
+    weight_change/relative, stable_rank, top_share, n90, sparsity, unchanged, norm     level attn.0.q_proj.weight, ...
+    weight_change/cosine                                        of the change and another seed's, where one is given
+
+Side "change". A number of one pair has no sampling error, so no interval: lo = hi = value. `null` is the mean over
+equal-norm Gaussian draws, and rows weight_change/.../null give their range; p ranks the change among them, two-sided
+(`probe.interventions.recovery`). The draws are not rounded: for checkpoints in bf16 a change is sparse also because of
+rounding, and `unchanged` says how much was lost to it. Side "other" holds the same of the other seed's change.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedModel
+
+from probe.checkpoints.jobs import Job
+from probe.checkpoints.resolve import Subject
+from probe.data import Estimate, Unit
+from probe.experiments.inside import context_of
+from probe.experiments.patching.job import DRAWS, plain, table
+from probe.interventions.recovery import outlying_p
+from probe.interventions.weight_difference import Change, cosines, random_changes, weight_changes
+from probe.store import Recipe, Store, write_table
+
+VERSION = 1
+FIELDS: dict[str, Unit] = {
+    "norm": "none",
+    "relative": "ratio",
+    "stable_rank": "none",
+    "top_share": "fraction",
+    "n90": "count",
+    "sparsity": "fraction",
+    "unchanged": "fraction",
+}
+SHAPES = ("stable_rank", "top_share", "n90", "sparsity")  # what a Gaussian change of the same norm can differ in
+
+
+@dataclass(frozen=True)
+class WeightsJob:
+    """The weight difference of one pair."""
+
+    before: Subject
+    after: Subject
+    other: Subject | None = None
+    draws: int = DRAWS
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        names = {"study": "inside", "what": "weights", "before": self.before.name, "after": self.after.name}
+        size = {"draws": self.draws, "steps": [each.step for each in self.subjects]}
+        other = {"other": self.other.name if self.other else None}
+        inputs = tuple(pin for each in self.subjects for pin in each.inputs)
+        return Recipe("measurements", VERSION, plain(names | size | other), inputs)
+
+    @property
+    def label(self) -> str:
+        return f"{self.before.name} -> {self.after.name} weights"
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        return tuple(each for each in (self.before, self.after, self.other) if each)
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return tuple(dict.fromkeys(job for each in self.subjects for job in each.needs))
+
+    def make(self, store: Store, work: Path) -> None:
+        before, after = self.before.load(store).model, self.after.load(store).model
+        found = list(change_rows(before, after, self.draws))
+        if self.other is not None:
+            third = self.other.load(store).model
+            found += [_row(each, name, "other") for each in weight_changes(before, third) for name in FIELDS]
+            found += [_number("cosine", level, value) for level, value in cosines(before, after, third).items()]
+        write_table(work / "data.parquet", table(context_of(self.before, self.after, 0.0), found))
+
+
+def change_rows(before: PreTrainedModel, after: PreTrainedModel, draws: int) -> Iterator[Estimate]:
+    """Every number of every module, those of its shape beside their null."""
+    null = [random_changes(before, after, "weights", draw) for draw in range(draws)]
+    for place, change in enumerate(weight_changes(before, after)):
+        for name in FIELDS:
+            drawn = [getattr(each[place], name) for each in null] if name in SHAPES else []
+            yield _row(change, name, "change", drawn)
+            if drawn and all(map(math.isfinite, drawn)):
+                mean, told = float(np.mean(drawn)), {"side": "change", "level": change.module}
+                limits = (mean, min(drawn), max(drawn))
+                yield Estimate(f"weight_change/{name}/null", *limits, draws, 1, FIELDS[name], None, None, told)
+
+
+def _row(change: Change, name: str, side: str, drawn: list[float] | None = None) -> Estimate:
+    value, null, p = float(getattr(change, name)), None, None
+    if drawn and math.isfinite(value):
+        null, p = float(np.mean(drawn)), outlying_p(value, drawn)
+    told = {"side": side, "level": change.module}
+    return Estimate(f"weight_change/{name}", value, value, value, change.entries, 1, FIELDS[name], null, p, told)
+
+
+def _number(name: str, level: str, value: float) -> Estimate:
+    told = {"side": "change", "level": level}
+    return Estimate(f"weight_change/{name}", value, value, value, 1, 1, "none", 0.0, None, told)

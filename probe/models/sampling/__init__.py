@@ -1,0 +1,1 @@
+"""From prompts to sampled tokens: organisms, transformers and vLLM, with draws that are addressed."""

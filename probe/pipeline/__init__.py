@@ -1,1 +1,0 @@
-"""From a declaration to tables on disk: jobs, the runner that makes them, and the tables they leave."""

@@ -1,0 +1,1 @@
+"""Ask a checkpoint: prompts, sampling, responses, grades."""

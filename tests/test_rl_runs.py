@@ -1,0 +1,411 @@
+"""Jobs have stable identities and make what they say; measurements are flat on null pairs."""
+
+import math
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from grpo_cases import recipe
+
+from probe.checkpoints import jobs
+from probe.checkpoints.jobs import (
+    Job,
+    OrganismJob,
+    ResponsesJob,
+    RunJob,
+    VotesJob,
+    load_organism,
+    load_step,
+    test_problems,
+    train_problems,
+)
+from probe.data import RESPONSES, ROLLOUTS, TOKENS, Estimate, check_schema
+from probe.engine.runner import make, plan
+from probe.errors import BadInput
+from probe.experiments.measuring import (
+    ALONG_THE_WAY,
+    LOGGED_EVERY_BATCH,
+    SCHEMA,
+    Context,
+    at_step,
+    first_samples,
+    log_rows,
+    measure_pair,
+    row_of,
+    to_table,
+)
+from probe.experiments.rl_runs.job import SAMPLES, MeasureBaseJob, MeasureRunJob, TokensJob
+from probe.measures import PairData
+from probe.models.loading.load import Loaded, save_folder
+from probe.models.sampling.organism_sampler import sample
+from probe.plots import MEASUREMENT_COLUMNS
+from probe.rl.labels import Gold, OfflineMajority, OneShot, WrongMajority
+from probe.rl.train import METRICS
+from probe.rng import uniforms
+from probe.rollouts.grades import answer_table, respond
+from probe.store import Store
+from probe.tasks.answers import boxed
+from probe.tasks.chain import chain_problems
+
+test_problems.__test__ = False  # type: ignore[attr-defined]  # a function of the package, not a test
+ORGANISM = OrganismJob("latent-code", "tiny", 0)
+
+
+def run_job(reward: str = "random", name: str | None = None, **changes: Any) -> RunJob:
+    return RunJob(name or reward, ORGANISM, recipe(reward, **changes), Gold())
+
+
+def by_name(rows: list[dict[str, Any]], name: str, **where: Any) -> list[dict[str, Any]]:
+    return [r for r in rows if r["name"] == name and all(r[k] == v for k, v in where.items())]
+
+
+# ---- identity
+
+
+def test_equal_descriptions_are_one_artifact() -> None:
+    assert run_job().recipe.digest == run_job().recipe.digest
+    first, second = (MeasureRunJob("s", RunJob("r", replace(ORGANISM), recipe(), Gold())) for _ in range(2))
+    assert first == second
+    assert first.recipe.digest == second.recipe.digest
+
+
+RUN = run_job()
+CHANGED: list[tuple[Job, dict[str, Any]]] = [
+    (ORGANISM, {"family": "no-code", "size": "small", "seed": 1}),
+    (VotesJob(ORGANISM), {"organism": OrganismJob("latent-code", "tiny", 1)}),
+    (RUN, {"organism": OrganismJob("no-code", "tiny", 0), "grpo": recipe(seed=5), "labels": OneShot("x")}),
+    (ResponsesJob(RUN, 1.0, 8), {"subject": ORGANISM, "temperature": 0.5, "samples": 4, "seed": 1}),
+    (TokensJob(RUN), {"run": run_job("python")}),
+    (MeasureRunJob("s", RUN), {"study": "t", "run": run_job("python")}),
+    (MeasureBaseJob("s", ORGANISM), {"study": "t", "organism": OrganismJob("bad-code", "tiny", 0)}),
+]
+
+
+@pytest.mark.parametrize(("job", "changes"), CHANGED, ids=[type(job).__name__ for job, _ in CHANGED])
+def test_every_field_changes_the_artifact(job: Any, changes: dict[str, Any]) -> None:
+    digests = {replace(job, **{name: value}).recipe.digest for name, value in changes.items()}
+    assert len(digests | {job.recipe.digest}) == 1 + len(changes)
+    assert set(changes) | {"name"} == {*vars(job), "name"} - {"recipe"}  # every field was tried
+
+
+def test_the_name_in_figures_is_no_part_of_a_run() -> None:
+    assert run_job(name="other").recipe.digest == RUN.recipe.digest
+    assert MeasureRunJob("s", run_job(name="other")).recipe.digest != MeasureRunJob("s", RUN).recipe.digest
+
+
+@pytest.mark.parametrize("job", [job for job, _ in CHANGED], ids=[type(job).__name__ for job, _ in CHANGED])
+def test_what_a_job_needs_is_what_its_recipe_names(job: Job) -> None:
+    assert job.recipe.inputs == tuple(need.recipe.digest for need in job.needs)
+    assert pickle.loads(pickle.dumps(job)).recipe.digest == job.recipe.digest  # noqa: S301 - as the pool sends it
+    assert job.label
+
+
+def test_only_labels_of_a_majority_need_votes() -> None:
+    for labels, stages in (
+        (Gold(), ["organism"]),
+        (OneShot("x"), ["organism"]),
+        (OfflineMajority(), ["organism", "votes"]),
+        (WrongMajority(), ["organism", "votes"]),
+    ):
+        assert [need.recipe.stage for need in replace(RUN, labels=labels).needs] == stages
+
+
+@pytest.mark.parametrize(("batches", "every", "steps"), [(30, 10, (10, 20, 30)), (25, 10, (10, 20, 25)), (3, 10, (3,))])
+def test_kept_steps_by_hand(batches: int, every: int, steps: tuple[int, ...]) -> None:
+    assert run_job(batches=batches, save_every=every).steps == steps
+
+
+# ---- the jobs of a study, on twelve problems
+
+
+@pytest.fixture(scope="module")
+def made(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with the organism in it, where a study asks 12 problems instead of 256."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, n in (("TRAIN_POOL", 12), ("TEST_PROBLEMS", 12), ("VOTES", 4)):
+            patch.setattr(jobs, name, n)
+        train_problems.cache_clear(), test_problems.cache_clear()
+        store = Store(tmp_path_factory.mktemp("made"))
+        store.build(ORGANISM.recipe, lambda work: save_folder(organism, work))
+        yield store
+    train_problems.cache_clear(), test_problems.cache_clear()
+
+
+def finish(store: Store, target: Job) -> pa.Table | None:
+    """Make a job and what it needs in this process; its table, if it has the usual one."""
+    for job in plan([target], store).todo.values():
+        make(job, str(store.root))
+    artifact = store.get(target.recipe)
+    return artifact.read_table() if (artifact.path / "data.parquet").exists() else None
+
+
+def responses(store: Store, subject: Any, temperature: float = 1.0, samples: int = SAMPLES, **more: Any) -> list[dict]:
+    job = ResponsesJob(subject, temperature, samples, **more)
+    finish(store, job)
+    return store.get(job.recipe).read_table("responses.parquet").to_pylist()
+
+
+def test_problems_of_a_study_are_the_held_out_ones(made: Store) -> None:
+    assert {p.id for p in test_problems()} == {p.id for p in chain_problems(12, "test", 0)}
+    assert not {p.prompt for p in test_problems()} & {p.prompt for p in train_problems()}
+
+
+def test_a_run_artifact_holds_checkpoints_and_log_and_no_scratch(made: Store) -> None:
+    job = run_job(batches=3, save_every=2)
+    finish(made, job)
+    artifact = made.get(job.recipe)
+    assert sorted(artifact.spec["files"]) == [METRICS, "step-002.safetensors", "step-003.safetensors"]
+    assert job.steps == (2, 3)
+    assert not (artifact.path / "scratch").exists()
+
+
+def test_a_step_is_loaded_with_its_tensors(made: Store, organism: Loaded) -> None:
+    finish(made, run_job())
+    steps = [load_step(made, run_job(), step).model.lm_head.weight for step in run_job().steps]
+    assert not torch.equal(steps[0], steps[1])
+    assert torch.equal(load_step(made, ORGANISM, 0).model.lm_head.weight, organism.model.lm_head.weight)
+    assert load_organism(made, ORGANISM).tokenizer("A:1+2*3    =") == organism.tokenizer("A:1+2*3    =")
+    with pytest.raises(BadInput, match=r"step-007\.safetensors"):
+        load_step(made, run_job(), 7)
+
+
+def test_responses_are_what_the_model_says_graded(made: Store, organism: Loaded) -> None:
+    job = ResponsesJob(run_job(), 1.0, SAMPLES)
+    rows, artifact = responses(made, run_job()), made.get(job.recipe)
+    check_schema(artifact.read_table("responses.parquet"), RESPONSES, where="responses")
+    check_schema(artifact.read_table("rollouts.parquet"), ROLLOUTS, where="rollouts")
+    assert [r["step"] for r in rows] == [1] * 12 + [2] * 12 * SAMPLES  # on the way once each, at the end eight times
+    gold, decode = {p.id: p for p in test_problems()}, organism.tokenizer.decode
+    for row, rollout in zip(rows, artifact.read_table("rollouts.parquet").to_pylist(), strict=True):
+        assert row["checkpoint"] == f"{run_job().label}@{row['step']}"
+        assert all(row[k] == rollout[k] for k in ("problem", "sample", "text", "stop", "temperature"))
+        assert decode(rollout["completion_ids"], skip_special_tokens=True) == row["text"]
+        assert decode(rollout["prompt_ids"]) == gold[row["problem"]].prompt
+        assert row["tokens"] == len(rollout["completion_ids"]) == len(rollout["logprob"]) == len(rollout["entropy"])
+        assert (row["outcome"] == "right") == (boxed(row["text"]) == gold[row["problem"]].answer)
+        assert (row["boxed"] is None) == (row["outcome"] == "unparsed")
+        assert (row["stop"] == "eos") == (rollout["completion_ids"][-1] == 1)
+
+
+def test_greedy_is_one_answer_that_no_seed_changes(made: Store) -> None:
+    first, again = (responses(made, ORGANISM, 0.0, 1, seed=seed) for seed in (0, 1))
+    assert len(first) == 12
+    assert [r["text"] for r in first] == [r["text"] for r in again]
+    assert {r["temperature"] for r in first} == {0.0}
+
+
+def test_checkpoints_answer_with_the_same_draws(made: Store) -> None:
+    """A run that changes nothing gives the very texts of its base: before and after are paired sample by sample."""
+    base, after = responses(made, ORGANISM), responses(made, run_job("constant"))
+    assert [r["text"] for r in after if r["step"] == 2] == [r["text"] for r in base]
+    assert [r["text"] for r in after if r["step"] == 1] == [r["text"] for r in base if r["sample"] == 0]
+    assert [r["text"] for r in responses(made, ORGANISM, seed=1)] != [r["text"] for r in base]
+
+
+def test_sampling_below_zero_is_refused(organism: Loaded) -> None:
+    with pytest.raises(BadInput, match=r"temperature -0\.5"):
+        respond(
+            organism,
+            chain_problems(1, "test", 0),
+            checkpoint="o",
+            step=0,
+            n_samples=1,
+            max_new=3,
+            temperature=-0.5,
+            seed=0,
+        )
+
+
+def test_votes_are_boxed_answers_of_the_initial_model(made: Store, organism: Loaded) -> None:
+    table = finish(made, VotesJob(ORGANISM))
+    assert table is not None
+    assert table["problem"].to_pylist() == [p.id for p in train_problems()]
+    assert {len(answers) for answers in table["answers"].to_pylist()} == {4}
+    assert table == answer_table(organism, train_problems(), n_samples=4, max_new=20)
+    prompts = organism.tokenizer([p.prompt for p in train_problems()])["input_ids"]
+    draws = np.stack([uniforms(20, "votes", 0, p.id, s) for p in train_problems() for s in range(4)])
+    said = sample(organism.model, prompts, n_samples=4, max_new=20, stop=1, pad=0, uniforms=torch.from_numpy(draws))
+    texts = organism.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
+    assert [a for answers in table["answers"].to_pylist() for a in answers] == [boxed(t) for t in texts]
+
+
+def test_labels_decide_what_is_trained_on(made: Store) -> None:
+    """The label sources that read votes give other runs than the true answers do, under the very same recipe."""
+    how = recipe("ground_truth", lr=0.01)
+    sources = (Gold(), OfflineMajority(), WrongMajority(), OneShot(train_problems()[0].id))
+    runs = [RunJob("x", ORGANISM, how, labels) for labels in sources]
+    for run in runs:
+        finish(made, run)
+    last = [made.get(run.recipe).read_tensors("step-002.safetensors")["lm_head.weight"] for run in runs]
+    assert len({tensor.numpy().tobytes() for tensor in last}) == 4
+
+
+def test_tokens_are_the_final_texts_scored_before_and_after(made: Store) -> None:
+    job = TokensJob(run_job())
+    finish(made, job)
+    artifact, rows = made.get(job.recipe), responses(made, run_job())
+    before, after = (check_schema(artifact.read_table(f"{s}.parquet"), TOKENS, where=s) for s in ("before", "after"))
+    for name in ("generator", "problem", "sample", "pos", "token", "span"):
+        assert before[name] == after[name]
+    assert before["scorer"].unique().to_pylist() == [ORGANISM.label]
+    assert after["scorer"].unique().to_pylist() == after["generator"].unique().to_pylist() == [f"{run_job().label}@2"]
+    said: dict[str, str] = {}
+    for row in after.to_pylist():
+        said[row["problem"]] = said.get(row["problem"], "") + row["span"]
+    texts = {r["problem"]: r["text"] for r in rows if r["step"] == 2 and r["sample"] == 0}
+    assert {k: v.replace("<pad>", "").removesuffix("<eos>") for k, v in said.items()} == texts
+    rollouts = made.get(ResponsesJob(run_job(), 1.0, SAMPLES).recipe).read_table("rollouts.parquet").to_pylist()
+    kept = [r["logprob"] for r in rollouts if r["checkpoint"].endswith("@2") and r["sample"] == 0]
+    assert after["logprob"].to_pylist() == pytest.approx([x for row in kept for x in row], abs=2e-5)
+    assert after["logprob"].to_pylist() != pytest.approx(before["logprob"].to_pylist(), abs=2e-5)
+    divergence = artifact.read_table("kl.parquet")["kl"].to_pylist()
+    assert len(divergence) == len(after)
+    assert min(divergence) >= 0 < max(divergence)
+
+
+def test_a_run_of_another_name_shares_its_artifacts(made: Store) -> None:
+    """Two studies may call one run by two names: what was sampled under the first serves the second."""
+    finish(made, ResponsesJob(run_job(seed=3), 1.0, SAMPLES))
+    other = TokensJob(run_job(seed=3, name="other"))
+    assert [job.recipe.stage for job in plan([other], made).todo.values()] == ["tokens"]
+    finish(made, other)
+    assert len(made.get(other.recipe).read_table("after.parquet")) > 12
+
+
+# ---- measurements
+
+
+@pytest.fixture(scope="module")
+def measured(made: Store) -> dict[str, list[dict[str, Any]]]:
+    wanted = {"base": MeasureBaseJob("s", ORGANISM), "random": MeasureRunJob("s", run_job())}
+    wanted["constant"] = MeasureRunJob("s", run_job("constant"))
+    tables = {name: finish(made, job) for name, job in wanted.items()}
+    assert all(table is not None and table.schema.equals(SCHEMA) for table in tables.values())
+    return {name: table.to_pylist() for name, table in tables.items() if table is not None}
+
+
+def test_the_schema_is_that_of_the_figures() -> None:
+    assert tuple(SCHEMA.names) == MEASUREMENT_COLUMNS
+
+
+def test_rows_say_what_they_are_about(measured: dict[str, list[dict[str, Any]]]) -> None:
+    about = {"study": "s", "family": "latent-code", "size": "tiny", "base_seed": 0, "destroyed": False}
+    for rows in measured.values():
+        assert all({k: row[k] for k in about} == about for row in rows)
+    assert {(r["kind"], r["reward"]) for r in measured["base"]} == {("base", ""), ("null", "")}
+    assert {(r["kind"], r["reward"], r["clip"]) for r in measured["random"]} == {("rl", "random", "0.2")}
+    assert {(r["kind"], r["reward"]) for r in measured["constant"]} == {("null", "constant")}
+    assert {r["temperature"] for r in measured["random"]} == {0.0, 1.0}
+
+
+def test_values_lie_in_their_intervals(measured: dict[str, list[dict[str, Any]]]) -> None:
+    for row in (r for rows in measured.values() for r in rows if r["lo"] is not None and math.isfinite(r["lo"])):
+        assert row["lo"] - 1e-9 <= row["value"] <= row["hi"] + 1e-9, row
+
+
+def test_accuracy_is_the_share_of_right_responses(made: Store, measured: dict[str, list[dict[str, Any]]]) -> None:
+    for step, n in ((1, 12), (2, 12 * SAMPLES)):
+        (row,) = by_name(measured["random"], "accuracy", side="after", temperature=1.0, step=step)
+        right = [r["outcome"] == "right" for r in responses(made, run_job()) if r["step"] == step]
+        assert (row["value"], row["n"], row["n_problems"]) == (pytest.approx(sum(right) / n), n, 12)
+
+
+def test_steps_on_the_way_meet_the_cheap_measures_and_the_last_all(measured: dict[str, list[dict[str, Any]]]) -> None:
+    found = {
+        step: {r["name"] for r in measured["random"] if r["step"] == step and not r["name"].startswith("train/")}
+        for step in run_job().steps
+    }
+    assert {"accuracy", "code_share", "parse_rate"} <= found[1] < found[2]
+    assert {"kl_per_token", "fork_overlap", "entropy_shift", "pass_at_k", "switch_share"} <= found[2] - found[1]
+    assert set(ALONG_THE_WAY) >= {"accuracy", "code_share", "parse_rate"}
+
+
+def test_a_base_is_described_and_compared_with_nothing(measured: dict[str, list[dict[str, Any]]]) -> None:
+    rows = [r for r in measured["base"] if r["kind"] == "base"]
+    assert {r["side"] for r in rows} == {"before"}
+    assert {r["temperature"] for r in by_name(rows, "accuracy")} == {0.0, 1.0}
+
+
+def test_the_null_pair_is_flat(measured: dict[str, list[dict[str, Any]]]) -> None:
+    """The same weights sampled twice: no change that noise would not make (p > .001)."""
+    rows = [r for r in measured["base"] if r["kind"] == "null"]
+    changes = [r for r in rows if r["side"] == "change"]
+    assert {"accuracy", "code_share", "parse_rate"} <= {r["name"] for r in changes}
+    assert all(r["p"] > 0.001 for r in rows if r["p"] is not None and not math.isnan(r["p"]))
+    assert all(abs(r["value"]) < 0.25 for r in changes if r["name"] in ("accuracy", "code_share", "parse_rate"))
+
+
+def test_a_constant_reward_changes_nothing_at_all(measured: dict[str, list[dict[str, Any]]]) -> None:
+    rows = measured["constant"]
+    changes = [r for r in rows if r["side"] == "change" and not math.isnan(r["value"])]
+    assert len({r["name"] for r in changes}) >= 6
+    assert {r["value"] for r in changes if r["name"] != "entropy_shift"} == {0.0}
+    assert all(abs(r["value"]) < 1e-6 for r in changes)
+    assert {r["value"] for r in by_name(rows, "fork_overlap")} == {1.0}
+    assert {r["value"] for r in by_name(rows, "kl_per_token")} == {0.0}
+    assert {r["value"] for r in by_name(rows, "train/kl")} == {0.0}
+
+
+def test_the_training_log_becomes_rows(made: Store, measured: dict[str, list[dict[str, Any]]]) -> None:
+    rows = measured["random"]
+    assert [r["step"] for r in by_name(rows, "train/accuracy")] == [1, 2]
+    (last,) = by_name(rows, "train/clip_ratio/region_mean/update_1")
+    assert (last["level"], last["step"], last["n"]) == ("update_1", 2, 2)
+
+
+CONTEXT = Context("s", "rl", "f", "tiny", 0, "random", "0.2", 7, 5, 1.0)
+
+
+def test_log_rows_by_hand() -> None:
+    log = [
+        {"batch": 0, "reward": 0.5, "clip_ratio/dual_mean": 0.1, "loss": 9.0},
+        {"batch": 1, "reward": 0.7, "kl": 0.2, "clip_ratio/dual_mean": 0.3},
+    ]
+    rows = [(r["name"], r["level"], r["step"], r["value"], r["n"]) for r in log_rows(CONTEXT, log)]
+    assert rows == [
+        ("train/reward", "", 1, 0.5, 1),
+        ("train/reward", "", 2, 0.7, 1),
+        ("train/kl", "", 2, 0.2, 1),
+        ("train/clip_ratio/dual_mean", "dual_mean", 5, pytest.approx(0.2), 2),
+    ]
+    assert to_table(list(log_rows(CONTEXT, log))).schema.equals(SCHEMA)
+    assert "loss" not in LOGGED_EVERY_BATCH
+
+
+def test_a_row_holds_the_estimate_and_its_context() -> None:
+    params = {"side": "change", "level": 4}
+    estimate = Estimate("accuracy", 0.1, -0.1, 0.3, 96, 12, null=0.0, p=0.4, params=params)
+    row = row_of(CONTEXT, estimate, destroyed=True)
+    assert set(row) == set(MEASUREMENT_COLUMNS)
+    assert (row["side"], row["level"], row["value"], row["p"], row["destroyed"]) == ("change", "4", 0.1, 0.4, True)
+    assert to_table([row]).to_pylist() == [row]
+
+
+def test_addresses_of_two_contexts_differ() -> None:
+    others = {"study": "t", "kind": "null", "base_seed": 1, "rl_seed": 8, "step": 6, "temperature": 0.0, "clip": "none"}
+    found = {CONTEXT.address} | {replace(CONTEXT, **{name: value}).address for name, value in others.items()}
+    assert len(found) == 1 + len(others)
+    assert all(type(part) in (str, int) for address in found for part in address)
+
+
+def test_a_destroyed_model_is_marked_on_every_row(made: Store) -> None:
+    """Half the problems were answered; now none is: never "no effect"."""
+    rows = responses(made, ORGANISM)
+    before = pa.Table.from_pylist(rows, schema=RESPONSES)
+    silent = [r | {"boxed": None, "outcome": "unparsed", "text": ""} for r in rows]
+    found = measure_pair(CONTEXT, PairData(before, pa.Table.from_pylist(silent, schema=RESPONSES)), ALONG_THE_WAY)
+    assert found
+    assert all(row["destroyed"] for row in found)
+
+
+def test_rows_of_a_step_and_first_samples_by_hand() -> None:
+    table = pa.table({"step": [1, 1, 2, 2, 2, 2], "sample": [0, 0, 0, 1, 0, 1]})
+    assert len(at_step(table, 1)) == 2
+    base = pa.table({"sample": [0, 1, 2, 0, 1, 2]})
+    assert first_samples(base, at_step(table, 2))["sample"].to_pylist() == [0, 1, 0, 1]
+    assert first_samples(base, at_step(table, 1))["sample"].to_pylist() == [0, 0]
