@@ -80,11 +80,11 @@ def store(held: "Store") -> Iterator[Finding]:
 
 def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:
     """The self-test of one checkpoint that is made; nothing is made for it."""
-    from probe.checkpoints.jobs import one_thread
-    from probe.cli.names import subject
+    from probe.cli.settings import Weights
+    from probe.engine.job import one_thread
     from probe.models.loading.self_test import self_test
 
-    which = subject(name, path)
+    which = Weights().checkpoint(name, path)
     if not all(held.holds(job.recipe) for job in which.needs):
         yield Finding("warning", "checkpoint", f"{name} is not made yet: probe train {name}")
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from probe.registry import Registry
 
 if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
+    from probe.engine.job import Job
 
 studies: "Registry[Callable[[], list[Job]]]" = Registry("study", "probe.studies")
 

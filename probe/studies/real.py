@@ -12,7 +12,7 @@ from probe.errors import BadInput
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
+    from probe.engine.job import Job
 
 PLACE, DEFAULT, DATASET = "PROBE_REAL_DATA", "../shared/data", "rlcr_math500"
 
@@ -20,10 +20,10 @@ PLACE, DEFAULT, DATASET = "PROBE_REAL_DATA", "../shared/data", "rlcr_math500"
 @studies.register("real")
 def real() -> "list[Job]":
     """Qwen2.5-7B before and after RLVR and RLCR, from published outputs."""
-    from probe.experiments.published_outputs.job import real_source
+    from probe.experiments.published_outputs.job import published_job
 
     folder = real_folder()
-    return [real_source([folder])] if folder else []
+    return [published_job([folder])] if folder else []
 
 
 def real_folder() -> Path | None:

@@ -1,14 +1,17 @@
-"""probe compare-rollouts: real outputs before and after, from published files."""
+"""probe compare-rollouts: published outputs before and after RL."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from probe.cli.app import app
+from probe.cli import settings
 from probe.cli.changes import changes, show_cells, show_changes
-from probe.cli.options import FIGURES, AsJson, Figures, Root, open_store
-from probe.cli.show import emit, say
+from probe.cli.experiment_command import present
+from probe.cli.groups import command
+
+if TYPE_CHECKING:
+    from probe.experiments.result import Result
 
 SHOWN = (
     *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate"),
@@ -16,7 +19,7 @@ SHOWN = (
 )
 
 
-@app.command("compare-rollouts")
+@command("compare-rollouts")
 def compare_rollouts(
     path: Annotated[Path, typer.Argument(help="Folder of a saved dataset of paired outputs, or the file BEFORE.")],
     after: Annotated[Path | None, typer.Argument(help="The file AFTER.")] = None,
@@ -26,33 +29,28 @@ def compare_rollouts(
     extract: Annotated[
         Literal["boxed", "answer_tag", "final_number"] | None, typer.Option(help="Where the answer stands in a text.")
     ] = None,
-    store: Root = None,
-    figures: Figures = FIGURES,
-    as_json: AsJson = False,
+    store: settings.Root = None,
+    figures: settings.Figures = settings.FIGURES,
+    as_json: settings.AsJson = False,
 ) -> None:
     """Compare real outputs before and after RL.
 
     Problem by problem, with the real_* figures. Files are jsonl, json, csv, parquet or arrow with the columns problem,
     text and answer, and optionally sample, temperature, confidence and right: `probe import-rollouts` makes such.
     """
-    from probe.experiments.published_outputs.job import FIGURES as DRAWN
-    from probe.experiments.published_outputs.job import real_rows, real_source
+    from probe.experiments.published_outputs.job import published_job
 
-    job = real_source([path, after] if after else [path], grading, extract)
-    rows = real_rows(job, open_store(store))
-    if as_json:
-        emit({"grading": job.source.grading, "digest": job.recipe.digest, "measurements": rows})
-    else:
-        _show(rows, job.source.family, f"{job.source.grading} labels")
-    from probe.experiments.study import draw  # loads torch: what was asked for is on the screen by now
-
-    draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), DRAWN)
+    job = published_job([path, after] if after else [path], grading, extract)
+    run = settings.Settings(workers=1, store=store, figures=figures, as_json=as_json)
+    labels = job.source.grading
+    present(job, run, lambda result: _show(result, job.source.family, labels), summary=lambda _: {"grading": labels})
 
 
-def _show(rows: list[dict[str, Any]], family: str, grading: str) -> None:
+def _show(result: "Result", family: str, grading: str) -> None:
     """Two tables a pair; Holm's family is every change that is shown, of all pairs."""
+    rows = result.rows
     found = sorted(changes([row for row in rows if row["name"] in SHOWN]), key=lambda row: SHOWN.index(row["name"]))
     for reward in dict.fromkeys(row["reward"] for row in rows):
-        title = f"{family} -> {reward} ({grading})"
+        title = f"{family} -> {reward} ({grading} labels)"
         show_changes([row for row in found if row["reward"] == reward], title)
         show_cells([row for row in rows if row["reward"] == reward], f"{family} -> {reward}: problems")

@@ -1,4 +1,4 @@
-"""probe ls, probe check: what is there, and is it sound?"""
+"""probe ls: what is there?"""
 
 import inspect
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from probe.cli.app import app
-from probe.cli.names import CHECKPOINT, ManifestFile
-from probe.cli.options import AsJson, Root, open_store
-from probe.cli.show import clean, emit, results, shown, table
+from probe.cli import settings
+from probe.cli.groups import command
+from probe.cli.show import emit, table
 
 if TYPE_CHECKING:
     from probe.models.loading.manifest import Entry
@@ -24,11 +23,11 @@ REGISTRIES = {
 }
 
 
-@app.command("ls")
+@command("ls")
 def list_all(
     kind: Annotated[Kind | None, typer.Argument(help="Of one kind only.")] = None,
-    manifest: ManifestFile = None,
-    as_json: AsJson = False,
+    manifest: settings.ManifestFile = None,
+    as_json: settings.AsJson = False,
 ) -> None:
     """List what there is, with a line on each.
 
@@ -92,35 +91,3 @@ def _line(thing: object) -> str:
     module = inspect.getmodule(thing)
     text = inspect.getdoc(module) or inspect.getdoc(thing) or ""
     return text.partition("\n")[0]
-
-
-@app.command()
-def check(
-    name: Annotated[str | None, typer.Argument(help=f"Test this checkpoint too. {CHECKPOINT}")] = None,
-    store: Root = None,
-    manifest: ManifestFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check manifest, versions, store, and a checkpoint.
-
-    With NAME, a checkpoint that is made is loaded and tested: shapes, padding, our decoding against generate.
-
-    Exit code 1 where something is damaged or a test fails; warnings do not count.
-    """
-    from probe.cli import checks
-
-    held = open_store(store)
-    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held)]
-    if name is not None:
-        found += checks.checkpoint(name, held, manifest)
-    if as_json:
-        emit([vars(each) for each in found])
-    else:
-        for each in found:
-            style = {"ok": "green", "warning": "yellow", "failed": "bold red"}[each.state]
-            results().print(f"[{style}]{each.state:8}[/] {clean(each.what)}", highlight=False, soft_wrap=True)
-    failed = sum(each.state == "failed" for each in found)
-    if failed:
-        if not as_json:
-            shown(f"{failed} failed")
-        raise typer.Exit(1)
