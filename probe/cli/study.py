@@ -39,16 +39,16 @@ def run(
     from probe.pipeline.study import run_studies
     from probe.studies import targets_of
 
-    held, names, many = open_store(store), named(study), pool_size(workers)
+    held, names, many = open_store(store), named(study, store), pool_size(workers)
     if as_json and not dry:
         what = "--json goes with --dry: what a run leaves is its figures"
         raise BadInput(what, do="probe run STUDY --dry --json")
     if dry:
-        return announce(plan(_flat(targets_of(names)), held), held, many, ", ".join(names), as_json)
+        return announce(plan(_flat(targets_of(names, store)), held), held, many, ", ".join(names), as_json)
     for group in (["real"] if "real" in names else [], [name for name in names if name != "real"]):
         if not group:
             continue
-        targets = targets_of(group)
+        targets = targets_of(group, store)
         todo = plan(_flat(targets), held)
         with Progress(messages(), held, many) as progress:
             progress.on_plan(todo)
@@ -65,19 +65,19 @@ def _flat(targets: "Iterable[list[Job]]") -> "list[Job]":
     return [job for jobs in targets for job in jobs]
 
 
-def named(study: str) -> list[str]:
+def named(study: str, store: Path | None = None) -> list[str]:
     """The studies meant, in the order in which they run; real outputs that are not here are left out of all."""
     from probe.studies import studies
-    from probe.studies.real import DATASET, DEFAULT, PLACE, real_folder
+    from probe.studies.real import DATASET, real_folder
 
     studies.get(study if study != "all" else "tiny")
     every = [name for name in studies.names() if name not in BY_NAME]
     names = _in_order(every) if study == "all" else [study]
-    if "real" in names and real_folder() is None:
-        do = f"set {PLACE} to the folder that holds {DATASET}"
+    if "real" in names and real_folder(store) is None:
+        do = f"probe fetch {DATASET}" + (f" --store {store}" if store else "")
         if study == "real":
-            raise BadInput("the real outputs are not here", where=DEFAULT, do=do)
-        say(f"real figures are skipped: no {DATASET} in {DEFAULT}; {do}")
+            raise BadInput(f"{DATASET}, the real outputs, is not here", do=f"bring it: {do}")
+        say(f"the real outputs are left out: {DATASET} is not here; to have their figures too: {do}")
         names.remove("real")
     return names
 
@@ -111,9 +111,10 @@ def figure(
 def held_rows(store: "Store") -> list[tuple[list[dict[str, Any]], list[str]]]:
     """Rows and their digests: of the real study, and of the others together, each where it is complete in the store."""
     from probe.pipeline.study import measured
-    from probe.studies import studies
+    from probe.studies import studies, targets_of
 
-    found = {name: studies.get(name)() for name in _in_order(studies.names())}
+    names = _in_order(studies.names())
+    found = dict(zip(names, targets_of(names, store.root), strict=True))
     whole = {name: targets for name, targets in found.items() if targets and _held(store, targets)}
     groups = [whole.pop("real", []), _flat(whole.values())]
     return [(measured(jobs, store), [job.recipe.digest for job in jobs]) for jobs in groups if jobs]
