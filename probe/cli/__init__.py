@@ -7,6 +7,7 @@ from types import FrameType
 from probe.cli import (  # noqa: F401 - importing registers the commands
     compare,
     contamination,
+    fetch,
     forced,
     gc,
     imports,
