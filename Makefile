@@ -8,6 +8,9 @@ export MPLBACKEND ?= agg
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
+# Published data that lie beside the checkout already; elsewhere `probe fetch` brings them.
+export PROBE_REAL_DATA ?= $(abspath $(wildcard ../shared/data))
+
 .PHONY: study test lint bench notebooks clean
 
 study: $(VENV)/study.done
