@@ -27,7 +27,7 @@ def check(
     from probe.cli import checks
 
     held = settings.open_store(store)
-    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held)]
+    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held), *checks.published(held, manifest)]
     if name is not None:
         found += checks.checkpoint(name, held, manifest)
     if as_json:

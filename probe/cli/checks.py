@@ -1,4 +1,4 @@
-"""What `probe check` looks at: manifest, installed versions, the store's artifacts, one checkpoint's behaviour."""
+"""What `probe check` looks at: manifest, installed versions, the store's artifacts, fetched data, a checkpoint."""
 
 import importlib.metadata
 import re
@@ -76,6 +76,19 @@ def store(held: "Store") -> Iterator[Finding]:
     yield Finding("ok", "store", f"store {held.root}: {len(folders) - damaged} of {len(folders)} artifacts are whole")
     for removal in gc.candidates(held.root, {path.name for path in folders}):
         yield Finding("warning", "store", f"{removal.why}: {removal.path} ({removal.bytes / 1e6:.1f} MB)")
+
+
+def published(held: "Store", path: Path | None) -> Iterator[Finding]:
+    """The files of every data set that was fetched, against what was published."""
+    from probe.models.loading.manifest import load_manifest
+    from probe.tasks.published_data import fetched_at, lacking
+
+    for name, entry in load_manifest(path).datasets.items():
+        folder = fetched_at(name, held.root)
+        if folder.is_dir():
+            bad = lacking(entry, folder)
+            what = f"{name} lacks, or has damaged: {', '.join(bad)} [{folder}]: mend it with probe fetch {name}"
+            yield Finding("failed", "published", what) if bad else Finding("ok", "published", f"{name} is whole")
 
 
 def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:

@@ -46,9 +46,10 @@ def figure(
 def held_rows(store: "Store") -> "list[tuple[Rows, list[str]]]":
     """Rows and their digests: of the real study, and of the others together, each where it is complete in the store."""
     from probe.experiments.study import measured
-    from probe.studies import studies
+    from probe.studies import studies, targets_of
 
-    found = {name: studies.get(name)() for name in in_order(studies.names())}
+    names = in_order(studies.names())
+    found = dict(zip(names, targets_of(names, store.root), strict=True))
     whole = {name: jobs for name, jobs in found.items() if jobs and all(store.holds(job.recipe) for job in jobs)}
     groups: list[list[Job]] = [whole.pop("real", []), [job for jobs in whole.values() for job in jobs]]
     return [(measured(jobs, store), [job.recipe.digest for job in jobs]) for jobs in groups if jobs]

@@ -35,33 +35,33 @@ def run(
     from probe.experiments.study import run_studies
     from probe.studies import targets_of
 
-    held, names = settings.open_store(store), named(study)
+    held, names = settings.open_store(store), named(study, store)
     if as_json and not dry:
         what = "--json goes with --dry: what a run leaves is its figures"
         raise BadInput(what, do="probe run STUDY --dry --json")
     if dry:
-        flat = [job for targets in targets_of(names) for job in targets]
+        flat = [job for targets in targets_of(names, store) for job in targets]
         return announce(flat, held, workers, ", ".join(names), as_json)
     for group in (["real"] if "real" in names else [], [name for name in names if name != "real"]):
         if group:
             with Progress(messages(), held, pool_size(workers)) as progress:
                 hear = {"listener": progress, "on_figure": lambda path, said=progress.say: drew(path, said)}
-                run_studies(targets_of(group), held, figures, workers=workers, **hear)  # type: ignore[arg-type]
+                run_studies(targets_of(group, store), held, figures, workers=workers, **hear)  # type: ignore[arg-type]
 
 
-def named(study: str) -> list[str]:
+def named(study: str, store: "Path | None" = None) -> list[str]:
     """The studies meant, in the order in which they run; real outputs that are not here are left out of all."""
     from probe.studies import studies
-    from probe.studies.real import DATASET, DEFAULT, PLACE, real_folder
+    from probe.studies.real import DATASET, real_folder
 
     studies.get(study if study != "all" else "tiny")
     every = [name for name in studies.names() if name not in BY_NAME]
     names = in_order(every) if study == "all" else [study]
-    if "real" in names and real_folder() is None:
-        do = f"set {PLACE} to the folder that holds {DATASET}"
+    if "real" in names and real_folder(store) is None:
+        do = f"probe fetch {DATASET}" + (f" --store {store}" if store else "")
         if study == "real":
-            raise BadInput("the real outputs are not here", where=DEFAULT, do=do)
-        say(f"real figures are skipped: no {DATASET} in {DEFAULT}; {do}")
+            raise BadInput(f"{DATASET}, the real outputs, is not here", do=f"bring it: {do}")
+        say(f"the real outputs are left out: {DATASET} is not here; to have their figures too: {do}")
         names.remove("real")
     return names
 
