@@ -52,9 +52,8 @@ def patch(
     from probe.rollouts.options import Compute
 
     pair, compute = weights.pair(run.manifest, before, after, other), Compute(batch)
-    elicitation = asked.elicitation(pair.before, run.manifest)
+    elicitation, options = asked.of(pair.before, run, temperature, samples)
     if layers_from_after == "accuracy":
-        options = asked.options(temperature, samples)
         layers = LayersJob(pair, elicitation, options, asked.limit or 256, draws, compute)
         return present(layers, run, lambda result: _show_layers(result.rows, layers.label))
     known = openings(pair.before)

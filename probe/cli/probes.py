@@ -45,7 +45,7 @@ def probes(
     from probe.rollouts.options import Compute
 
     pair = weights.pair(run.manifest, name, after)
-    elicitation, options = asked.elicitation(pair.before, run.manifest), asked.options(temperature, samples)
+    elicitation, options = asked.of(pair.before, run, temperature, samples)
     wanted = tuple(str(site(each)) for each in settings.split(sites))
     job = ProbesJob(pair, elicitation, options, wanted, draws, backend, Compute(batch))
     present(job, run, lambda result: _show(result.rows, pair))

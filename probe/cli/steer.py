@@ -58,7 +58,7 @@ def steer(
     from probe.rollouts.options import Compute
 
     pair = weights.pair(run.manifest, name, after)
-    elicitation, options = asked.elicitation(pair.before, run.manifest), asked.options(temperature, samples)
+    elicitation, options = asked.of(pair.before, run, temperature, samples)
     doses = _numbers(coefficients) if coefficients else COEFFICIENTS
     job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, Compute(batch))
     present(job, run, lambda result: _show(result.rows, job.label, randoms))
