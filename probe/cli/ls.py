@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from probe.models.loading.manifest import Entry
     from probe.registry import Registry
 
-Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies", "datasets"]
+Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies", "experiments", "datasets"]
 REGISTRIES = {
     "rewards": ("probe.rewards", "rewards"),
     "measures": ("probe.measures", "measures"),
     "figures": ("probe.plots", "figures"),
     "studies": ("probe.studies", "studies"),
+    "experiments": ("probe.experiments", "experiments"),
 }
 
 

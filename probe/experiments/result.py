@@ -47,7 +47,7 @@ class Result:
         return self.job.recipe.digest
 
     def changes(self, *names: str, **where: Any) -> "pandas.DataFrame":
-        """What changed: one row a change with interval, n, null and p; of those measures, where columns hold `where`."""
+        """The changes, each with interval, n, null and p: of those measures, in rows whose columns hold `where`."""
         table = self.table.to_pandas()
         table = table[table["side"] == "change"]
         if names:
