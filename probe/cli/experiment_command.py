@@ -73,6 +73,6 @@ def registered(name: str) -> Any:
         present(job, run, lambda result: show_changes(changes(result.rows), job.label))
 
     command.__doc__ = kind.__doc__
-    alone = typer.Typer(add_completion=False)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(name)(unfolded(command))
     return typer.main.get_command(alone)
