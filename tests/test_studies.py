@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from probe.checkpoints.jobs import Job, OrganismJob, RunJob
 from probe.cli.study import named
 from probe.engine.runner import plan
+
 from probe.errors import BadInput
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
