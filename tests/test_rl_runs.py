@@ -31,7 +31,7 @@ from probe.experiments.measuring import (
     ALONG_THE_WAY,
     LOGGED_EVERY_BATCH,
     SCHEMA,
-    Context,
+    RowKey,
     at_step,
     first_samples,
     log_rows,
@@ -358,7 +358,7 @@ def test_the_training_log_becomes_rows(made: Store, measured: dict[str, list[dic
     assert (last["level"], last["step"], last["n"]) == ("update_1", 2, 2)
 
 
-CONTEXT = Context("s", "rl", "f", "tiny", 0, "random", "0.2", 7, 5, 1.0)
+CONTEXT = RowKey("s", "rl", "f", "tiny", 0, "random", "0.2", 7, 5, 1.0)
 
 
 def test_log_rows_by_hand() -> None:

@@ -51,7 +51,7 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Context:
+class RowKey:
     """What a row of the measurement table is about: which pair, at which step, how sampled."""
 
     study: str
@@ -70,7 +70,7 @@ class Context:
         return tuple(v if isinstance(v, str | int) else str(v) for v in vars(self).values())
 
 
-def measure_pair(context: Context, data: PairData, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+def measure_pair(context: RowKey, data: PairData, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
     """Rows of every measure (or of `names`) that the data allow; all carry whether the model was destroyed."""
     has = {"responses"}
     if data.tokens_before is not None:
@@ -87,7 +87,7 @@ def measure_pair(context: Context, data: PairData, names: tuple[str, ...] | None
     return [row_of(context, estimate, destroyed) for estimate in estimates]
 
 
-def row_of(context: Context, estimate: Estimate, destroyed: bool) -> dict[str, Any]:
+def row_of(context: RowKey, estimate: Estimate, destroyed: bool) -> dict[str, Any]:
     params = estimate.params
     return vars(context) | {
         "destroyed": destroyed,
@@ -98,7 +98,7 @@ def row_of(context: Context, estimate: Estimate, destroyed: bool) -> dict[str, A
     }
 
 
-def log_rows(context: Context, log: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
+def log_rows(context: RowKey, log: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
     """The training log as rows named train/<metric>: the main ones batch by batch, clip details as means of the run."""
     for entry in log:
         step = int(entry["batch"]) + 1
@@ -112,7 +112,7 @@ def log_rows(context: Context, log: list[dict[str, float]]) -> Iterator[dict[str
         yield _log_row(context, context.step, f"train/{key}", level, sum(values) / len(values), len(values))
 
 
-def _log_row(context: Context, step: int, name: str, level: str, value: float, n: int) -> dict[str, Any]:
+def _log_row(context: RowKey, step: int, name: str, level: str, value: float, n: int) -> dict[str, Any]:
     blank = dict.fromkeys(("lo", "hi", "null", "p", "n_problems"))
     about = vars(context) | {"step": step, "destroyed": False, "name": name, "side": "", "level": level}
     return about | blank | {"value": float(value), "n": n, "unit": "none"}

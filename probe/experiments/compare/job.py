@@ -21,7 +21,7 @@ from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
 from probe.experiments.compare.prompts import prompt_rows
-from probe.experiments.measuring import Context, measure_pair, to_table
+from probe.experiments.measuring import RowKey, measure_pair, to_table
 from probe.experiments.rl_runs.job import SAMPLES, SCORED, token_table
 from probe.measures import PairData
 from probe.models.loading.manifest import Template
@@ -93,11 +93,11 @@ class CompareJob:
             rows += prompt_rows(self.context(0.0), tried, tables[3])
         write_table(work / "data.parquet", to_table(rows))
 
-    def context(self, temperature: float) -> Context:
+    def context(self, temperature: float) -> RowKey:
         """What its rows are about."""
         before, kind = self.before, "null" if self.is_null else "rl"
         origin = (before.family, before.size, before.base_seed)
-        return Context("compare", kind, *origin, self.after.name, "", 0, self.after.step, temperature)
+        return RowKey("compare", kind, *origin, self.after.name, "", 0, self.after.step, temperature)
 
     def scored(self, store: Store, rollouts: list[dict[str, Any]], data: PairData) -> PairData:
         """With the after text scored under both checkpoints. BadInput where their vocabularies differ."""

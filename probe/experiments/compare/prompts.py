@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from probe.data import Outcome
-from probe.experiments.measuring import Context, measure_pair
+from probe.experiments.measuring import RowKey, measure_pair
 from probe.measures import PairData
 from probe.rng import address
 
@@ -27,7 +27,7 @@ BEST = "best prompt"
 OVER_BEST = "{} over best prompt"
 
 
-def prompt_rows(context: Context, tried: dict[str, pa.Table], after: pa.Table) -> list[dict[str, Any]]:
+def prompt_rows(context: RowKey, tried: dict[str, pa.Table], after: pa.Table) -> list[dict[str, Any]]:
     """Rows of the base under every template, and of `after` over the best of them.
 
     `tried`: RESPONSES by template, the study's own first. All tables answer the same problems once.
@@ -47,7 +47,7 @@ def best_prompt(tried: dict[str, pa.Table]) -> pa.Table:
     return pa.concat_tables([half[name] for half, name in zip(halves, chosen, strict=True)])
 
 
-def _measured(context: Context, before: pa.Table, after: pa.Table) -> list[dict[str, Any]]:
+def _measured(context: RowKey, before: pa.Table, after: pa.Table) -> list[dict[str, Any]]:
     return measure_pair(context, PairData(before, after, address=context.address), MEASURED)
 
 

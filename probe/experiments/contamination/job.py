@@ -23,7 +23,7 @@ from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.experiments.contamination.problem_sets import Sets
 from probe.experiments.contamination.signs import SignsJob, columns_of, name_of
-from probe.experiments.measuring import Context, row_of, to_table
+from probe.experiments.measuring import RowKey, row_of, to_table
 from probe.rollouts.sample_job import OnPart
 from probe.stats.groups import separation
 from probe.stats.leak import Columns, Finding, changes, findings, suspicion
@@ -60,14 +60,14 @@ class ContaminationJob:
         subjects = [subject for subject in (self.before, self.after) if subject]
         return tuple(SignsJob(s, self.sets, self.max_new, self.batch, self.on_part) for s in subjects)
 
-    def context(self) -> Context:
+    def context(self) -> RowKey:
         """What its rows are about."""
         before, after = self.before, self.after
         same = after is not None and (before.inputs, before.step) == (after.inputs, after.step)
         kind = "base" if after is None else "null" if same else "rl"
         origin = (before.family, before.size, before.base_seed)
         name = after.name if after else ""
-        return Context("contamination", kind, *origin, name, "", 0, (after or before).step, 0.0)
+        return RowKey("contamination", kind, *origin, name, "", 0, (after or before).step, 0.0)
 
     def make(self, store: Store, work: Path) -> None:
         tables = [store.get(job.recipe).read_table() for job in self.needs]

@@ -21,7 +21,7 @@ from probe.checkpoints.resolve import Subject
 from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
-from probe.experiments.measuring import Context, measure_pair, to_table
+from probe.experiments.measuring import RowKey, measure_pair, to_table
 from probe.measures import PairData
 from probe.models.loading.organism import build_tokenizer
 from probe.rollouts.sample_job import How, OnPart, ask
@@ -71,11 +71,11 @@ class PrefixJob:
             rows += measure_pair(context, PairData(without, forced, address=context.address), MEASURED)
         write_table(work / "data.parquet", to_table(rows))
 
-    def context(self, temperature: float) -> Context:
+    def context(self, temperature: float) -> RowKey:
         """What its rows are about."""
         subject = self.subject
         origin = (subject.family, subject.size, subject.base_seed)
-        return Context("prefix", "prompt", *origin, "forced prefix", "", 0, subject.step, temperature)
+        return RowKey("prefix", "prompt", *origin, "forced prefix", "", 0, subject.step, temperature)
 
 
 def prefix_for(subject: Subject, prefix: str | None) -> str:

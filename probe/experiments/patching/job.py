@@ -31,7 +31,7 @@ from probe.checkpoints.resolve import Subject
 from probe.data import Estimate, Problem
 from probe.errors import BadInput
 from probe.experiments.inside import context_of
-from probe.experiments.measuring import Context, row_of, to_table
+from probe.experiments.measuring import RowKey, row_of, to_table
 from probe.experiments.patching.fork import Openings, Prompts, left_padded, openings, places
 from probe.interventions.logit_lens import lens_metric
 from probe.interventions.patching import Fork, Position, direct, measure, patch, random_source, sites_of
@@ -244,7 +244,7 @@ def check_vocabulary(before: Loaded, after: Loaded, where: str) -> None:
         raise BadInput("the two checkpoints have different vocabularies", where=where, do="patch within a family")
 
 
-def table(context: Context, estimates: Sequence[Estimate]) -> pa.Table:
+def table(context: RowKey, estimates: Sequence[Estimate]) -> pa.Table:
     """The long measurement table of a pair."""
     return to_table([row_of(context, each, False) for each in estimates])
 

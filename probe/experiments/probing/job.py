@@ -37,7 +37,7 @@ from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
 from probe.experiments.activation_dataset import ActivationsJob, Answers, answers
 from probe.experiments.inside import context_of, same_weights
-from probe.experiments.measuring import Context, row_of, to_table
+from probe.experiments.measuring import RowKey, row_of, to_table
 from probe.experiments.rl_runs.job import SAMPLES
 from probe.models.hooks.backends import check_known
 from probe.rollouts.sample_job import CHAIN, How, OnPart
@@ -99,7 +99,7 @@ class ProbesJob:
     def needs(self) -> tuple[Job, ...]:
         return tuple(job for read in self.read for job in (read, read.asked))
 
-    def context(self) -> Context:
+    def context(self) -> RowKey:
         """What its rows are about."""
         return context_of(self.before, self.after, self.temperature)
 
@@ -129,7 +129,7 @@ def _base_strategy(before: Answers, after: Answers) -> Target:
     return "base-strategy", lambda where: after.at_prompt(where, before.code), "problems"
 
 
-def _probes(told: Answers, asked: list[Target], side: str, draws: int, context: Context) -> Iterator[Estimate]:
+def _probes(told: Answers, asked: list[Target], side: str, draws: int, context: RowKey) -> Iterator[Estimate]:
     base = (context.study, context.family, context.size, context.base_seed)
     for name, examples, shuffle in asked:
         for where in told.held.sites:
@@ -153,7 +153,7 @@ def same_question(labels: Float[np.ndarray, "response"], told: Answers, params: 
     return clustered_auroc(shares, labels, told.problem, name="probe_same_question", strata=parity, params=params)
 
 
-def _shifts(before: Answers, after: Answers, context: Context) -> Iterator[Estimate]:
+def _shifts(before: Answers, after: Answers, context: RowKey) -> Iterator[Estimate]:
     """Whether the direction of code turns, and how far the model travels along it."""
     for labels, code in (("own", after.code), ("base", before.code)):
         for where in before.held.sites:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from probe.data import RESPONSES, Outcome
 from probe.errors import BadInput
-from probe.experiments.measuring import Context, measure_pair, to_table
+from probe.experiments.measuring import RowKey, measure_pair, to_table
 from probe.experiments.published_outputs.files import read_answers
 from probe.measures import PairData
 from probe.store import Recipe, Store, file_digest, write_table
@@ -145,7 +145,7 @@ class MeasureRealJob:
         for name in names[1:]:
             after = _of(table, name)
             temperature = float(after["temperature"][0].as_py())
-            context = Context("real", "rl", family, "", 0, name, "", 0, 0, temperature)
+            context = RowKey("real", "rl", family, "", 0, name, "", 0, 0, temperature)
             rows += measure_pair(context, PairData(before, after, address=context.address))
         write_table(work / "data.parquet", to_table(rows))
 

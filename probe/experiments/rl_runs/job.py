@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from probe.checkpoints.jobs import Job, OrganismJob, ResponsesJob, RunJob, load_step
 from probe.data import TOKENS
-from probe.experiments.measuring import ALONG_THE_WAY, Context, at_step, first_samples, log_rows, measure_pair, to_table
+from probe.experiments.measuring import ALONG_THE_WAY, RowKey, at_step, first_samples, log_rows, measure_pair, to_table
 from probe.measures import PairData
 from probe.models.loading.load import Loaded
 from probe.rl.train import METRICS, read_metrics
@@ -94,9 +94,9 @@ class MeasureRunJob:
         sampled = (ResponsesJob(s, t, n) for s in (organism, self.run) for t, n in ((1.0, SAMPLES), (0.0, 1)))
         return (*sampled, TokensJob(self.run), self.run)
 
-    def context(self, step: int, temperature: float) -> Context:
+    def context(self, step: int, temperature: float) -> RowKey:
         run, organism = self.run, self.run.organism
-        return Context(
+        return RowKey(
             study=self.study,
             kind="null" if run.name == "constant" else "rl",
             family=organism.family,
@@ -164,9 +164,7 @@ class MeasureBaseJob:
             ("null", 1.0, hot, again),
         ):
             organism = self.organism
-            context = Context(
-                self.study, kind, organism.family, organism.size, organism.seed, "", "", 0, 0, temperature
-            )
+            context = RowKey(self.study, kind, organism.family, organism.size, organism.seed, "", "", 0, 0, temperature)
             found = measure_pair(context, PairData(before, after, address=context.address))
             rows += [r for r in found if kind == "null" or r["side"] == "before"]
         write_table(work / "data.parquet", to_table(rows))

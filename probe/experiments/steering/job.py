@@ -25,7 +25,7 @@ from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
 from probe.experiments.inside import context_of
-from probe.experiments.measuring import Context, row_of, to_table
+from probe.experiments.measuring import RowKey, row_of, to_table
 from probe.experiments.steering.directions import FitJob, ask_about, chosen
 from probe.experiments.steering.estimates import Doses, rows_of
 from probe.interventions.steering import (
@@ -162,7 +162,7 @@ class SteerJob:
         estimates = rows_of(doses[0], doses[1] if self.after else None, fit, where)
         write_table(work / "data.parquet", to_table([row_of(context, e, False) for e in estimates]))
 
-    def context(self) -> Context:
+    def context(self) -> RowKey:
         """What its rows are about."""
         after = self.after.subject if self.after else None
         return context_of(self.before.subject, after, self.before.temperature)
