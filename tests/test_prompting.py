@@ -6,7 +6,7 @@ import pytest
 from tables import table
 
 from probe.experiments.compare.prompts import BEST, best_prompt, prompt_rows
-from probe.experiments.measuring import RowKey
+from probe.measurements import RowKey
 from probe.rng import numpy_rng
 
 CONTEXT = RowKey("compare", "rl", "qwen", "", 0, "after", "", 0, 0, 0.0)

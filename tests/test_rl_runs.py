@@ -30,16 +30,13 @@ from probe.errors import BadInput
 from probe.experiments.measuring import (
     ALONG_THE_WAY,
     LOGGED_EVERY_BATCH,
-    SCHEMA,
-    RowKey,
     at_step,
     first_samples,
     log_rows,
     measure_pair,
-    row_of,
-    to_table,
 )
 from probe.experiments.rl_runs.job import SAMPLES, MeasureBaseJob, MeasureRunJob, TokensJob
+from probe.measurements import SCHEMA, RowKey, row_of, to_table
 from probe.measures import PairData
 from probe.models.loading.load import Loaded, save_folder
 from probe.models.sampling.organism_sampler import sample

@@ -2,7 +2,7 @@
 
 from probe.checkpoints.jobs import RunJob
 from probe.checkpoints.resolve import Subject
-from probe.experiments.measuring import RowKey
+from probe.measurements import RowKey
 
 
 def same_weights(before: Subject, after: Subject) -> bool:

@@ -3,16 +3,17 @@
 The final step of a run meets every measure; the steps before it only the cheap ones that response curves need.
 """
 
+import math
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from probe.data import Estimate
+from probe.measurements import Row, RowKey, row_of
 from probe.measures import PairData, measures
-from probe.plots import MEASUREMENT_COLUMNS
 
 ALONG_THE_WAY = ("accuracy", "code_share", "parse_rate", "collapse")
 LOGGED_EVERY_BATCH = (
@@ -26,51 +27,10 @@ LOGGED_EVERY_BATCH = (
     "clip_ratio/high_mean",
     "clip_ratio/region_mean",
 )
-SCHEMA = pa.schema(
-    [
-        (name, kind)
-        for name, kind in zip(
-            MEASUREMENT_COLUMNS,
-            [
-                *(pa.string(),) * 4,
-                pa.int32(),
-                *(pa.string(),) * 2,
-                *(pa.int32(),) * 2,
-                pa.float32(),
-                pa.bool_(),
-                *(pa.string(),) * 3,
-                *(pa.float64(),) * 3,
-                *(pa.int64(),) * 2,
-                pa.string(),
-                *(pa.float64(),) * 2,
-            ],
-            strict=True,
-        )
-    ]
-)
+CLIP_DETAIL = re.compile(r".*/update_(?P<update>\d+)|.*/pi_old_(?P<low>[\d.]+)_(?P<high>[\d.]+)")  # as logged
 
 
-@dataclass(frozen=True)
-class RowKey:
-    """What a row of the measurement table is about: which pair, at which step, how sampled."""
-
-    study: str
-    kind: str
-    family: str
-    size: str
-    base_seed: int
-    reward: str
-    clip: str
-    rl_seed: int
-    step: int
-    temperature: float
-
-    @property
-    def address(self) -> tuple[str | int, ...]:
-        return tuple(v if isinstance(v, str | int) else str(v) for v in vars(self).values())
-
-
-def measure_pair(context: RowKey, data: PairData, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+def measure_pair(key: RowKey, data: PairData, names: tuple[str, ...] | None = None) -> list[Row]:
     """Rows of every measure (or of `names`) that the data allow; all carry whether the model was destroyed."""
     has = {"responses"}
     if data.tokens_before is not None:
@@ -84,42 +44,35 @@ def measure_pair(context: RowKey, data: PairData, names: tuple[str, ...] | None 
         for estimate in measure()(data)
     ]
     destroyed = any(e.name == "destroyed" and e.value == 1.0 for e in estimates)
-    return [row_of(context, estimate, destroyed) for estimate in estimates]
+    return [row_of(key, estimate, destroyed) for estimate in estimates]
 
 
-def row_of(context: RowKey, estimate: Estimate, destroyed: bool) -> dict[str, Any]:
-    params = estimate.params
-    return vars(context) | {
-        "destroyed": destroyed,
-        "name": estimate.name,
-        "side": str(params.get("side", "")),
-        "level": str(params.get("level", "")),
-        **{k: getattr(estimate, k) for k in ("value", "lo", "hi", "n", "n_problems", "unit", "null", "p")},
-    }
-
-
-def log_rows(context: RowKey, log: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
+def log_rows(key: RowKey, log: list[dict[str, float]]) -> Iterator[Row]:
     """The training log as rows named train/<metric>: the main ones batch by batch, clip details as means of the run."""
     for entry in log:
         step = int(entry["batch"]) + 1
-        for key in LOGGED_EVERY_BATCH:
-            if key in entry:
-                yield _log_row(context, step, f"train/{key}", "", entry[key], 1)
+        for metric in LOGGED_EVERY_BATCH:
+            if metric in entry:
+                yield _log_row(replace(key, step=step), metric, entry[metric], 1)
     details = sorted({k for entry in log for k in entry if k.startswith("clip_ratio/")} - set(LOGGED_EVERY_BATCH))
-    for key in details:
-        values = [entry[key] for entry in log if key in entry]
-        level = key.rsplit("/", 1)[1]
-        yield _log_row(context, context.step, f"train/{key}", level, sum(values) / len(values), len(values))
+    for metric in details:
+        values = [entry[metric] for entry in log if metric in entry]
+        yield _log_row(key, metric, sum(values) / len(values), len(values))
 
 
-def _log_row(context: RowKey, step: int, name: str, level: str, value: float, n: int) -> dict[str, Any]:
-    blank = dict.fromkeys(("lo", "hi", "null", "p", "n_problems"))
-    about = vars(context) | {"step": step, "destroyed": False, "name": name, "side": "", "level": level}
-    return about | blank | {"value": float(value), "n": n, "unit": "none"}
+def _log_row(key: RowKey, metric: str, value: float, n: int) -> Row:
+    logged = Estimate(f"train/{metric}", float(value), math.nan, math.nan, n, 0, "none", params=_clip_detail(metric))
+    return row_of(key, logged) | dict.fromkeys(("lo", "hi", "n_problems"))
 
 
-def to_table(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.table({name: [row[name] for row in rows] for name in SCHEMA.names}, schema=SCHEMA)
+def _clip_detail(metric: str) -> dict[str, float]:
+    """Of the log's name of a clip fraction: which inner update, or which bin of pi_old; nothing of any other name."""
+    found = CLIP_DETAIL.fullmatch(metric)
+    if found is None:
+        return {}
+    if found["update"]:
+        return {"update": int(found["update"])}
+    return {"pi_low": float(found["low"]), "pi_high": float(found["high"])}
 
 
 def at_step(table: pa.Table, step: int) -> pa.Table:

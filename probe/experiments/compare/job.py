@@ -21,8 +21,9 @@ from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
 from probe.experiments.compare.prompts import prompt_rows
-from probe.experiments.measuring import RowKey, measure_pair, to_table
+from probe.experiments.measuring import measure_pair
 from probe.experiments.rl_runs.job import SAMPLES, SCORED, token_table
+from probe.measurements import RowKey, to_table
 from probe.measures import PairData
 from probe.models.loading.manifest import Template
 from probe.rollouts.sample_job import CHAIN, How, OnPart, ask
@@ -132,7 +133,7 @@ def compare(
     on_done: Callable[[Job], None] = lambda job: None,
     on_part: OnPart | None = None,
 ) -> pa.Table:
-    """The long measurement table of the pair (`probe.plots.MEASUREMENT_COLUMNS`), made now unless it is there.
+    """The long measurement table of the pair (`probe.measurements`), made now unless it is there.
 
     `samples` per problem at `temperature` > 0, and one greedy; `prompts` are (name, template) pairs the base is tried
     under besides that of `how`. Weights from outside are worked on in this process, one checkpoint at a time.

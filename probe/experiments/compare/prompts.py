@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from probe.data import Outcome
-from probe.experiments.measuring import RowKey, measure_pair
+from probe.experiments.measuring import measure_pair
+from probe.measurements import RowKey
 from probe.measures import PairData
 from probe.rng import address
 

@@ -2,15 +2,16 @@
 
     signs of a leak (before, after) -> suspects against controls -> measurements, study "contamination"
 
-Rows: each sign's mean in both groups and their difference (level "suspect 60%", "control 60%", "difference 60%"),
-before, after, and the change paired by problem; `leak_flag` with the p after Holm; and, where it is known what leaked,
-`leak_auroc`: how well the signs tell leaked suspects from the others.
+Rows: each sign's mean in both groups and their difference (group "suspect", "control", "difference"; `given`: how much
+of the question), before, after, and the change paired by problem; `leak_flag` with the p after Holm; and, where it is
+known what leaked, `leak_auroc`: how well the signs tell leaked suspects from the others.
 """
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,8 @@ from probe.data import Estimate
 from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.experiments.contamination.problem_sets import Sets
-from probe.experiments.contamination.signs import SignsJob, columns_of, name_of
-from probe.experiments.measuring import RowKey, row_of, to_table
+from probe.experiments.contamination.signs import SignsJob, columns_of
+from probe.measurements import RowKey, row_of, to_table
 from probe.rollouts.sample_job import OnPart
 from probe.stats.groups import separation
 from probe.stats.leak import Columns, Finding, changes, findings, suspicion
@@ -31,6 +32,7 @@ from probe.store import Recipe, Store, write_table
 from probe.tasks.corpus import leaked
 
 VERSION = 1
+ALL_SIGNS = "all signs"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _told(finding: Finding, side: str) -> list[Estimate]:
     """The groups, their difference, and the verdict: `leak_flag`, 1 or 0, with the p after Holm."""
     sides = [finding.suspect, finding.control, finding.difference]
     flagged, n = float(finding.flagged), finding.difference.n
-    told = {"level": name_of(finding.key)}
+    told = {"sign": finding.key[0], "given": finding.key[1]}
     flag = Estimate("leak_flag", flagged, flagged, flagged, n, n, "none", 0.0, finding.p_holm, told)
     return [replace(e, params=e.params | {"side": side}) for e in (*sides, flag)]
 
@@ -100,10 +102,11 @@ def _separations(columns: Columns, sets: Sets, suspect: Bool[np.ndarray, "proble
     truth = np.array([p.id in known for p in sets.suspect.problems])
     if min(truth.sum(), (~truth).sum()) < 2:
         return []
-    scores = {"all signs": columns} | {name_of(key): {key: values} for key, values in columns.items()}
+    every: list[tuple[dict[str, Any], Columns]] = [({"sign": ALL_SIGNS}, columns)]
+    every += [({"sign": key[0], "given": key[1]}, {key: values}) for key, values in columns.items()]
     return [
-        separation(suspicion(some, suspect)[suspect], truth, name="leak_auroc", params={"side": side, "level": level})
-        for level, some in scores.items()
+        separation(suspicion(some, suspect)[suspect], truth, name="leak_auroc", params={"side": side, **which})
+        for which, some in every
     ]
 
 

@@ -21,7 +21,8 @@ from probe.checkpoints.resolve import Subject
 from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
-from probe.experiments.measuring import RowKey, measure_pair, to_table
+from probe.experiments.measuring import measure_pair
+from probe.measurements import RowKey, to_table
 from probe.measures import PairData
 from probe.models.loading.organism import build_tokenizer
 from probe.rollouts.sample_job import How, OnPart, ask

@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 
 from probe.data import RESPONSES, Outcome
 from probe.errors import BadInput
-from probe.experiments.measuring import RowKey, measure_pair, to_table
+from probe.experiments.measuring import measure_pair
 from probe.experiments.published_outputs.files import read_answers
+from probe.measurements import RowKey, to_table
 from probe.measures import PairData
 from probe.store import Recipe, Store, file_digest, write_table
 from probe.strategy import detect, mentions_python

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from probe.checkpoints.jobs import Job, OrganismJob, ResponsesJob, RunJob, load_step
 from probe.data import TOKENS
-from probe.experiments.measuring import ALONG_THE_WAY, RowKey, at_step, first_samples, log_rows, measure_pair, to_table
+from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, log_rows, measure_pair
+from probe.measurements import RowKey, to_table
 from probe.measures import PairData
 from probe.models.loading.load import Loaded
 from probe.rl.train import METRICS, read_metrics

@@ -25,7 +25,6 @@ from probe.engine.executor import make_all
 from probe.engine.runner import Plan, plan
 from probe.errors import BadInput
 from probe.experiments.inside import context_of
-from probe.experiments.measuring import RowKey, row_of, to_table
 from probe.experiments.steering.directions import FitJob, ask_about, chosen
 from probe.experiments.steering.estimates import Doses, rows_of
 from probe.interventions.steering import (
@@ -40,6 +39,7 @@ from probe.interventions.steering import (
     random_vectors,
     steer,
 )
+from probe.measurements import RowKey, row_of, to_table
 from probe.models.hooks.backends import Backend, backend
 from probe.models.hooks.sites import Site
 from probe.models.loading.load import Loaded
