@@ -153,7 +153,7 @@ def _draw(rows: Rows, job: "Job", figures: Any, name: str) -> None:
 def _show_fork(rows: Rows, title: str) -> None:
     lens = [row for row in rows if row["name"] == "lens/fork"]
     lines = [
-        (row["side"], row["level"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
+        (row["side"], row["site"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
     ]
     table(("side", "layer", "log-odds", "95 % interval"), lines, f"{title}: lens at the fork", right=("log-odds",))
     for what, told in (("patch", "patched"), ("path", "direct effects"), ("transplant", "weights transplanted")):
@@ -170,14 +170,9 @@ def _show_layers(rows: Rows, title: str) -> None:
         for metric in ("accuracy", "code_share"):
             name = f"{what}_{metric}/"
             mine = [row for row in rows if str(row["name"]).startswith(name)]
-            for group in ("", "leaked", "others"):
-                here = [row for row in mine if _group(row) == group]
+            for group in (None, "leaked", "others"):
+                here = [row for row in mine if row["group"] == group]
                 _show(here, name, f"{title}: {metric}{f' on {group} items' if group else ''}, {what}", None)
-
-
-def _group(row: dict[str, Any]) -> str:
-    level = str(row["level"])
-    return next((g for g in ("leaked", "others") if level.startswith(g) or level.endswith(f" {g}")), "")
 
 
 def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
@@ -185,7 +180,7 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
     found = [row for row in rows if row["name"] == f"{name}recovery"]
     for gap in (row for row in rows if row["name"] == f"{name}gap"):
         size = f"gap {number(gap['value'], sign=True)} {interval(gap['lo'], gap['hi'])}, n {gap['n']}"
-        why = f": {gap['level']}" if " " in gap["level"] else ""
+        why = f": {gap['reason']}" if gap["reason"] else ""
         say(f"{title}: {size}{why}")
     defined = [row for row in found if row["value"] == row["value"]]
     chosen = sorted(defined, key=lambda row: -abs(row["value"]))[:most] if most else defined
@@ -194,15 +189,17 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
 
 
 def _lines(rows: Rows) -> Iterator[tuple[str, ...]]:
+    from probe.measurements import label
+
     for row in rows:
         numbers = (number(row["value"], sign=True), interval(row["lo"], row["hi"]), str(row["n"]))
-        yield (row["level"], *numbers, number(row["null"], sign=True), p_value(row["p"]))
+        yield (label(row), *numbers, number(row["null"], sign=True), p_value(row["p"]))
 
 
 def _weight_lines(rows: Rows) -> Iterator[tuple[str, ...]]:
-    mine = {(row["name"].removeprefix("weight_change/"), row["level"]): row for row in rows if row["side"] == "change"}
-    for level in dict.fromkeys(level for _, level in mine):
-        at = {name: row for (name, there), row in mine.items() if there == level}
+    mine = [row for row in rows if row["side"] == "change"]
+    for module in dict.fromkeys(row["module"] for row in mine):
+        at = {row["name"].removeprefix("weight_change/"): row for row in mine if row["module"] == module}
         cells = [at["relative"]["value"], at["stable_rank"]["value"], at["stable_rank"]["null"], at["n90"]["value"]]
         cells += [at["sparsity"]["value"], at["sparsity"]["null"], at["unchanged"]["value"]]
-        yield (level, *(number(cell) for cell in cells), number(at["cosine"]["value"]) if "cosine" in at else "")
+        yield (module, *(number(cell) for cell in cells), number(at["cosine"]["value"]) if "cosine" in at else "")

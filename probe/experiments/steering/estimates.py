@@ -1,12 +1,13 @@
 """What do dose-responses come to? Means and ranges against random directions, and shares of RL's change.
 
-steer_<measure>      by side and `coefficient`, or `edit` (project out, clamp: ablations); null: mean of the random directions there, p: rank of the move from 0
+steer_<measure>      by side and `coefficient` (ablations: `edit`); null: mean of the random directions there, p: rank
+                     of the move from 0
 steer_range_<...>    mean(high) - mean(low), the two coefficients chosen on half of the problems, told on the other
 steer_gain_<...>     after - base on the half that is told
 recovered_<...>      `edit` "matched": the coefficient that brings the base closest to the share of code after RL
                      "best": the one at which the base is right most often
-removed_<...>        `edit` "project out", "clamp": ablations; "back": the coefficient that brings the trained model closest
-                     to the share of code before RL
+removed_<...>        `edit` "project out", "clamp": ablations; "back": the coefficient that brings the trained model
+                     closest to the share of code before RL
 ..._random           the same of each random direction (`draw`), its own coefficient chosen in the same way
 
 Directions whose chosen coefficient is 0 recover exactly 0 and tie: p of recovered, and of "back", is then too large.
