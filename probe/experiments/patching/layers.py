@@ -39,7 +39,7 @@ from probe.rollouts.options import GREEDY, Compute, SamplingOptions
 from probe.rollouts.respond import Request
 from probe.stats import clustered_mean
 from probe.store import Store
-from probe.tasks.corpus import leaked
+from probe.tasks.corpus import leaked, leaks
 
 Graded = Literal["accuracy", "code_share"]
 METRICS: tuple[Graded, ...] = get_args(Graded)
@@ -167,7 +167,7 @@ class LayersJob(PairExperiment):
 def groups(checkpoint: Checkpoint, problems: tuple[Problem, ...]) -> dict[str | None, Bool[np.ndarray, "problem"]]:
     """All problems; and where it is known which leaked, those and the others."""
     everything = np.ones(len(problems), dtype=bool)
-    known = leaked(problems) if checkpoint.family == "contaminated" else set()
+    known = leaked(problems) if leaks(checkpoint.family) else set()
     read = np.array([p.id in known for p in problems])
     return {None: everything} | ({"leaked": read, "others": ~read} if read.any() and not read.all() else {})
 
