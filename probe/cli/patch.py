@@ -21,7 +21,7 @@ RECOVERED = ("", "recovered", "95 % interval", "n", "null", "p")
 BEST = 12  # sites shown of a comparison
 
 
-@command("patch")
+@command("patch", place=110)
 def patch(
     before: settings.Before,
     after: settings.After,
@@ -67,7 +67,7 @@ def patch(
 def _show_fork(rows: Rows, title: str) -> None:
     lens = [row for row in rows if row["name"] == "lens/fork"]
     lines = [
-        (row["side"], row["level"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
+        (row["side"], row["site"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
     ]
     table(("side", "layer", "log-odds", "95 % interval"), lines, f"{title}: lens at the fork", right=("log-odds",))
     for what, told in (("patch", "patched"), ("path", "direct effects"), ("transplant", "weights transplanted")):
@@ -84,14 +84,9 @@ def _show_layers(rows: Rows, title: str) -> None:
         for metric in ("accuracy", "code_share"):
             name = f"{what}_{metric}/"
             mine = [row for row in rows if str(row["name"]).startswith(name)]
-            for group in ("", "leaked", "others"):
-                here = [row for row in mine if _group(row) == group]
+            for group in (None, "leaked", "others"):
+                here = [row for row in mine if row["group"] == group]
                 _show(here, name, f"{title}: {metric}{f' on {group} items' if group else ''}, {what}", None)
-
-
-def _group(row: dict[str, Any]) -> str:
-    level = str(row["level"])
-    return next((g for g in ("leaked", "others") if level.startswith(g) or level.endswith(f" {g}")), "")
 
 
 def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
@@ -99,7 +94,7 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
     found = [row for row in rows if row["name"] == f"{name}recovery"]
     for gap in (row for row in rows if row["name"] == f"{name}gap"):
         size = f"gap {number(gap['value'], sign=True)} {interval(gap['lo'], gap['hi'])}, n {gap['n']}"
-        why = f": {gap['level']}" if " " in gap["level"] else ""
+        why = f": {gap['reason']}" if gap["reason"] else ""
         say(f"{title}: {size}{why}")
     defined = [row for row in found if row["value"] == row["value"]]
     chosen = sorted(defined, key=lambda row: -abs(row["value"]))[:most] if most else defined
@@ -108,6 +103,8 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
 
 
 def _lines(rows: Rows) -> Iterator[tuple[str, ...]]:
+    from probe.measurements import label
+
     for row in rows:
         numbers = (number(row["value"], sign=True), interval(row["lo"], row["hi"]), str(row["n"]))
-        yield (row["level"], *numbers, number(row["null"], sign=True), p_value(row["p"]))
+        yield (label(row), *numbers, number(row["null"], sign=True), p_value(row["p"]))

@@ -17,7 +17,7 @@ from probe.engine.executor import Executor, make
 from probe.engine.listener import SILENT, Listener
 from probe.errors import BadInput
 from probe.experiments.experiment import Experiment
-from probe.measurements import Rows
+from probe.measurements import Rows, label
 from probe.plots import Drawing, figures
 from probe.plots.save import save
 from probe.store import Store
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
 SHOWN = 12  # rows in a notebook's summary
-CHANGES = ("reward", "name", "level", "value", "lo", "hi", "n", "n_problems", "null", "p")
+CHANGES = ("reward", "name", "varying", "value", "lo", "hi", "n", "n_problems", "null", "p")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,11 @@ class Result:
         return self.job.recipe.digest
 
     def changes(self, *names: str, **where: Any) -> "pandas.DataFrame":
-        """The changes, each with interval, n, null and p: of those measures, in rows whose columns hold `where`."""
-        table = self.table.to_pandas()
+        """What changed, a row a change with interval, n, null and p; of those measures, where columns hold `where`.
+
+        `varying` says what varies within a measure, as text; its columns have it typed.
+        """
+        table = self.table.to_pandas().assign(varying=[label(row) for row in self.rows])
         table = table[table["side"] == "change"]
         if names:
             table = table[table["name"].isin(names)]

@@ -8,10 +8,10 @@ Shapes: log-probs, entropy and mask are [batch pos], completion tokens only, Tru
 
 The clip rule is in `clip`. Other surrogates: "cispo" (2506.13585), "sapo" (2511.20347), "vespo" (2602.10693);
 sequence ratio: GSPO (2507.18071). Values and gradients are those of TRL 1.16, GRPOTrainer._compute_loss
-(benchmarks/trl_golden.py). TRL ties an aggregation to each surrogate (cispo and vespo: dapo; sapo: grpo); here they are
-free. `dual` is TRL's `delta` wherever the upper side clips. Where it does not, TRL's bounds A > 0 and leaves A < 0 free,
-the reverse of what dual clip is for; this one does not follow it. Left out: entropy bonus, off-policy sequence masks,
-sampler mismatch corrections.
+(benchmarks/trl_golden.py). TRL ties an aggregation to each surrogate (cispo and vespo: dapo; sapo: grpo); here they
+are free. `dual` is TRL's `delta` wherever the upper side clips. Where it does not, TRL's bounds A > 0 and leaves A < 0
+free, the reverse of what dual clip is for; this one does not follow it. Left out: entropy bonus, off-policy sequence
+masks, sampler mismatch corrections.
 """
 
 from dataclasses import dataclass

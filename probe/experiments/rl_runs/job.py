@@ -54,9 +54,10 @@ class MeasureRunJob(Experiment):
 
     def key(self, step: int, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, kind = self.run, "null" if self.run.name == "constant" else "rl"
+        run, reward = self.run, self.run.grpo.reward
+        kind = "null" if reward.is_null else "rl"
         about = of_organism(run.organism).key(self.study, kind, reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        return replace(about, step=step, temperature=temperature)
+        return replace(about, step=step, temperature=temperature, informative=reward.informative)
 
     def measure(self, store: Store) -> Rows:
         tables, last, rows = responses_of(store, self.responses), self.run.grpo.batches, []

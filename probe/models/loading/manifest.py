@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from probe.errors import BadInput
+from probe.families import families
 from probe.models.loading.strict_yaml import Document, read_yaml
 from probe.registry import nearest
 from probe.tasks.published_data import DataFile, DatasetEntry
@@ -77,10 +78,16 @@ class Shape(_Strict):
     d_vocab: Positive
 
 
+def _known_family(name: str) -> str:
+    if name not in families.names():
+        raise ValueError(nearest(name, families.names()))
+    return name
+
+
 class OrganismEntry(_Strict):
     """A model organism, pretrained here."""
 
-    family: Literal["latent-code", "no-code", "bad-code", "contaminated"]
+    family: Annotated[str, AfterValidator(_known_family)]
     size: Literal["tiny", "small"]
     seed: Count = 0
 
