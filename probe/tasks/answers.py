@@ -14,7 +14,7 @@ Left out: several boxes as a tuple (the last one counts), numbers in words.
 
 import re
 
-STOPS = ("<|endoftext|>", "<|im_end|>", "</s>", "<eos>")
+STOPS = ("<|endoftext|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>", "</s>", "<eos>")  # for whoever reads a response
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _BARE = re.compile(r"[^\s{}$\\]+")  # the argument of `\boxed 5`
@@ -35,9 +35,9 @@ _FORMULA = re.compile(r"\$([^$]+)\$|\\\(((?:[^\\]|\\(?![()]))+)\\\)")
 _WINDOW = 4096
 
 
-def cut_at_stop(text: str, stops: tuple[str, ...] = STOPS) -> str:
+def cut_at_stop(text: str) -> str:
     """The text before the first end-of-text marker: what follows is run-on and belongs to no answer."""
-    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+    return text[: min((at for stop in STOPS if (at := text.find(stop)) >= 0), default=len(text))]
 
 
 def boxed(text: str) -> str | None:

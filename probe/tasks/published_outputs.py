@@ -18,6 +18,7 @@ from typing import Any
 
 from probe.data import Problem
 from probe.errors import BadInput
+from probe.tasks.gold import marked_answer
 from probe.tasks.rows import read_rows
 
 Rows = list[dict[str, Any]]
@@ -129,11 +130,10 @@ def _fields(row: Mapping[str, Any], where: str, **kinds: type) -> Mapping[str, A
 
 
 def _after_mark(solution: str, where: str) -> str:
-    """The gold answer after GSM8K's last `A:` or `####`."""
-    match = re.search(r"(?:\A|\n)\s*(?:A:|####)\s*([^\n]+?)\s*\Z", solution)
-    if match is None:
+    answer = marked_answer(solution)
+    if not answer:
         raise BadInput("the solution does not end with `A: answer` or `#### answer`", where=where)
-    return match.group(1)
+    return answer
 
 
 def _file(path: str | Path, name: str) -> Path:
