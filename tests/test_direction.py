@@ -14,6 +14,7 @@ from probe.activations.direction import Direction, cosine, direction, load_direc
 from probe.activations.direction_shift import Sides, travelling, turning
 from probe.activations.linear import KINDS, Examples
 from probe.errors import BadInput
+from probe.models.hooks.edits import ProjectOut
 from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
 from probe.store import Damaged
@@ -43,6 +44,18 @@ def test_units_by_hand() -> None:
     there = torch.tensor([[1.0, 9], [5, 0], [3, 1]])
     assert found.score(there, ["c", "d", "e"]).tolist() == [-0.5, 0.5, 0]
     assert found.along(there).tolist() == [1, 5, 3]
+
+
+@pytest.mark.parametrize("length", [1 - 9e-4, 1.0009, 0.998, 1.002])
+def test_what_is_a_direction_can_be_projected_out(length: float) -> None:
+    vector = length * torch.eye(4, dtype=torch.float64)[1]
+    if abs(length - 1) > 1e-3:
+        for make in (lambda: Direction(WHERE, vector, 1.0, 0.0, frozenset(), "row"), lambda: ProjectOut(vector)):
+            with pytest.raises(BadInput, match="length"):
+                make()
+        return
+    found = Direction(WHERE, vector, 1.0, 0.0, frozenset(), "row")
+    assert found.along(ProjectOut(found.vector)(torch.ones(1, 1, 4).double())).item() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

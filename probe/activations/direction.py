@@ -22,12 +22,11 @@ from torch import Tensor
 
 from probe.activations.linear import L2, Examples, Kind, Line, fit
 from probe.errors import BadInput
+from probe.models.hooks.edits import unit
 from probe.models.hooks.sites import Site, site
 from probe.stats.checks import label_column
 from probe.store import Damaged, write_atomic
 from probe.store.files import file_digest
-
-UNIT = 1e-3  # how far from length 1 a direction may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +41,7 @@ class Direction:
     kind: str
 
     def __post_init__(self) -> None:
-        length = float(self.vector.double().norm())
-        if self.vector.ndim != 1 or not abs(length - 1) < UNIT:
-            raise BadInput(f"a direction of length {length:.4g}", where=str(self.site), do="give v / v.norm()")
+        unit(self.vector, where=str(self.site))
         if not (np.isfinite(self.intercept) and np.isfinite(self.scale) and self.scale > 0):
             what = f"scale {self.scale}, intercept {self.intercept}"
             raise BadInput(what, where=str(self.site), do="give a positive scale, and finite numbers")
