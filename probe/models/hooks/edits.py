@@ -7,9 +7,10 @@
     Swap(u, w)          x with its components along u and w exchanged; u and w orthogonal
     Replace(y)          y: what another run read there (patching), [batch pos d], or one vector for all
 
-u, w are unit vectors: given to within UNIT of that, gone along at length 1. An `Edit` says where: at which site, at "all" positions, the "last" of each row, the "new" ones
-(those that predict new tokens while generating: the prompt's last and all behind it), or a boolean mask [batch pos].
-Several edits at one site act in their order. Arithmetic is fp32 at least, the dtype of x stays.
+u, w are unit vectors: given to within UNIT of that, gone along at length 1. An `Edit` says where: at which site, at
+"all" positions, the "last" of each row, the "new" ones (those that predict new tokens while generating: the prompt's
+last and all behind it), or a boolean mask [batch pos]. Several edits at one site act in their order. Arithmetic is fp32
+at least, the dtype of x stays.
 """
 
 from collections.abc import Callable
