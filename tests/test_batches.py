@@ -9,6 +9,7 @@ from outside_checkpoints import tiny
 
 from probe.errors import BadInput, ProbeError
 from probe.models.sampling.batches import by_length, halving, over_devices, replicas
+from probe.models.sampling.padding import left_padded, right_padded
 
 ENDLESS = 2**46  # bytes, which no machine has
 
@@ -191,3 +192,12 @@ def test_a_model_spread_over_devices_is_used_as_it_is() -> None:
     assert replicas(model, []) == [model]
     model.hf_device_map = {"model.layers.0": 0, "model.layers.1": 1}
     assert replicas(model, ["cpu", "cpu"]) == [model]
+
+
+def test_rows_are_padded_by_hand_on_either_side() -> None:
+    rows = [[5, 6, 7], (8,)]
+    left, seen = left_padded(rows, 9)
+    assert left.tolist() == [[5, 6, 7], [9, 9, 8]] and seen.tolist() == [[1, 1, 1], [0, 0, 1]]
+    right, seen = right_padded(rows, 9, more=1)
+    assert right.tolist() == [[5, 6, 7, 9], [8, 9, 9, 9]] and seen.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
+    assert left.dtype == right.dtype == seen.dtype == torch.long

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from probe.errors import BadInput, ProbeError
 from probe.models.hooks.anatomy import anatomy, final_hidden
 from probe.models.sampling.batches import over_devices
+from probe.models.sampling.padding import right_padded
 from probe.tokens.stream import Head, stream_kl, stream_scores
 
 TOKENS = 8192  # of a batch, padding included
@@ -130,15 +131,14 @@ def _predicting(
     model: PreTrainedModel, prompts: Texts, completions: Texts, rows: list[int]
 ) -> Float[Tensor, "token d_model"]:
     """The final states that predict the completion tokens, row by row."""
-    longest = max(len(prompts[r]) + len(completions[r]) for r in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    predicts = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for i, r in enumerate(rows):
-        end = len(prompts[r]) + len(completions[r])
-        ids[i, :end] = torch.tensor(prompts[r] + completions[r])
-        predicts[i, len(prompts[r]) - 1 : end - 1] = True
     embedding = model.get_input_embeddings().weight
-    hidden = final_hidden(model, ids.to("cpu" if embedding.is_meta else embedding.device))
+    ids, _ = right_padded(
+        [prompts[r] + completions[r] for r in rows], 0, "cpu" if embedding.is_meta else embedding.device
+    )
+    predicts = torch.zeros(ids.shape, dtype=torch.bool)
+    for i, r in enumerate(rows):
+        predicts[i, len(prompts[r]) - 1 : len(prompts[r]) + len(completions[r]) - 1] = True
+    hidden = final_hidden(model, ids)
     return hidden[predicts.to(hidden.device)]
 
 

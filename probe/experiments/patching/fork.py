@@ -7,7 +7,6 @@ last column is the last token of each.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -16,6 +15,7 @@ from probe.checkpoints.resolve import Subject
 from probe.data import Problem
 from probe.interventions.patching import Fork, Position
 from probe.models.loading.load import Loaded, pad_id
+from probe.models.sampling import padding
 from probe.models.sampling.prompts import prompt_ids
 from probe.rollouts.sample_job import How
 from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS
@@ -66,10 +66,7 @@ def left_padded(loaded: Loaded, problems: Sequence[Problem], how: How, style: st
     """The prompts, under another style letter if one is given."""
     texts = [style + p.prompt[len(style) :] for p in problems]
     prompts, _ = prompt_ids(loaded.tokenizer, how.text, texts, how.prefix)
-    longest, pad = max(map(len, prompts)), pad_id(loaded)
-    device = loaded.model.get_input_embeddings().weight.device
-    ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    ids, mask = padding.left_padded(prompts, pad_id(loaded), loaded.model.get_input_embeddings().weight.device)
     return Prompts(ids, None if bool(mask.all()) else mask)
 
 

@@ -28,6 +28,7 @@ from probe.models.loading.load import Loaded, pad_id, stop_ids
 from probe.models.loading.organism import MAX_NEW_TOKENS
 from probe.models.sampling.organism_forward import weights_of
 from probe.models.sampling.organism_sampler import sample
+from probe.models.sampling.padding import left_padded, right_padded
 from probe.rng import torch_rng
 from probe.tasks.chain import chain_problems
 
@@ -115,14 +116,15 @@ def _padding(loaded: Loaded, prompts: list[list[int]]) -> Check:
 
 
 def _moved_by_padding(loaded: Loaded, prompts: list[list[int]], side: str) -> float:
-    ids, mask = _padded(loaded, prompts, side)
+    padded = right_padded if side == "right" else left_padded
+    ids, mask = padded(prompts, pad_id(loaded), loaded.model.device, MORE)
     together = loaded.model(input_ids=ids, attention_mask=mask, position_ids=positions(mask)).logits
     alone = [_logits(loaded, prompt) for prompt in prompts]
     return max(_far(row[kept.bool()], each) for row, kept, each in zip(together, mask, alone, strict=True))
 
 
 def _decoding(loaded: Loaded, prompts: list[list[int]]) -> Check:
-    decode, name = (_sampled, "our sampler's") if _can_sample(loaded) else (_left_padded, "the same with padding")
+    decode, name = (_sampled, "our sampler's") if _can_sample(loaded) else (_generated_padded, "the same with padding")
     alone = [_generated(loaded, _ids(loaded, prompt), None)[0] for prompt in prompts]
     pairs = list(zip(prompts, alone, decode(loaded, prompts), strict=True))
     behind = [max(_behind(loaded, prompt, a), _behind(loaded, prompt, b)) for prompt, a, b in pairs]
@@ -154,8 +156,8 @@ def _sampled(loaded: Loaded, prompts: list[list[int]]) -> list[list[int]]:
     return [row[:length].tolist() for row, length in zip(ours.ids, ours.lengths, strict=True)]
 
 
-def _left_padded(loaded: Loaded, prompts: list[list[int]]) -> list[list[int]]:
-    return _generated(loaded, *_padded(loaded, prompts, "left"))
+def _generated_padded(loaded: Loaded, prompts: list[list[int]]) -> list[list[int]]:
+    return _generated(loaded, *left_padded(prompts, pad_id(loaded), loaded.model.device, MORE))
 
 
 def _generated(loaded: Loaded, ids: Tensor, mask: Tensor | None) -> list[list[int]]:
@@ -196,16 +198,6 @@ def _pushed(block: nn.Module) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _padded(loaded: Loaded, prompts: list[list[int]], side: str) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, prompts)) + MORE
-    ids = torch.full((len(prompts), longest), pad_id(loaded))
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        where = slice(0, len(prompt)) if side == "right" else slice(longest - len(prompt), longest)
-        ids[row, where], mask[row, where] = torch.tensor(prompt), 1
-    return ids.to(loaded.model.device), mask.to(loaded.model.device)
 
 
 def _ids(loaded: Loaded, prompt: list[int]) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.models.hooks import forward_hooks as hooks
+from probe.models.hooks import forward_hooks
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.hook_plan import Run
 from probe.models.hooks.sites import Site, n_heads
@@ -53,7 +53,7 @@ def check_is_the_model(of: Runs, name: str, model: PreTrainedModel) -> None:
     mask = torch.ones_like(ids)
     mask[1, :PADDED] = 0
     sites = every_site(model)
-    truth, found = hooks.run(model, ids, sites, mask=mask), of.run(ids, sites, (), mask)
+    truth, found = forward_hooks.run(model, ids, sites, mask=mask), of.run(ids, sites, (), mask)
     pairs = [(site, truth.read[site], found.read[site]) for site in sites]
     for what, right, there in [*pairs, ("the logits", truth.logits, found.logits)]:
         far = distance(there, right, mask)
