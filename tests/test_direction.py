@@ -10,14 +10,13 @@ from plants import reading
 from scipy import stats
 
 from probe.activations.collect import Text, collect
-from probe.activations.direction import Direction, cosine, direction, load_direction, save_direction
+from probe.activations.direction import Direction, cosine, direction
 from probe.activations.direction_shift import Sides, travelling, turning
 from probe.activations.linear import KINDS, Examples
 from probe.errors import BadInput
 from probe.models.hooks.edits import ProjectOut
 from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
-from probe.store import Damaged
 
 WHERE = site("resid.1")
 
@@ -107,25 +106,6 @@ def test_it_is_not_scored_on_its_own_problems() -> None:
         found.score(torch.zeros(3, 5), ["p1", "new", "p2"])
     with pytest.raises(BadInput):
         found.score(torch.zeros(2, 5), ["new"])
-
-
-def test_on_disk(tmp_path: Path) -> None:
-    found = direction(site("head.1.2"), rows(unit(5, "c")), "logistic")
-    save_direction(found, tmp_path, "code")
-    back = load_direction(tmp_path, "code")
-    assert torch.equal(back.vector, found.vector)
-    told = ("site", "scale", "intercept", "fitted_on", "kind")
-    assert [getattr(back, name) for name in told] == [getattr(found, name) for name in told]
-    with pytest.raises(BadInput, match="no direction"):
-        load_direction(tmp_path, "prose")
-    other = direction(site("head.1.2"), rows(unit(5, "d")))
-    save_direction(other, tmp_path, "other")
-    (tmp_path / "code.safetensors").write_bytes((tmp_path / "other.safetensors").read_bytes())
-    with pytest.raises(Damaged):
-        load_direction(tmp_path, "code")
-    (tmp_path / "other.json").write_text("{")
-    with pytest.raises(Damaged):
-        load_direction(tmp_path, "other")
 
 
 def test_angles() -> None:

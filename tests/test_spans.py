@@ -15,7 +15,7 @@ from probe.models.loading.organism import build_tokenizer
 from probe.strategy import Strategy, code_blocks, detect
 from probe.tasks.answers import boxed, cut_at_stop
 from probe.tasks.published_outputs import read_gsm8k_graded, read_rlcr, read_tora
-from probe.tokens.spans import Region, labels, offsets, regions, spelling, token_regions, tokens_in
+from probe.tokens.spans import Region, labels, regions, spelling, tokens_in
 
 CODE = "I add.\n```python\nx = 1 + 2\nprint(x)\n```\nSo it is \\boxed{ 3 }, done 🤔."
 REAL = {"qwen": qwen_tokenizer, "olmo2": olmo2_tokenizer}
@@ -129,7 +129,7 @@ def test_offsets_of_another_library_are_the_same() -> None:
     tokenizer = byte_tokenizer()
     for text in (CODE, "naïve 🤔🤔", "<|im_start|>user\nWhat is 2 + 3?<|im_end|>"):
         found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        assert offsets(tokenizer, found["input_ids"]) == found["offset_mapping"]
+        assert spelling(tokenizer, found["input_ids"])[1] == found["offset_mapping"]
 
 
 def test_a_tokenizer_whose_text_is_no_sum_of_tokens_is_refused() -> None:
@@ -188,7 +188,7 @@ def test_kinds_of_regions(text: str, kinds: list[str]) -> None:
 def test_token_labels_by_hand() -> None:
     tokenizer = build_tokenizer()
     ids = ids_of(tokenizer, "```python\nx=1\nx=x+2#3\nprint(x)\n```\n\\boxed{3}<eos>")
-    spelt = list(zip(tokenizer.convert_ids_to_tokens(ids), token_regions(tokenizer, ids), strict=True))
+    spelt = list(zip(tokenizer.convert_ids_to_tokens(ids), labels(*spelling(tokenizer, ids)), strict=True))
     assert [label for _, label in spelt] == ["code"] * (len(ids) - 4) + ["prose", "answer", "prose", "prose"]
     assert spelt[-3] == ("3", "answer")
 
@@ -198,7 +198,7 @@ def test_a_token_of_two_regions_is_of_the_answer() -> None:
     tokenizer = byte_tokenizer()
     ids = ids_of(tokenizer, "The answer is \\boxed{42}. We check")
     merged = next(i for i in ids if "42" in tokenizer.decode([i]))
-    assert token_regions(tokenizer, ids)[ids.index(merged)] == "answer"
+    assert labels(*spelling(tokenizer, ids))[ids.index(merged)] == "answer"
 
 
 # ---- real texts

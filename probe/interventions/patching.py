@@ -60,17 +60,6 @@ class Fork:
         return logits[:, list(self.code)].logsumexp(-1) - logits[:, list(self.prose)].logsumexp(-1)
 
 
-@dataclass(frozen=True)
-class LogProb:
-    """Nats of one token for every row, or of one token each."""
-
-    tokens: tuple[int, ...]
-
-    def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, "batch"]:
-        chosen = torch.tensor(self.tokens, device=logits.device).expand(len(logits))
-        return logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0]
-
-
 @dataclass(frozen=True, eq=False)
 class Patched:
     """The metric of each row after the patch; `position` None: at all positions."""

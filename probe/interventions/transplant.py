@@ -14,9 +14,9 @@ Null: `perturbed`, every parameter moved by a Gaussian change of the norm by whi
 Left out: interpolation between the two, and parts of parts (single heads: see `patching`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,6 @@ from probe.models.hooks.forward_hooks import editing
 from probe.models.hooks.sites import Site
 from probe.rng import torch_rng
 
-T = TypeVar("T")
 Place = tuple[nn.Module, str]  # a module and the name of one of its own parameters
 
 
@@ -101,32 +100,6 @@ def borrowing(model: PreTrainedModel, donor: PreTrainedModel, sites: Sequence[Si
             yield
     finally:
         handle.remove()
-
-
-def per_part(
-    before: PreTrainedModel,
-    after: PreTrainedModel,
-    measured: Callable[[PreTrainedModel], T],
-    parts: Sequence[str] | None = None,
-) -> Iterator[tuple[str, T]]:
-    """`measured(before)` with one part of `after` at a time: accuracy, code share or the fork by problem."""
-    for part in part_modules(before) if parts is None else parts:
-        with transplanted(before, after, [part]):
-            found = measured(before)
-        yield part, found
-
-
-def per_output(
-    before: PreTrainedModel,
-    after: PreTrainedModel,
-    measured: Callable[[PreTrainedModel], T],
-    sites: Sequence[Site],
-) -> Iterator[tuple[Site, T]]:
-    """`measured(before)` with one attention's or MLP's output of `after` at a time (2601.11061)."""
-    for site in sites:
-        with borrowing(before, after, [site]):
-            found = measured(before)
-        yield site, found
 
 
 class _Keep:

@@ -3,7 +3,7 @@
     spelling       ids -> the text they spell, and per token the characters [start, end) it has a part in
     tokens_in      characters [start, end) -> the fewest tokens that hold all of them
     regions        text -> code (blocks the strategy detector counts), answer (inside the final box), prose (the rest)
-    token_regions  ids -> one of these words a token
+    labels         text and spans -> one of these words a token
 
 Ids are the record: the text is what they spell, special tokens included and nothing cleaned up, whatever the tokenizer
 is set to do. A character of several tokens (an emoji in byte-level BPE) belongs to each of them, so the spans of
@@ -48,11 +48,6 @@ class Region:
     kind: Kind
     start: int
     end: int
-
-
-def offsets(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[Span]:
-    """The characters each token has a part in, of the text that the ids spell."""
-    return spelling(tokenizer, ids)[1]
 
 
 def spelling(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> tuple[str, list[Span]]:
@@ -100,13 +95,8 @@ def regions(text: str) -> list[Region]:
     return [part for part in (*parts, Region("prose", at, len(text))) if part.end > part.start]
 
 
-def token_regions(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[Kind]:
-    """What each token is part of; one with characters of two regions is of the answer, else of the code."""
-    return labels(*spelling(tokenizer, ids))
-
-
 def labels(text: str, spans: list[Span]) -> list[Kind]:
-    """The same, of tokens whose spelling is known."""
+    """What each token is part of; one with characters of two regions is of the answer, else of the code."""
     found: list[Kind] = ["prose"] * len(spans)
     for part in sorted(regions(text), key=lambda part: part.kind == "answer"):
         if part.kind != "prose":

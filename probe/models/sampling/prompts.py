@@ -47,11 +47,6 @@ def _spelled(tokenizer: PreTrainedTokenizerBase, prefix: str) -> list[int]:
     return ids
 
 
-def fits(tokenizer: PreTrainedTokenizerBase, template: Template) -> bool:
-    """Whether this tokenizer can render the template."""
-    return bool(tokenizer.chat_template) or not template.chat
-
-
 def _chat(tokenizer: PreTrainedTokenizerBase, system: str | None, question: str) -> list[int]:
     if not tokenizer.chat_template:
         do = "choose a template with a text (probe ls templates)"
