@@ -181,5 +181,5 @@ contributions = switch_contributions([268, 57, 142, 33], [164, 34, 34, 15], [155
 # ## Where next
 #
 # * `make study` runs three organisms under eight rewards, and the random reward at 650k parameters, with all figures.
-# * `probe compare-rollouts ../shared/data/rlcr_math500` measures a real pair of Qwen2.5-7B outputs.
+# * `probe fetch rlcr_math500`, then `probe compare-rollouts rlcr_math500`: a real pair of Qwen2.5-7B outputs.
 # * `probe ls` lists the rewards, measures, figures and studies; each is one file, and so is the next one you add.

@@ -31,7 +31,6 @@ import torch
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
 torch.set_num_threads(1)
-data = Path(os.environ.get("PROBE_REAL_DATA", "../../shared/data"))  # the folder of published outputs
 store_folder = Path(tempfile.mkdtemp())
 
 # %% [markdown]
@@ -43,6 +42,7 @@ store_folder = Path(tempfile.mkdtemp())
 # %%
 from probe.experiments.published_outputs.job import real_rows, real_source
 from probe.store import Store
+from probe.studies.real import real_folder
 
 store = Store(store_folder)
 
@@ -57,11 +57,12 @@ def show(rows, names, **where):
 
 
 rows = []
-if (data / "rlcr_math500").is_dir():
-    rows = real_rows(real_source([data / "rlcr_math500"]), store)
+outputs = real_folder(Path(os.environ.get("PROBE_STORE") or "../.probe"))  # fetched, or below $PROBE_REAL_DATA
+if outputs is not None:
+    rows = real_rows(real_source([outputs]), store)
     show(rows, ("accuracy", "brier", "ece", "code_share", "parse_rate"))
 else:
-    print("the published outputs are not here: set PROBE_REAL_DATA to their folder")
+    print("the published outputs are not here: probe fetch rlcr_math500")
 
 # %% [markdown]
 # Both right, only before, only after, neither: most of the change is exchange, so a difference of two accuracies would

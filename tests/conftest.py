@@ -60,10 +60,10 @@ def parity_table(cells: Iterable[Cell]) -> str:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real outputs; its tests skip, with the reason, where it is absent."""
-    default = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("PROBE_REAL_DATA", default))
+    beside = Path(__file__).parents[2] / "shared" / "data"  # where those who work on probe may have put them
+    folder = Path(os.environ.get("PROBE_REAL_DATA") or beside).resolve()
     if not folder.is_dir():
-        pytest.skip("real outputs are not here: set PROBE_REAL_DATA to their folder")
+        pytest.skip("real outputs are not here: fetch them, and set PROBE_REAL_DATA to .probe/published")
     return folder
 
 

@@ -63,7 +63,7 @@ def test_params_that_json_would_change_are_named(value: object) -> None:
 def test_keys_stages_versions_and_inputs_are_checked() -> None:
     with pytest.raises(BadInput, match="key 1 is a int"):
         Recipe("s", 1, {"a": {1: 2}})
-    for stage in ("", "a/b", "..", "Upper", "partial", "damaged", "locks", ".x"):
+    for stage in ("", "a/b", "..", "Upper", "partial", "damaged", "locks", "published", ".x"):
         with pytest.raises(BadInput, match="cannot name a stage"):
             Recipe(stage, 1)
     for version in (True, 1.0, "1", np.int64(1)):

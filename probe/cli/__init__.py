@@ -1,22 +1,28 @@
-"""The command line: `probe --help`. One file per group of commands; each loads what it needs when it runs."""
+"""The command line: `probe --help`. One file a command, named for it; each loads what it needs when it runs."""
 
 import signal
 import sys
 from types import FrameType
 
 from probe.cli import (  # noqa: F401 - importing registers the commands
+    check,
     compare,
+    compare_rollouts,
     contamination,
-    forced,
+    fetch,
+    figure,
     gc,
-    imports,
-    look,
-    make,
+    import_rollouts,
+    ls,
     patch,
+    prefix,
     probes,
-    real,
+    run,
+    sample,
+    score,
     steer,
-    study,
+    train,
+    weights,
     why,
 )
 from probe.cli.app import app

@@ -18,7 +18,7 @@ INTERRUPTED = 130
 ORDER = (
     *("ls", "check", "train", "sample", "score", "compare", "prefix", "contamination"),
     *("probes", "steer", "patch", "weights"),
-    *("import-rollouts", "compare-rollouts", "run", "figure", "why", "gc"),
+    *("fetch", "import-rollouts", "compare-rollouts", "run", "figure", "why", "gc"),
 )
 
 

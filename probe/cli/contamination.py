@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from probe.cli import asking
-from probe.cli.app import app
-from probe.cli.names import CHECKPOINT, ManifestFile, subject
-from probe.cli.options import FIGURES, AsJson, Dry, Figures, Root, Workers, open_store
-from probe.cli.plans import announce
-from probe.cli.show import emit, interval, messages, number, p_value, say, shown, table
+from probe.cli import settings
+from probe.cli.experiment_command import present
+from probe.cli.groups import command
+from probe.cli.show import interval, number, p_value, say, shown, table
 
 if TYPE_CHECKING:
     from probe.experiments.contamination.job import ContaminationJob
@@ -26,70 +24,48 @@ SHOWN = ("60%", "")  # of the shares, in the table of changes
 Control = Annotated[str | None, typer.Option(help="Problems that cannot have leaked: a name or a file [chain: fresh].")]
 
 
-@app.command("contamination")
+@command("contamination")
 def contamination(
-    name: Annotated[str, typer.Argument(help=CHECKPOINT)],
-    after: Annotated[str | None, typer.Argument(help="The same after RL.")] = None,
-    problems: asking.Problems = asking.CHAIN,
+    name: settings.Before,
+    weights: settings.Weights,
+    run: settings.Settings,
+    after: settings.MaybeAfter = None,
+    problems: settings.Problems = settings.CHAIN,
     control: Control = None,
-    limit: asking.Limit = None,
+    limit: settings.Limit = None,
     max_new: Annotated[int | None, typer.Option("--max-new", min=1, help="New tokens [chain: 32, else 1024].")] = None,
-    dtype: asking.DtypeOption = "float32",
-    device_map: asking.DeviceMap = None,
-    batch: asking.Batch = 64,
-    dry: Dry = False,
-    workers: Workers = None,
-    store: Root = None,
-    figures: Figures = FIGURES,
-    manifest: ManifestFile = None,
-    as_json: AsJson = False,
+    batch: settings.Batch = 64,
 ) -> None:
     """Look for signs that problems were read in training.
 
     The checkpoint is given the beginning of every problem and goes on; it scores every question and answer. Suspected
     problems are held against controls that it cannot have read. With AFTER: what RL changed, problem by problem.
     """
-    from probe.engine.progress import Progress
-    from probe.engine.runner import plan, pool_size
-    from probe.experiments.contamination import job as leak
+    from probe.experiments.contamination.job import ContaminationJob
     from probe.experiments.contamination.problem_sets import sets
+    from probe.rollouts.options import Compute
     from probe.tasks.benchmarks import problems as problem_set
 
-    held = open_store(store)
-    first, second = (subject(each, manifest, dtype, device_map) if each else None for each in (name, after))
-    assert first is not None
     fresh = problem_set(control, limit=limit) if control else None
     both = sets(problem_set(problems, limit=limit), fresh)
-    job = leak.ContaminationJob(first, second, both, max_new or both.max_new, batch)
-    if dry:
-        return announce(plan([job], held), held, pool_size(workers), job.label, as_json)
-    with Progress(messages(), held, pool_size(workers)) as progress:
-        hear: dict[str, Any] = {"on_plan": progress.on_plan, "on_done": progress.on_done, "on_part": progress.on_part}
-        rows = leak.contamination(job, held, workers=workers, **hear).to_pylist()
-    if as_json:
-        emit({"digest": job.recipe.digest, "left_out": both.left_out, "measurements": rows})
-    else:
-        _show(rows, job)
-    from probe.experiments.study import draw
-
-    draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), ("contamination",))
+    pair = weights.pair(run.manifest, name, after)
+    job = ContaminationJob(pair, both, max_new or both.max_new, Compute(batch))
+    present(job, run, lambda result: _show(result.rows, job), summary=lambda result: {"left_out": both.left_out})
 
 
 def _show(rows: Rows, job: "ContaminationJob") -> None:
     """A table a checkpoint, and one of the changes."""
     asked = f"{job.sets.suspect.name} against {job.sets.control.name}"
-    for side, one in (("before", job.before), ("after", job.after)):
+    for side, one in job.pair.sides.items():
         mine = {(row["name"], row["level"]): row for row in rows if row["side"] == side}
-        if one is not None:
-            table(LEAK, list(_leak_lines(mine)), f"{one.name}: {asked}", right=LEAK[1:])
-            shown(f"{one.name}: {_verdict(mine)}{_auroc(mine)}")
+        table(LEAK, list(_leak_lines(mine)), f"{one.name}: {asked}", right=LEAK[1:])
+        shown(f"{one.name}: {_verdict(mine)}{_auroc(mine)}")
     moved = [row for row in rows if row["side"] == "change" and _share(row) in SHOWN]
-    if moved and job.after is not None:
-        title = f"{job.before.name} -> {job.after.name}: changes, paired by problem (--json has all)"
+    if moved:
+        title = f"{job.pair.label}: changes, paired by problem (--json has all)"
         table(MOVED, _moved_lines(moved), title, right=MOVED[2:])
     if job.sets.left_out:
         say(f"{job.sets.left_out} problems are too short to be cut and were left out")
-    say(f"kept as measurements {job.recipe.digest[:16]}")
 
 
 def _leak_lines(mine: dict[tuple[str, str], dict[str, Any]]) -> Any:

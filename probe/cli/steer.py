@@ -5,12 +5,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from probe.cli import asking
-from probe.cli.app import app
-from probe.cli.names import CHECKPOINT, ManifestFile, subject
-from probe.cli.options import FIGURES, AsJson, Dry, Figures, Root, Workers, open_store
-from probe.cli.plans import announce
-from probe.cli.show import emit, interval, messages, number, p_value, say, shown, table
+from probe.cli import settings
+from probe.cli.experiment_command import present
+from probe.cli.groups import command
+from probe.cli.show import interval, number, p_value, shown, table
 from probe.errors import BadInput
 
 Rows = Sequence[dict[str, Any]]
@@ -29,13 +27,15 @@ Doses = Annotated[
     str | None,
     typer.Option("--coefficients", help="Numbers with commas, 0 among them; 1: from mean to mean."),
 ]
-BackendName = Annotated[str, typer.Option("--backend", help="What edits: hooks, transformer-lens or nnsight.")]
 
 
-@app.command("steer")
+@command("steer")
 def steer(
-    name: Annotated[str, typer.Argument(help=CHECKPOINT)],
-    after: Annotated[str | None, typer.Argument(help="The same after RL.")] = None,
+    name: settings.Before,
+    asked: settings.Asked,
+    weights: settings.Weights,
+    run: settings.Settings,
+    after: settings.MaybeAfter = None,
     site: SiteName = None,
     coefficients: Doses = None,
     randoms: Annotated[int, typer.Option(min=1, help="Random directions of equal length: the null.")] = 20,
@@ -43,22 +43,10 @@ def steer(
         Literal["fork", "new", "all"],
         typer.Option(help="fork: the prompt's last token alone; new: every new one too; all: the prompt as well."),
     ] = "fork",
-    problems: asking.Problems = asking.CHAIN,
-    limit: asking.Limit = None,
-    template: asking.TemplateName = None,
-    max_new: asking.MaxNew = None,
     samples: Annotated[int, typer.Option(min=1, help="Per problem and coefficient.")] = 2,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
-    dtype: asking.DtypeOption = "float32",
-    device_map: asking.DeviceMap = None,
-    backend: BackendName = "hooks",
-    batch: asking.Batch = 256,
-    dry: Dry = False,
-    workers: Workers = None,
-    store: Root = None,
-    figures: Figures = FIGURES,
-    manifest: ManifestFile = None,
-    as_json: AsJson = False,
+    backend: settings.BackendName = "hooks",
+    batch: settings.Batch = 256,
 ) -> None:
     """Steer a checkpoint between code and prose by hand.
 
@@ -66,36 +54,19 @@ def steer(
     prose. It is added in growing amounts, beside random directions of equal length. With AFTER: how much of RL's change
     does steering the base recover, and ablating the direction in the trained model remove?
     """
-    from probe.engine.progress import Progress
-    from probe.engine.runner import plan, pool_size
-    from probe.experiments.steering import job as steering
+    from probe.experiments.steering.job import COEFFICIENTS, SteerJob
+    from probe.rollouts.options import Compute
 
-    held = open_store(store)
-    first = subject(name, manifest, dtype, device_map)
-    second = subject(after, manifest, dtype, device_map) if after else None
-    how = asking.how(problems, limit, template, max_new, "", first, manifest)
-    options: dict[str, Any] = {"site": site, "randoms": randoms, "where": where, "samples": samples}
-    options |= {"temperature": temperature, "batch": batch, "backend": backend}
-    options |= {"coefficients": _numbers(coefficients)} if coefficients else {}
-    job = steering.job(first, second, how, **options)
-    if dry:
-        return announce(plan([job], held), held, pool_size(workers), job.label, as_json)
-    with Progress(messages(), held, pool_size(workers)) as progress:
-        hear: dict[str, Any] = {"on_plan": progress.on_plan, "on_done": progress.on_done, "on_part": progress.on_part}
-        rows = steering.steering(job, held, workers=workers, **hear).to_pylist()
-    if as_json:
-        emit({"digest": job.recipe.digest, "measurements": rows})
-    else:
-        _show(rows, job.label, randoms)
-        say(f"kept as measurements {job.recipe.digest[:16]}")
-    from probe.experiments.study import draw
-
-    draw(rows, [job.recipe.digest], figures, lambda file: say(f"drew {file.with_suffix('.png')}"), ("steering",))
+    pair = weights.pair(run.manifest, name, after)
+    elicitation, options = asked.elicitation(pair.before, run.manifest), asked.options(temperature, samples)
+    doses = _numbers(coefficients) if coefficients else COEFFICIENTS
+    job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, Compute(batch))
+    present(job, run, lambda result: _show(result.rows, job.label, randoms))
 
 
 def _numbers(text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in asking.split(text))
+        return tuple(float(part) for part in settings.split(text))
     except ValueError as err:
         raise BadInput(f"{text!r} are no numbers", where="--coefficients", do="give -4,-2,0,2,4 or the like") from err
 

@@ -11,7 +11,8 @@ from probe.cli.loggers import extra_logger
 from probe.cli.show import messages, say
 
 if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job, RunJob
+    from probe.checkpoints.run_job import RunJob
+    from probe.engine.job import Job
     from probe.store import Artifact, Store
 
 SAID_EVERY = 10  # batches, where there is no terminal
@@ -25,20 +26,19 @@ def make(job: "Job", store: "Store", workers: int | None) -> "Artifact":
 
 def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> None:
     """Make these jobs and what they need, behind a progress bar; nothing is said where all is there."""
-    from probe.engine import progress
-    from probe.engine.executor import make_all
-    from probe.engine.runner import plan, pool_size
+    from probe.engine import executor, progress
+    from probe.engine.plan import plan
+    from probe.engine.pool import pool_size
 
-    todo = plan(list(jobs), store)
-    if todo.todo:
-        with progress.Progress(messages(), store, min(pool_size(workers), len(todo.todo))) as display:
-            display.on_plan(todo)
-            make_all(todo, store, workers=1 if len(todo.todo) == 1 else workers, on_done=display.on_done)
+    missing = len(plan(jobs, store).todo)
+    if missing:
+        with progress.Progress(messages(), store, min(pool_size(workers), missing)) as display:
+            executor.make(jobs, store, workers=1 if missing == 1 else workers, listener=display)
 
 
 def make_run(run: "RunJob", store: "Store", workers: int | None, log: str | None) -> None:
     """Train one run in this process; its metrics also go to `log`, those of batches that were there already first."""
-    from probe.checkpoints.jobs import one_thread
+    from probe.engine.job import one_thread
     from probe.rl.train import METRICS, read_metrics
 
     extra = extra_logger(log, run.label)

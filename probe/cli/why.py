@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.tree import Tree
 
-from probe.cli.app import app
-from probe.cli.options import FIGURES, AsJson, Figures, Root, open_store
+from probe.cli import settings
+from probe.cli.groups import command
 from probe.cli.show import clean, emit, results, say
 from probe.errors import BadInput
 from probe.registry import nearest
@@ -23,16 +23,16 @@ VALUES = 6  # distinct values of a parameter that are listed
 KEPT = ("params", "version", "commit", "dirty", "versions", "created", "seconds")
 
 
-@app.command()
+@command("why")
 def why(
     figure: Annotated[str, typer.Argument(help="A figure that was drawn.")],
     full: Annotated[bool, typer.Option("--full", help="Every input, also where there are hundreds.")] = False,
-    store: Root = None,
-    figures: Figures = FIGURES,
-    as_json: AsJson = False,
+    store: settings.Root = None,
+    figures: settings.Figures = settings.FIGURES,
+    as_json: settings.AsJson = False,
 ) -> None:
     """Print what a figure was made from."""
-    record, held = figure_record(figure, figures), open_store(store)
+    record, held = figure_record(figure, figures), settings.open_store(store)
     roots = lineages(record["provenance"]["inputs"], held)
     if as_json:
         nodes = {node.name: _node(node) for node in _walk(roots, set())}

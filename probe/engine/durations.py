@@ -1,39 +1,19 @@
-"""How long will these jobs take? Means of what the store has recorded, else what they took on two server cores.
+"""How long will these jobs take? Means of what the store has recorded, else what the job says of itself (`TYPICAL`).
 
-Jobs of one stage differ by an order of magnitude between organism sizes, and measurements by what is measured: a kind
-is a stage, with what its recipe says it is of, and a size.
+Jobs of one stage differ by an order of magnitude between model sizes, and measurements by what is measured: a kind is a
+stage, with what its recipe says it is of (the parameter "what"), and a size (the parameter "size", its own or that of
+the artifact it stems from).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from probe.store import Artifact, Recipe, Store
+from probe.engine.job import Job
+from probe.store import Artifact, Store
 
-if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
-
-Kind = tuple[str, str]  # stage (and what of it), size of the organism behind it ("" for none)
-GUESSED: dict[Kind, float] = {
-    ("organism", "tiny"): 30.0,
-    ("organism", "small"): 120.0,
-    ("votes", "tiny"): 5.0,
-    ("votes", "small"): 20.0,
-    ("run", "tiny"): 4.0,
-    ("run", "small"): 45.0,
-    ("responses", "tiny"): 1.0,
-    ("responses", "small"): 6.0,
-    ("imported", ""): 5.0,
-    ("doses", "tiny"): 40.0,
-    ("measurements patching", "tiny"): 40.0,
-    ("measurements layers", "tiny"): 200.0,
-}
-OTHERWISE = 0.5
-
-
-def kind(job: "Job") -> Kind:
-    """What the time of a job depends on."""
-    return _what(job.recipe.stage, job.recipe.params), _size(job)
+Kind = tuple[str, str]  # stage (and what of it), size of the model behind it ("" for none)
+OTHERWISE = 0.5  # seconds
 
 
 def recorded(store: Store) -> dict[Kind, float]:
@@ -46,28 +26,29 @@ def recorded(store: Store) -> dict[Kind, float]:
     return {kind: sum(values) / len(values) for kind, values in found.items()}
 
 
-def seconds(jobs: "Iterable[Job]", known: Mapping[Kind, float]) -> float:
+def seconds(jobs: Iterable[Job], known: Mapping[Kind, float]) -> float:
     """Seconds of work, on one core, that the jobs are expected to take."""
     return sum(expected(job, known) for job in jobs)
 
 
-def expected(job: "Job", known: Mapping[Kind, float]) -> float:
+def expected(job: Job, known: Mapping[Kind, float]) -> float:
     """Seconds one job is expected to take."""
-    return known.get(kind(job), GUESSED.get(kind(job), OTHERWISE))
+    size = _size(job)
+    typical = job.TYPICAL.get(size, OTHERWISE)
+    return known.get((_what(job.recipe.stage, job.recipe.params), size), typical)
 
 
 def _what(stage: str, params: Mapping[str, Any]) -> str:
     return f"{stage} {params['what']}" if "what" in params else stage
 
 
-def _size(job: "Job") -> str:
-    recipe: Recipe = job.recipe
-    if recipe.stage == "organism":
-        return str(recipe.params["size"])
+def _size(job: Job) -> str:
+    if "size" in job.recipe.params:
+        return str(job.recipe.params["size"])
     return next((size for need in job.needs if (size := _size(need))), "")
 
 
 def _size_of(artifact: Artifact, held: Mapping[str, Artifact]) -> str:
-    if artifact.stage == "organism":
+    if "size" in artifact.params:
         return str(artifact.params["size"])
     return next((size for name in artifact.inputs if name in held and (size := _size_of(held[name], held))), "")

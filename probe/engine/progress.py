@@ -1,35 +1,32 @@
 """How far is it, what is being made, and how long will it still take?
 
-On a terminal a bar that is redrawn; elsewhere one line every 20 seconds. Time left is expected work left (`estimate`)
-over the work done per second lately, so it follows a machine that is slower than the one the estimates come from.
+On a terminal a bar; elsewhere one line every 20 seconds. Time left is expected work left (`durations`) over the work
+done per second lately, so it follows a machine that is slower than the one the estimates come from.
 """
 
 import threading
 import time
 from collections import Counter, deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich import progress
+from rich.console import Console
 from rich.text import Text
 
 from probe.engine.durations import expected, recorded
+from probe.engine.job import Job
+from probe.engine.listener import Listener
+from probe.engine.plan import Plan
 from probe.store import Store
-
-if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
-    from probe.engine.runner import Plan
 
 EVERY = 20.0  # seconds between lines where there is no terminal
 LATELY = 64  # finished jobs that the rate is taken over
 PRIOR = 30.0  # seconds for which the expected rate outweighs the measured one
 
 
-class Progress:
-    """The display of one run: a context manager whose `on_plan` and `on_done` are handed to the runner."""
+class Progress(Listener):
+    """The display of one run: a context manager, handed to the engine as its listener."""
 
     def __init__(self, console: Console, store: Store, workers: int) -> None:
         """`console` should write to stderr; `workers` jobs are made at a time."""
@@ -40,20 +37,20 @@ class Progress:
         self._weights: dict[str, float] = {}
         self._lately: deque[tuple[float, float]] = deque(maxlen=LATELY)
         self._lock, self._over = threading.Lock(), threading.Event()
-        self._live: Live | None = None
         self._started = self._changed = time.monotonic()
         self._part = ""
         self._before = {path: _touched(path) for path in self._work_folders()}
+        columns = (progress.BarColumn(), progress.MofNCompleteColumn(), _State(self))
+        self._bar = progress.Progress(*columns, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        if self._live is not None:
-            self._live.stop()
+        self._bar.stop()
 
-    def on_plan(self, plan: "Plan") -> None:
+    def on_plan(self, plan: Plan) -> None:
         """What is to be made; says so, and starts the display."""
         known = recorded(self.store)
         with self._lock:
@@ -62,25 +59,27 @@ class Progress:
             self._weights = {digest: expected(job, known) for digest, job in plan.todo.items()}
         if not plan.todo:
             return self.say(f"everything is there: {plan.found} artifacts")
-        self.say(f"{len(plan.todo)} jobs to make, about {told(self.left())} with {self.workers} workers")
+        self.say(f"{len(plan.todo)} jobs to make, about {duration(self.left())} with {self.workers} workers")
         if self.console.is_terminal:
-            self._live = Live(get_renderable=self.render, console=self.console, refresh_per_second=2, transient=True)
-            self._live.start()
+            self._bar.add_task("", total=len(plan.todo))
+            self._bar.start()
         else:
             threading.Thread(target=self._lines, daemon=True).start()
 
-    def on_done(self, job: "Job") -> None:
+    def on_done(self, job: Job) -> None:
         """One job is finished."""
         with self._lock:
             self._changed, self._part = time.monotonic(), ""
             if self.todo.pop(job.recipe.digest, None) is not None:
                 self.done[job.recipe.stage] += 1
                 self._lately.append((self._changed, self._weights[job.recipe.digest]))
+        for task in self._bar.task_ids:
+            self._bar.update(task, completed=self.done.total())
 
-    def on_part(self, made: int, of: int) -> None:
-        """How far the job being made in this process is, in responses."""
+    def on_part(self, done: int, of: int, unit: str) -> None:
+        """How far the job being made in this process is."""
         spent = time.monotonic() - self._changed
-        self._part = f"{made} of {of} responses, about {told(spent / made * (of - made))} left"
+        self._part = f"{done} of {of} {unit}, about {duration(spent / done * (of - done))} left"
 
     def say(self, text: str) -> None:
         """One line above the bar; labels may hold the name of a folder, and so anything."""
@@ -101,28 +100,17 @@ class Progress:
     def making(self) -> list[str]:
         """Labels of the jobs whose work folders were touched since this run began."""
         folders = {job.recipe.folder: job.label for job in list(self.todo.values())}
-        found = [path for path in self._work_folders() if path.name in folders]
-        return sorted(folders[path.name] for path in found if _touched(path) not in (None, self._before.get(path)))
+        active = [path for path in self._work_folders() if path.name in folders]
+        return sorted(folders[path.name] for path in active if _touched(path) not in (None, self._before.get(path)))
 
     def line(self) -> str:
         """The state in one line."""
-        made, total = self.done.total(), self.total.total()
-        now = ", ".join([*self.making()[:2], *filter(None, [self._part])])
-        return f"{made} of {total} jobs, about {told(self.left())} left" + (f"; now {now}" if now else "")
+        return f"{self.done.total()} of {self.total.total()} jobs, {self.state()}"
 
-    def render(self) -> RenderableType:
-        """The bar, the stages and what is being made."""
-        made, total = self.done.total(), self.total.total()
-        head = Table.grid(padding=(0, 1))
-        head.add_row(
-            ProgressBar(total=max(total, 1), completed=made, width=40),
-            f"{made}/{total} jobs",
-            f"about {told(self.left())} left",
-        )
-        stages = "  ".join(f"{stage} {self.done[stage]}/{n}" for stage, n in self.total.items())
-        return Group(
-            head, Text(stages, style="dim"), Text("; ".join([*self.making(), *filter(None, [self._part])]), style="dim")
-        )
+    def state(self) -> str:
+        """Time left, and what is being made."""
+        now = ", ".join([*self.making()[:2], *filter(None, [self._part])])
+        return f"about {duration(self.left())} left" + (f"; now {now}" if now else "")
 
     def _work_folders(self) -> list[Path]:
         partial = self.store.root / "partial"
@@ -134,6 +122,18 @@ class Progress:
                 self.say(self.line())
 
 
+class _State(progress.ProgressColumn):
+    """Time left by our own estimate: jobs differ too much in size for one that counts them."""
+
+    def __init__(self, shown: Progress) -> None:
+        super().__init__()
+        self.shown = shown
+
+    def render(self, task: progress.Task) -> Text:
+        stages = "  ".join(f"{stage} {self.shown.done[stage]}/{n}" for stage, n in self.shown.total.items())
+        return Text(f"{self.shown.state()}  ({stages})", no_wrap=True, overflow="ellipsis")
+
+
 def _touched(path: Path) -> int | None:
     # compared with itself only: the file system's clock lags time.time() by up to a tick
     try:
@@ -142,7 +142,7 @@ def _touched(path: Path) -> int | None:
         return None
 
 
-def told(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """40 s, 3 min, 1 h 20 min."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"

@@ -21,14 +21,18 @@ from jaxtyping import Float, Int
 from probe.activations.collect import Text, collect
 from probe.activations.linear import Examples
 from probe.activations.shards import Activations
-from probe.checkpoints.jobs import Job
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.data import Outcome, Strategy
+from probe.engine.job import Job
+from probe.experiments.budget import PROMPT, Work
+from probe.experiments.experiment import CheckpointJob
+from probe.experiments.responses import SampleJob
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import backend
 from probe.models.hooks.sites import Site, site
 from probe.rng import numpy_rng
-from probe.rollouts.sample_job import How, OnPart, ask
+from probe.rollouts.elicitation import Elicitation
+from probe.rollouts.options import Compute, SamplingOptions
 from probe.store import Artifact, Recipe, Store
 from probe.tokens.forks import forks
 
@@ -38,48 +42,49 @@ Key = tuple[str, int]  # problem, sample
 
 
 @dataclass(frozen=True)
-class ActivationsJob:
+class ActivationsJob(CheckpointJob):
     """What one checkpoint holds while it answers."""
 
-    subject: Subject
-    how: How
-    temperature: float
-    samples: int
-    seed: int = 0
+    checkpoint: Checkpoint
+    elicitation: Elicitation
+    options: SamplingOptions
     sites: tuple[str, ...] = ()  # none: every residual
     backend: str = "hooks"  # what reads; any other is part of what the activations are made from
-    batch: int = field(default=64, compare=False)
-    on_part: OnPart | None = field(default=None, compare=False)
+    compute: Compute = field(default=Compute(), compare=False)
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        about = {"name": self.subject.name, "step": self.subject.step, "dtype": self.subject.dtype}
-        params = about | {"sites": list(self.sites), "most": MOST}
+        params = self.checkpoint.spec | {"sites": list(self.sites), "most": MOST}
         params |= {} if self.backend == "hooks" else {"backend": self.backend}
-        return Recipe("activations", VERSION, params, (self.asked.recipe.digest, *self.subject.inputs))
+        return Recipe("activations", VERSION, params, (self.responses.recipe.digest, *self.checkpoint.inputs))
 
     @property
     def label(self) -> str:
-        return f"{self.subject.name} activations"
+        return f"{self.checkpoint.name} activations"
 
     @property
-    def asked(self) -> Job:
+    def responses(self) -> SampleJob:
         """The responses during which it is read."""
-        options: dict[str, Any] = {"batch": self.batch, "on_part": self.on_part}
-        return ask(self.subject, self.how, self.temperature, self.samples, self.seed, **options)
+        return SampleJob(self.checkpoint, self.elicitation, self.options, self.compute)
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return (self.asked, *self.subject.needs)
+        return (self.responses, *self.checkpoint.needs)
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """Every response is read once."""
+        rows = len(self.elicitation.problems.problems) * self.options.samples
+        return (Work(self.checkpoint, read=rows * (PROMPT + self.options.max_new)),)
 
     def make(self, store: Store, work: Path) -> None:
-        loaded = self.subject.load(store)
+        loaded = self.checkpoint.load(store)
         every = tuple(f"resid.{i}" for i in range(len(anatomy(loaded.model).blocks) + 1))
         sites: list[Site] = [site(name) for name in self.sites or every]
-        rollouts = store.get(self.asked.recipe).read_table("rollouts.parquet").to_pylist()
+        rollouts = store.get(self.responses.recipe).read_table("rollouts.parquet").to_pylist()
         texts = (text_of(row) for row in rollouts)
         reads = backend(self.backend, loaded).read
-        collect(loaded.model, texts, sites, work, identity=self.recipe.digest, reads=reads, batch=self.batch)
+        collect(loaded.model, texts, sites, work, identity=self.recipe.digest, reads=reads, batch=self.compute.batch)
 
 
 def text_of(row: dict[str, Any]) -> Text:
@@ -101,7 +106,7 @@ def _chosen(n: int, problem: str) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class ActivationDataset:
     """A checkpoint's activations and what it wrote, matched: row numbers of the activations, and labels."""
 
     held: Activations
@@ -132,8 +137,8 @@ class Answers:
         return Examples(batch.values.double().numpy()[back], labels, batch.rows.problem[back])
 
 
-def answers(activations: Artifact, responses: Artifact) -> Answers:
-    """Both read back and matched."""
+def activation_dataset(activations: Artifact, responses: Artifact) -> ActivationDataset:
+    """The rows of both artifacts, matched by problem, sample and position."""
     held = Activations(activations.path)
     rows = held.rows()
     columns = (rows.problem.tolist(), rows.sample.tolist(), rows.pos.tolist())
@@ -144,7 +149,7 @@ def answers(activations: Artifact, responses: Artifact) -> Answers:
     lasts = [len(row["prompt_ids"]) - 1 for row in rollouts]
     ends = [last + len(row["completion_ids"]) - 1 for last, row in zip(lasts, rollouts, strict=True)]
     token, entropy = _tokens(rollouts, lasts, at)
-    return Answers(
+    return ActivationDataset(
         held=held,
         problem=np.array([problem for problem, _ in keys]),
         keys=keys,

@@ -1,23 +1,23 @@
-"""What memory and time does a comparison need, before any weight is there? Worked out from shapes; an upper bound.
+"""What memory and time do jobs on large weights need, before any weight is there? From shapes; an upper bound.
 
-    weights   parameters x bytes, of both checkpoints (KL needs both at once)
+    weights   parameters x bytes, of all checkpoints that one job holds at once
     cache     2 x layers x kv_heads x d_head x bytes a token, x rows at a time x (prompt + new tokens)
     decoding  a step reads weights and cache once, and launches its kernels: max(bytes / bandwidth, 1 ms a layer)
-    scoring   2 x parameters operations a token and pass; two passes a checkpoint (scores, KL)
+    reading   2 x parameters operations a token and pass
 
-Every response is taken to run to its limit, so real runs take less; one GPU of H100's data sheet, at shares of it that
-plain transformers reaches (assumed, not measured here).
+Each job says what it does to a checkpoint (`Work`); every response is taken to run to its limit, so real runs take
+less; one GPU of H100's data sheet, at shares of it that plain transformers reaches (assumed, not measured here).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.checkpoints.resolve import Hub, Subject
+from probe.checkpoints.checkpoint import Checkpoint, Hub
+from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.experiments.compare.job import CompareJob
-from probe.experiments.rl_runs.job import SCORED
+from probe.models.loading.load import Dtype
 from probe.models.loading.manifest import Shape
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -37,62 +37,118 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What one job does to one checkpoint: responses sampled, and tokens read by a forward without sampling."""
+
+    checkpoint: Checkpoint
+    rows: int = 0  # responses
+    new: int = 0  # tokens of each, at most
+    batch: int = 64  # rows at a time
+    read: int = 0  # tokens x passes
+
+
+@dataclass(frozen=True)
 class Budget:
     """Bytes on one GPU, and GPU-hours at most."""
 
-    weights: float  # bytes of both checkpoints
+    weights: float  # bytes of the checkpoints that are there at once
     cache: float  # bytes
+    memory: float  # bytes at the peak
     sampling_hours: float
-    scoring_hours: float
-
-    @property
-    def memory(self) -> float:
-        """Bytes at the peak: while sampling one checkpoint is there with its cache, while scoring both are."""
-        return max(self.weights / 2 + self.cache, self.weights) + SLACK
+    reading_hours: float
 
     @property
     def hours(self) -> float:
         """GPU-hours in all."""
-        return self.sampling_hours + self.scoring_hours
+        return self.sampling_hours + self.reading_hours
 
 
-def budget(job: CompareJob) -> Budget:
-    """Of a whole comparison. BadInput where the size of a checkpoint is not known."""
-    sizes = [size_of(subject) for subject in (job.before, job.after)]
-    dtype, n, new = job.before.dtype, len(job.how.problems.problems), job.how.max_new
-    width = BYTES[dtype]
-    greedy_rows = n * (1 + len(job.prompts))  # the base's, under every prompt
-    hours = 0.0
-    for size, rows in zip(sizes, (n * job.samples + greedy_rows, n * job.samples + n), strict=True):
-        hours += _sampling(size, rows, new, job.batch, dtype)
-    tokens = n * SCORED * (PROMPT + new)
-    scoring = sum(2 * 2 * size.parameters * tokens / FLOPS[dtype] for size in sizes) / 3600
-    cache = max(_cache_token(size, width) for size in sizes) * job.batch * (PROMPT + new)
-    return Budget(sum(size.parameters * width for size in sizes), cache, hours, scoring)
+def budget(jobs: Iterable[Job]) -> Budget | None:
+    """Of all jobs, and what they need, on weights from outside; None where there are none.
+
+    BadInput where the size of a checkpoint is not known.
+    """
+    works = [tuple(work_of(job)) for job in behind(jobs)]
+    large = [found for each in works if (found := tuple(work for work in each if work.checkpoint.is_outside))]
+    if not large:
+        return None
+    return Budget(
+        weights=max(_weights(job) for job in large),
+        cache=max(_cache(work) for job in large for work in job),
+        memory=max(_weights(job) + max(map(_cache, job)) for job in large) + SLACK,
+        sampling_hours=sum(_sampling(work) for job in large for work in job),
+        reading_hours=sum(_reading(work) for job in large for work in job),
+    )
 
 
-def size_of(subject: Subject) -> Size:
+def work_of(job: Job) -> tuple[Work, ...]:
+    """What a job does to checkpoints; nothing, where it does not say."""
+    return getattr(job, "work", ())
+
+
+def behind(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs and all they need, each once; without digests, for which large files would be read."""
+    found: dict[Job, None] = {}
+    waiting = list(jobs)
+    while waiting:
+        job = waiting.pop()
+        if job not in found:
+            found[job] = None
+            waiting.extend(job.needs)
+    return list(found)
+
+
+def size_of(checkpoint: Checkpoint) -> Size:
     """From the manifest, else from the files where they are. BadInput where neither says it."""
-    entry = subject.entry
+    entry, source = checkpoint.entry, checkpoint.source
     if entry is not None and entry.parameters and entry.shape:
         return Size(entry.parameters, entry.shape)
-    if subject.made_here:
-        raise BadInput(f"{subject.name} is made here: it needs no GPU", do="see the jobs instead")
-    return _size_in(subject.source.files() if isinstance(subject.source, Hub) else subject.source.path)  # type: ignore[union-attr]
+    if checkpoint.is_outside:
+        return _size_in(source.files() if isinstance(source, Hub) else source.path)  # type: ignore[union-attr]
+    raise BadInput(f"{checkpoint.name} is made here: it needs no GPU", do="see the jobs instead")
 
 
-def _sampling(size: Size, rows: int, new: int, batch: int, dtype: str) -> float:
+def sites_in(checkpoint: Checkpoint, heads: bool) -> int:
+    """How many sites a patch may go to: the residuals, attention and MLP of every block, at times every head."""
+    if not checkpoint.is_outside:
+        return 0
+    shape = size_of(checkpoint).shape
+    return 3 * shape.layers + 1 + (shape.layers * shape.d_model // shape.d_head if heads else 0)
+
+
+def _weights(job: tuple[Work, ...]) -> float:
+    held = dict.fromkeys(work.checkpoint for work in job)
+    return float(sum(size_of(each).parameters * _width(each.dtype) for each in held))
+
+
+def _cache(work: Work) -> float:
+    at_once = min(work.rows, work.batch)
+    return _cache_token(work.checkpoint) * at_once * (PROMPT + work.new)
+
+
+def _sampling(work: Work) -> float:
     """Hours of prefill and decoding."""
-    width, shape = BYTES[dtype], size.shape
-    at_once = min(rows, batch)
-    read = size.parameters * width + at_once * _cache_token(size, width) * (PROMPT + new / 2)
-    step = max(read / BANDWIDTH, 2 * size.parameters * at_once / FLOPS[dtype], LAUNCH * shape.layers)
-    return (-(-rows // batch) * new * step + 2 * size.parameters * rows * PROMPT / FLOPS[dtype]) / 3600
+    if not work.rows:
+        return 0.0
+    size, dtype = size_of(work.checkpoint), work.checkpoint.dtype
+    at_once = min(work.rows, work.batch)
+    read = size.parameters * _width(dtype) + at_once * _cache_token(work.checkpoint) * (PROMPT + work.new / 2)
+    step = max(read / BANDWIDTH, 2 * size.parameters * at_once / FLOPS[dtype], LAUNCH * size.shape.layers)
+    prefill = 2 * size.parameters * work.rows * PROMPT / FLOPS[dtype]
+    return (-(-work.rows // work.batch) * work.new * step + prefill) / 3600
 
 
-def _cache_token(size: Size, width: int) -> float:
-    shape = size.shape
-    return 2.0 * shape.layers * shape.kv_heads * shape.d_head * width
+def _reading(work: Work) -> float:
+    return 2 * size_of(work.checkpoint).parameters * work.read / FLOPS[work.checkpoint.dtype] / 3600
+
+
+def _cache_token(checkpoint: Checkpoint) -> float:
+    shape = size_of(checkpoint).shape
+    return 2.0 * shape.layers * shape.kv_heads * shape.d_head * _width(checkpoint.dtype)
+
+
+def _width(dtype: Dtype) -> int:
+    return BYTES[dtype]
 
 
 def _size_in(folder: Path) -> Size:

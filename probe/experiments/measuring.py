@@ -4,15 +4,12 @@ The final step of a run meets every measure; the steps before it only the cheap 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from probe.data import Estimate
+from probe.measurements import Row, RowKey, row_of
 from probe.measures import PairData, measures
-from probe.plots import MEASUREMENT_COLUMNS
 
 ALONG_THE_WAY = ("accuracy", "code_share", "parse_rate", "collapse")
 LOGGED_EVERY_BATCH = (
@@ -26,51 +23,9 @@ LOGGED_EVERY_BATCH = (
     "clip_ratio/high_mean",
     "clip_ratio/region_mean",
 )
-SCHEMA = pa.schema(
-    [
-        (name, kind)
-        for name, kind in zip(
-            MEASUREMENT_COLUMNS,
-            [
-                *(pa.string(),) * 4,
-                pa.int32(),
-                *(pa.string(),) * 2,
-                *(pa.int32(),) * 2,
-                pa.float32(),
-                pa.bool_(),
-                *(pa.string(),) * 3,
-                *(pa.float64(),) * 3,
-                *(pa.int64(),) * 2,
-                pa.string(),
-                *(pa.float64(),) * 2,
-            ],
-            strict=True,
-        )
-    ]
-)
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a row of the measurement table is about: which pair, at which step, how sampled."""
-
-    study: str
-    kind: str
-    family: str
-    size: str
-    base_seed: int
-    reward: str
-    clip: str
-    rl_seed: int
-    step: int
-    temperature: float
-
-    @property
-    def address(self) -> tuple[str | int, ...]:
-        return tuple(v if isinstance(v, str | int) else str(v) for v in vars(self).values())
-
-
-def measure_pair(context: Context, data: PairData, names: tuple[str, ...] | None = None) -> list[dict[str, Any]]:
+def measure_pair(key: RowKey, data: PairData, names: tuple[str, ...] | None = None) -> list[Row]:
     """Rows of every measure (or of `names`) that the data allow; all carry whether the model was destroyed."""
     has = {"responses"}
     if data.tokens_before is not None:
@@ -84,42 +39,27 @@ def measure_pair(context: Context, data: PairData, names: tuple[str, ...] | None
         for estimate in measure()(data)
     ]
     destroyed = any(e.name == "destroyed" and e.value == 1.0 for e in estimates)
-    return [row_of(context, estimate, destroyed) for estimate in estimates]
+    return [row_of(key, estimate, destroyed) for estimate in estimates]
 
 
-def row_of(context: Context, estimate: Estimate, destroyed: bool) -> dict[str, Any]:
-    params = estimate.params
-    return vars(context) | {
-        "destroyed": destroyed,
-        "name": estimate.name,
-        "side": str(params.get("side", "")),
-        "level": str(params.get("level", "")),
-        **{k: getattr(estimate, k) for k in ("value", "lo", "hi", "n", "n_problems", "unit", "null", "p")},
-    }
-
-
-def log_rows(context: Context, log: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
+def log_rows(key: RowKey, log: list[dict[str, float]]) -> Iterator[Row]:
     """The training log as rows named train/<metric>: the main ones batch by batch, clip details as means of the run."""
     for entry in log:
         step = int(entry["batch"]) + 1
-        for key in LOGGED_EVERY_BATCH:
-            if key in entry:
-                yield _log_row(context, step, f"train/{key}", "", entry[key], 1)
+        for metric in LOGGED_EVERY_BATCH:
+            if metric in entry:
+                yield _log_row(key, step, f"train/{metric}", "", entry[metric], 1)
     details = sorted({k for entry in log for k in entry if k.startswith("clip_ratio/")} - set(LOGGED_EVERY_BATCH))
-    for key in details:
-        values = [entry[key] for entry in log if key in entry]
-        level = key.rsplit("/", 1)[1]
-        yield _log_row(context, context.step, f"train/{key}", level, sum(values) / len(values), len(values))
+    for metric in details:
+        values = [entry[metric] for entry in log if metric in entry]
+        level = metric.rsplit("/", 1)[1]
+        yield _log_row(key, key.step, f"train/{metric}", level, sum(values) / len(values), len(values))
 
 
-def _log_row(context: Context, step: int, name: str, level: str, value: float, n: int) -> dict[str, Any]:
+def _log_row(key: RowKey, step: int, name: str, level: str, value: float, n: int) -> Row:
     blank = dict.fromkeys(("lo", "hi", "null", "p", "n_problems"))
-    about = vars(context) | {"step": step, "destroyed": False, "name": name, "side": "", "level": level}
+    about = vars(key) | {"step": step, "destroyed": False, "name": name, "side": "", "level": level}
     return about | blank | {"value": float(value), "n": n, "unit": "none"}
-
-
-def to_table(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.table({name: [row[name] for row in rows] for name in SCHEMA.names}, schema=SCHEMA)
 
 
 def at_step(table: pa.Table, step: int) -> pa.Table:

@@ -2,18 +2,25 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from probe.checkpoints.jobs import Job
-from probe.engine.runner import Plan, plan, run_jobs
+from probe.engine.executor import make
+from probe.engine.job import Job
+from probe.engine.listener import SILENT, Listener
+from probe.engine.plan import Plan, plan
+from probe.experiments.result import draw
 from probe.experiments.rl_runs.job import MeasureBaseJob
-from probe.plots import Drawing, figures
-from probe.plots.save import save
+from probe.measurements import Rows
 from probe.store import Store
 
-Announce = Callable[[Path], None]
+
+class _Stage(Listener):
+    """Hears what is done in one stage; the plan of everything was told before."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.on_done = listener.on_done  # type: ignore[method-assign]
+        self.on_part = listener.on_part  # type: ignore[method-assign]
 
 
 def run_studies(
@@ -22,22 +29,22 @@ def run_studies(
     folder: Path,
     *,
     workers: int | None = None,
-    on_plan: Callable[[Plan], None] = lambda plan: None,
-    on_done: Callable[[Job], None] = lambda job: None,
-    on_figure: Announce = lambda path: None,
+    listener: Listener = SILENT,
+    on_figure: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
     """Make the measurements that each study wants, study by study, and draw every figure they allow after each stage.
 
     The stages of a study are its organisms before RL, and then all of it. Returns the files of the last drawing.
     """
     everything = [job for targets in studies for job in targets]
-    on_plan(plan(everything, store))
+    listener.on_plan(plan(everything, store))
     drawn: list[Path] = []
     for done in _stages(studies):
-        todo = plan(done, store)
-        run_jobs(todo, store, workers=workers, on_done=on_done)
-        if todo.todo or len(done) == len(everything):
-            drawn = draw(measured(done, store), [job.recipe.digest for job in done], folder, on_figure)
+        made: Plan = make(done, store, workers=workers, listener=_Stage(listener))
+        if made.todo or len(done) == len(everything):
+            drawn = draw(measured(done, store), [job.recipe.digest for job in done], folder)
+            for path in drawn:
+                on_figure(path)
     return drawn
 
 
@@ -52,24 +59,7 @@ def _stages(studies: Sequence[Sequence[Job]]) -> Iterator[list[Job]]:
         yield before
 
 
-def measured(targets: Sequence[Job], store: Store) -> list[dict[str, Any]]:
+def measured(targets: Sequence[Job], store: Store) -> Rows:
     """The long measurement table of finished targets, as the rows figures read."""
-    return pa.concat_tables([store.get(job.recipe).read_table() for job in targets]).to_pylist()
-
-
-def draw(
-    rows: list[dict[str, Any]],
-    inputs: Sequence[str],
-    folder: Path,
-    on_figure: Announce = lambda path: None,
-    names: Sequence[str] | None = None,
-) -> list[Path]:
-    """Every figure (or the named ones) that the rows allow, with the digests of what it was drawn from."""
-    paths = []
-    for name in names or figures.names():
-        drawing: Drawing | None = figures.get(name)(rows)
-        if drawing is not None:
-            files = save(name, drawing, folder, {"inputs": list(inputs)})
-            paths += files
-            on_figure(files[0])
-    return paths
+    rows: Rows = pa.concat_tables([store.get(job.recipe).read_table() for job in targets]).to_pylist()
+    return rows

@@ -18,7 +18,7 @@ Left out: several directions at once, coefficients that differ between prompts, 
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,15 +26,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probe.data import Problem, Strategy
+from probe.data import Outcome, Strategy
 from probe.errors import BadInput
 from probe.models.hooks.backends import Backend, backend
 from probe.models.hooks.edits import Add, Change, Clamp, Edit, ProjectOut, Residual
 from probe.models.hooks.sites import Site
-from probe.models.loading.load import Loaded, pad_id, stop_ids
-from probe.rng import address, numpy_rng, uniforms
-from probe.strategy import detect
-from probe.tasks.grading import Extract, Grader
+from probe.models.loading.load import Loaded
+from probe.rng import address, numpy_rng
+from probe.rollouts.grades import grade_columns
+from probe.rollouts.respond import Request, respond
+from probe.rollouts.samplers import edited_sampler
 
 Where = Literal["fork", "new", "all"]
 Part = Literal["choose", "report"]
@@ -51,30 +52,6 @@ class AtPrompt:
 
     def __call__(self, x: Residual) -> Residual:
         return self.change(x) if x.shape[1] > 1 else x
-
-
-@dataclass(frozen=True)
-class Asking:
-    """Who is asked what: the same for every edit, draws included."""
-
-    problems: tuple[Problem, ...]
-    prompts: tuple[tuple[int, ...], ...]  # ids, one per problem
-    samples: int
-    max_new: int
-    temperature: float = 1.0  # 0 is greedy
-    seed: int = 0
-    extract: Extract = "boxed"
-    batch: int = field(default=256, compare=False)
-
-    def __post_init__(self) -> None:
-        if len(self.problems) != len(self.prompts) or not self.problems:
-            what = f"{len(self.problems)} problems and {len(self.prompts)} prompts"
-            raise BadInput(what, where="steering", do="give one prompt a problem, and one problem at least")
-        if min(map(len, self.prompts)) < 2:
-            raise BadInput("a prompt is a single token", where="steering", do="give prompts of two tokens or more")
-        if self.samples < 1 or not self.temperature >= 0:
-            what = f"{self.samples} samples at temperature {self.temperature}"
-            raise BadInput(what, where="steering", do="give samples >= 1 and a temperature >= 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,29 +94,23 @@ def random_vectors(vector: Float[Tensor, "d"], n: int, *place: str | int) -> Flo
     return (draws / draws.norm(dim=1, keepdim=True) * vector.double().norm()).float()
 
 
-def answer(loaded: Loaded, asking: Asking, edits: Sequence[Edit] = (), *, own: Backend | None = None) -> Scores:
+def answer(loaded: Loaded, request: Request, edits: Sequence[Edit] = (), *, own: Backend | None = None) -> Scores:
     """What the model says under `edits`, graded; on plain hooks, or on a backend of its own."""
-    samples = (own or backend("hooks", loaded)).generate(
-        [list(prompt) for prompt in asking.prompts],
-        edits=edits,
-        n_samples=asking.samples,
-        max_new=asking.max_new,
-        stop=stop_ids(loaded),
-        pad=pad_id(loaded),
-        uniforms=_draws(asking),
-        temperature=asking.temperature or 1.0,
-        batch=asking.batch,
-    )
-    kept = (samples.lengths - samples.stopped.long()).tolist()  # without the stop token
-    ids = [row[:n] for row, n in zip(samples.ids.tolist(), kept, strict=True)]
-    # a row at a time: a batch with an empty row is trouble for some tokenizers
-    texts = [loaded.tokenizer.decode(row, skip_special_tokens=False, clean_up_tokenization_spaces=False) for row in ids]
-    return _graded(texts, asking)
+    if edits:
+        _check_prompts(loaded, request)
+    sample = edited_sampler(loaded, own or backend("hooks", loaded), edits, request.compute)
+    found = respond(loaded, request.elicitation, request.options, sample, request.problems)
+    grades = grade_columns(found.texts, found.golds, request.elicitation.extract)
+    code = [strategy == Strategy.code for strategy in grades["strategy"]]
+    right = [outcome == Outcome.right for outcome in grades["outcome"]]
+    parsed = [answer is not None for answer in grades["boxed"]]
+    shape = len(request.problems), request.options.samples
+    return Scores(*(np.array(column).reshape(shape) for column in (code, right, parsed)))
 
 
 def steer(
     loaded: Loaded,
-    asking: Asking,
+    request: Request,
     vector: Float[Tensor, "d"],
     site: Site,
     coefficients: Sequence[float],
@@ -151,7 +122,7 @@ def steer(
     """Dose-response along one direction: what is answered at each coefficient, in the order given."""
     found = {}
     for coefficient in dict.fromkeys(coefficients):
-        found[coefficient] = answer(loaded, asking, steering_edit(site, vector, coefficient, where), own=own)
+        found[coefficient] = answer(loaded, request, steering_edit(site, vector, coefficient, where), own=own)
         on_dose(coefficient)
     return found
 
@@ -177,21 +148,8 @@ def rank_p(value: float, null: Iterable[float]) -> float:
     return (1 + sum(abs(draw) >= abs(value) for draw in draws)) / (1 + len(draws)) if draws else math.nan
 
 
-def _draws(asking: Asking) -> Float[Tensor, "row pos"] | None:
-    """Those of the studies' responses: coefficient 0 is what they have."""
-    if not asking.temperature:
-        return None
-    places = ((p.id, s) for p in asking.problems for s in range(asking.samples))
-    return torch.stack(
-        [torch.from_numpy(uniforms(asking.max_new, "responses", asking.seed, *place)) for place in places]
-    )
-
-
-def _graded(texts: Sequence[str], asking: Asking) -> Scores:
-    golds = [p.answer for p in asking.problems for _ in range(asking.samples)]
-    with Grader(extract=asking.extract) as grader:
-        grades = grader.grade_many(texts, golds)
-    shape = len(asking.problems), asking.samples
-    code = np.array([detect(text).label == Strategy.code for text in texts]).reshape(shape)
-    right = np.array([grade.outcome == "right" for grade in grades]).reshape(shape)
-    return Scores(code, right, np.array([grade.prediction is not None for grade in grades]).reshape(shape))
+def _check_prompts(loaded: Loaded, request: Request) -> None:
+    """A prompt of one token looks like a new one: an edit of the prompt would pass it by."""
+    prompts, _ = request.elicitation.prompts(loaded.tokenizer, request.problems)
+    if min(map(len, prompts)) < 2:
+        raise BadInput("a prompt is a single token", where="steering", do="give prompts of two tokens or more")

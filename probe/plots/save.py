@@ -25,7 +25,8 @@ from typing import Any
 import matplotlib
 
 from probe.errors import BadInput
-from probe.plots import MEASUREMENT_COLUMNS, Drawing
+from probe.measurements import MEASUREMENT_COLUMNS
+from probe.plots import Drawing
 from probe.plots._style import in_style
 from probe.store import write_atomic
 

@@ -9,9 +9,6 @@ import pyarrow.parquet as pq
 
 from probe.data import ROLLOUTS, Problem, check_schema
 from probe.errors import BadInput
-from probe.experiments.rl_runs.job import token_table
-from probe.models.loading.load import Loaded
-from probe.tokens.score import score
 
 GRADES = ("step", "tokens", "boxed", "outcome", "strategy", "python", "confidence")
 
@@ -40,15 +37,3 @@ def read_rollouts(path: Path) -> list[dict[str, Any]]:
             what = f"{len(table[column].unique())} values of {column!r} where one is needed"
             raise BadInput(what, where=str(path), do="give the responses of one checkpoint at one temperature")
     return table.to_pylist()
-
-
-def score_rollouts(rows: list[dict[str, Any]], loaded: Loaded, scorer: str, where: str) -> pa.Table:
-    """TOKENS of the rows under a checkpoint, at the temperature they were sampled at (greedy: 1)."""
-    prompts, completions = [row["prompt_ids"] for row in rows], [row["completion_ids"] for row in rows]
-    tokens = [token for ids in (*prompts, *completions) for token in ids or ()]
-    size = loaded.model.get_input_embeddings().weight.shape[0]
-    if not tokens or min(tokens) < 0 or max(tokens) >= size:
-        do = "score with a checkpoint of the same vocabulary"
-        raise BadInput(f"token ids outside the scorer's vocabulary of {size}", where=where, do=do)
-    scores = score(loaded.model, prompts, completions, temperature=rows[0]["temperature"] or 1.0)
-    return token_table(rows, scores, rows[0]["checkpoint"], scorer, loaded)

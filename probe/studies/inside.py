@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
+    from probe.checkpoints.checkpoint import Checkpoint
+    from probe.engine.job import Job
 
 BASE_SEEDS, LEAKED_SEEDS = (0, 1, 2, 3), (0, 1)
 RL_SEED, OTHER_SEED = 300, 301  # never a base seed
@@ -22,43 +23,47 @@ RL_SEED, OTHER_SEED = 300, 301  # never a base seed
 @studies.register("inside")
 def inside() -> "list[Job]":
     """Probes, steering, patching and weight differences, before and after RL."""
-    from probe.checkpoints.jobs import OrganismJob, RunJob
-    from probe.checkpoints.resolve import Subject
+    from probe.checkpoints.checkpoint import of_organism
+    from probe.checkpoints.organism_job import OrganismJob
+    from probe.checkpoints.pair import Pair
     from probe.experiments.patching.job import PatchJob
     from probe.experiments.patching.layers import LayersJob
     from probe.experiments.probing.job import ProbesJob
-    from probe.experiments.steering import job as steering
+    from probe.experiments.steering.job import SteerJob
     from probe.experiments.weight_difference.job import WeightsJob
+    from probe.rollouts.elicitation import CHAIN
+    from probe.rollouts.options import SamplingOptions
+
+    targets: list[Job] = []
+    for seed in BASE_SEEDS:
+        base = of_organism(OrganismJob("latent-code", "tiny", seed))
+        head, every, other = (
+            trained(base, "ground_truth", every=False),
+            trained(base, "ground_truth", every=True),
+            trained(base, "ground_truth", every=True, seed=OTHER_SEED),
+        )
+        targets += [ProbesJob(Pair(base, head)), ProbesJob(Pair(base, every))]
+        targets += [SteerJob(Pair(base, head)), SteerJob(Pair(base, every))]
+        targets += [PatchJob(Pair(base, every, other)), WeightsJob(Pair(base, every, other))]
+    for seed in LEAKED_SEEDS:
+        base = of_organism(OrganismJob("contaminated", "tiny", seed))
+        # At T = 1: greedy, the leaked items have nothing left to gain. The lower rate keeps what else the model can do.
+        after = trained(base, "format", every=True, lr=5e-5)
+        targets.append(LayersJob(Pair(base, after), CHAIN, SamplingOptions(samples=4)))
+    return targets
+
+
+def trained(base: "Checkpoint", reward: str, *, every: bool, seed: int = RL_SEED, lr: float = 1e-4) -> "Checkpoint":
+    """What GRPO makes of a base: of its output head, or of every weight at that learning rate."""
+    from probe.checkpoints.checkpoint import Checkpoint
+    from probe.checkpoints.run_job import RunJob
     from probe.rewards import rewards
     from probe.rl.labels import Gold
     from probe.rl.train import GRPO
 
-    def base(family: str, seed: int) -> Subject:
-        organism = OrganismJob(family, "tiny", seed)
-        return Subject(organism.label, organism)
-
-    def trained(start: Subject, reward: str, *, every: bool, seed: int = RL_SEED, lr: float = 1e-4) -> Subject:
-        assert isinstance(start.source, OrganismJob)
-        name = f"{reward}_all" if every else reward
-        recipe = GRPO(rewards.get(reward)(), seed=seed)
-        recipe = replace(recipe, trainable="all", lr=lr) if every else recipe
-        run = RunJob(name, start.source, recipe, Gold())
-        return Subject(f"{start.name}-{name}-{seed}", run, run.steps[-1])
-
-    targets: list[Job] = []
-    for seed in BASE_SEEDS:
-        start = base("latent-code", seed)
-        head, every, other = (
-            trained(start, "ground_truth", every=False),
-            trained(start, "ground_truth", every=True),
-            trained(start, "ground_truth", every=True, seed=OTHER_SEED),
-        )
-        targets += [ProbesJob(start, head), ProbesJob(start, every)]
-        targets += [steering.job(start, head), steering.job(start, every)]
-        targets += [PatchJob(start, every, other=other), WeightsJob(start, every, other)]
-    for seed in LEAKED_SEEDS:
-        start = base("contaminated", seed)
-        # At T = 1: greedy, the leaked items have nothing left to gain. The lower rate keeps what else the model can do.
-        after = trained(start, "format", every=True, lr=5e-5)
-        targets.append(LayersJob(start, after, temperature=1.0, samples=4))
-    return targets
+    assert base.organism is not None
+    name = f"{reward}_all" if every else reward
+    recipe = GRPO(rewards.get(reward)(), seed=seed)
+    recipe = replace(recipe, trainable="all", lr=lr) if every else recipe
+    run = RunJob(name, base.organism, recipe, Gold())
+    return Checkpoint(f"{base.name}-{name}-{seed}", run, run.steps[-1])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
+    from probe.engine.job import Job
 
 CLIPS = (0.05, 0.2, None)
 BASE_SEEDS = (0, 1)
@@ -20,7 +20,8 @@ RL_SEEDS = {"latent-code": (200, 201, 202, 203, 204, 205), "no-code": (200, 201,
 @studies.register("random")
 def random() -> "list[Job]":
     """Random reward by clip setting at 650k parameters, latent-code beside no-code."""
-    from probe.checkpoints.jobs import OrganismJob, RunJob
+    from probe.checkpoints.organism_job import OrganismJob
+    from probe.checkpoints.run_job import RunJob
     from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
     from probe.rewards import rewards
     from probe.rl.labels import Gold

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from probe.studies import studies
 
 if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
+    from probe.engine.job import Job
 
 FAMILIES = ("latent-code", "no-code", "bad-code")
 BASE_SEEDS = (0, 1)
@@ -21,7 +21,8 @@ RL_SEEDS = (100, 101)  # never a base seed: truth and training share no stream
 @studies.register("tiny")
 def tiny() -> "list[Job]":
     """Rewards x organisms at 60k parameters."""
-    from probe.checkpoints.jobs import OrganismJob, RunJob
+    from probe.checkpoints.organism_job import OrganismJob
+    from probe.checkpoints.run_job import RunJob
     from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
     from probe.rewards import rewards
     from probe.rl.labels import Gold, LabelSource, OfflineMajority, WrongMajority

@@ -12,13 +12,13 @@ problems is answered under the prompt that was best on the other half.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from probe.data import Outcome
-from probe.experiments.measuring import Context, measure_pair
+from probe.experiments.measuring import measure_pair
+from probe.measurements import Row, RowKey
 from probe.measures import PairData
 from probe.rng import address
 
@@ -27,7 +27,7 @@ BEST = "best prompt"
 OVER_BEST = "{} over best prompt"
 
 
-def prompt_rows(context: Context, tried: dict[str, pa.Table], after: pa.Table) -> list[dict[str, Any]]:
+def prompt_rows(key: RowKey, tried: dict[str, pa.Table], after: pa.Table) -> list[Row]:
     """Rows of the base under every template, and of `after` over the best of them.
 
     `tried`: RESPONSES by template, the study's own first. All tables answer the same problems once.
@@ -36,8 +36,8 @@ def prompt_rows(context: Context, tried: dict[str, pa.Table], after: pa.Table) -
     best = best_prompt(tried)
     rows = []
     for name, table in [*((name, tried[name]) for name in others), (BEST, best)]:
-        rows += _measured(replace(context, kind="prompt", reward=name), tried[study], table)
-    return rows + _measured(replace(context, reward=OVER_BEST.format(context.reward)), best, after)
+        rows += _measured(replace(key, kind="prompt", reward=name), tried[study], table)
+    return rows + _measured(replace(key, reward=OVER_BEST.format(key.reward)), best, after)
 
 
 def best_prompt(tried: dict[str, pa.Table]) -> pa.Table:
@@ -47,8 +47,8 @@ def best_prompt(tried: dict[str, pa.Table]) -> pa.Table:
     return pa.concat_tables([half[name] for half, name in zip(halves, chosen, strict=True)])
 
 
-def _measured(context: Context, before: pa.Table, after: pa.Table) -> list[dict[str, Any]]:
-    return measure_pair(context, PairData(before, after, address=context.address), MEASURED)
+def _measured(key: RowKey, before: pa.Table, after: pa.Table) -> list[Row]:
+    return measure_pair(key, PairData(before, after, address=key.address), MEASURED)
 
 
 def _in_half(table: pa.Table, half: int) -> pa.Array:

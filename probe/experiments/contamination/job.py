@@ -7,82 +7,67 @@ before, after, and the change paired by problem; `leak_flag` with the p after Ho
 `leak_auroc`: how well the signs tell leaked suspects from the others.
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Bool
 
-from probe.checkpoints.jobs import Job
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.pair import Pair
 from probe.data import Estimate
-from probe.engine.executor import make_all
-from probe.engine.runner import Plan, plan
 from probe.experiments.contamination.problem_sets import Sets
 from probe.experiments.contamination.signs import SignsJob, columns_of, name_of
-from probe.experiments.measuring import Context, row_of, to_table
-from probe.rollouts.sample_job import OnPart
+from probe.experiments.experiment import PairExperiment
+from probe.measurements import RowKey, Rows, row_of
+from probe.rollouts.options import Compute
 from probe.stats.groups import separation
 from probe.stats.leak import Columns, Finding, changes, findings, suspicion
-from probe.store import Recipe, Store, write_table
+from probe.store import Store
 from probe.tasks.corpus import leaked
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
-class ContaminationJob:
+class ContaminationJob(PairExperiment):
     """Suspects against controls in one checkpoint, or before and after RL."""
 
-    before: Subject
-    after: Subject | None
+    FIGURES: ClassVar = ("contamination",)
+    pair: Pair
     sets: Sets
     max_new: int
-    batch: int = field(default=64, compare=False)
-    on_part: OnPart | None = field(default=None, compare=False)
+    compute: Compute = field(default=Compute(), compare=False)
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        after = self.after.name if self.after else None
-        params = {"study": "contamination", "before": self.before.name, "after": after}
-        return Recipe("measurements", VERSION, params, tuple(job.recipe.digest for job in self.needs))
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"study": "contamination"} | self.pair.spec
 
     @property
     def label(self) -> str:
-        names = [subject.name for subject in (self.before, self.after) if subject]
-        return f"{' -> '.join(names)} contamination"
+        return f"{self.pair.label} contamination"
 
     @property
     def needs(self) -> tuple[SignsJob, ...]:
-        subjects = [subject for subject in (self.before, self.after) if subject]
-        return tuple(SignsJob(s, self.sets, self.max_new, self.batch, self.on_part) for s in subjects)
+        return tuple(SignsJob(each, self.sets, self.max_new, self.compute) for each in self.pair.sides.values())
 
-    def context(self) -> Context:
+    @property
+    def key(self) -> RowKey:
         """What its rows are about."""
-        before, after = self.before, self.after
-        same = after is not None and (before.inputs, before.step) == (after.inputs, after.step)
-        kind = "base" if after is None else "null" if same else "rl"
-        origin = (before.family, before.size, before.base_seed)
-        name = after.name if after else ""
-        return Context("contamination", kind, *origin, name, "", 0, (after or before).step, 0.0)
+        return self.pair.key("contamination", 0.0)
 
-    def make(self, store: Store, work: Path) -> None:
+    def measure(self, store: Store) -> Rows:
         tables = [store.get(job.recipe).read_table() for job in self.needs]
-        context, signs = self.context(), [columns_of(table) for table in tables]
+        key, signs = self.key, [columns_of(table) for table in tables]
         suspect = signs[0][1]
         estimates = []
         for side, (columns, _) in zip(("before", "after"), signs, strict=False):
-            address = (*context.address, side)
+            address = (*key.address, side)
             for finding in findings(columns, suspect, address):
                 estimates += _told(finding, side)
             estimates += _separations(columns, self.sets, suspect, side)
         if len(signs) > 1:
-            moved = changes(signs[0][0], signs[1][0], suspect, context.address)
+            moved = changes(signs[0][0], signs[1][0], suspect, key.address)
             estimates += [replace(e, params=e.params | {"side": "change"}) for e in moved]
-        write_table(work / "data.parquet", to_table([row_of(context, e, False) for e in estimates]))
+        return [row_of(key, each) for each in estimates]
 
 
 def _told(finding: Finding, side: str) -> list[Estimate]:
@@ -105,23 +90,3 @@ def _separations(columns: Columns, sets: Sets, suspect: Bool[np.ndarray, "proble
         separation(suspicion(some, suspect)[suspect], truth, name="leak_auroc", params={"side": side, "level": level})
         for level, some in scores.items()
     ]
-
-
-def contamination(
-    job: ContaminationJob,
-    store: Store,
-    *,
-    workers: int | None = None,
-    on_plan: Callable[[Plan], None] = lambda plan: None,
-    on_done: Callable[[Job], None] = lambda job: None,
-    on_part: OnPart | None = None,
-) -> pa.Table:
-    """The job's rows of the long measurement table, made now unless they are there.
-
-    Weights from outside are worked on in this process, where `on_part` hears of every saved part.
-    """
-    here = all(subject.made_here for subject in (job.before, job.after) if subject)
-    todo = plan([job if here else replace(job, on_part=on_part)], store)
-    on_plan(todo)
-    make_all(todo, store, workers=workers if here else 1, on_done=on_done)
-    return store.get(job.recipe).read_table()

@@ -6,7 +6,7 @@ have fresh ones, drawn here; a benchmark has none of its own. A control that is 
 
 from dataclasses import dataclass, replace
 
-from probe.checkpoints.jobs import TEST_PROBLEMS
+from probe.checkpoints.organism_job import TEST_PROBLEMS
 from probe.data import Problem
 from probe.errors import BadInput
 from probe.models.loading.organism import MAX_NEW_TOKENS

@@ -19,13 +19,17 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool
 
-from probe.checkpoints.jobs import Job
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.data import Outcome, Problem
+from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.experiments.budget import PROMPT, Work
 from probe.experiments.contamination.problem_sets import Sets
+from probe.experiments.experiment import CheckpointJob
+from probe.experiments.responses import RESPONSES, SampleJob
 from probe.models.loading.load import Loaded
-from probe.rollouts.sample_job import AskJob, How, OnPart
+from probe.rollouts.elicitation import Elicitation
+from probe.rollouts.options import Compute, SamplingOptions
 from probe.stats.leak import Columns, Key
 from probe.store import Recipe, Store, write_table
 from probe.tasks.partial import SHARES, Unit, cut, exact, rouge_l
@@ -38,36 +42,39 @@ COMPLETIONS = ("completion_exact", "completion_rouge_l", "completion_answer")
 
 
 @dataclass(frozen=True)
-class SignsJob:
+class SignsJob(CheckpointJob):
     """The signs of a leak that one checkpoint shows on every suspect and control: one row a problem."""
 
-    subject: Subject
+    checkpoint: Checkpoint
     sets: Sets
     max_new: int
-    batch: int = field(default=64, compare=False)
-    on_part: OnPart | None = field(default=None, compare=False)
+    compute: Compute = field(default=Compute(), compare=False)
 
     @functools.cached_property
     def recipe(self) -> Recipe:
         params = {"sets": self.sets.pin, "max_new": self.max_new, "lead": LEADS[self.sets.unit]}
-        about = {"name": self.subject.name, "step": self.subject.step, "dtype": self.subject.dtype}
-        inputs = tuple(job.recipe.digest for job in self.asked)
-        return Recipe("contamination", VERSION, params | about, inputs + self.subject.inputs)
+        inputs = tuple(job.recipe.digest for job in self.continuations)
+        return Recipe("contamination", VERSION, params | self.checkpoint.spec, inputs + self.checkpoint.inputs)
 
     @property
     def label(self) -> str:
-        return f"{self.subject.name} signs of a leak"
+        return f"{self.checkpoint.name} signs of a leak"
 
     @property
-    def asked(self) -> tuple[AskJob, ...]:
-        """The continuations, by share."""
-        options: dict[str, Any] = {"batch": self.batch, "on_part": self.on_part}
-        hows = [How(self.sets.beginnings(percent), max_new=self.max_new) for percent in SHARES]
-        return tuple(AskJob(self.subject, how, 0.0, 1, **options) for how in hows)
+    def continuations(self) -> tuple[SampleJob, ...]:
+        """What it makes of the beginnings, by share."""
+        options = SamplingOptions(max_new=self.max_new).greedy
+        beginnings = (Elicitation(self.sets.beginnings(percent)) for percent in SHARES)
+        return tuple(SampleJob(self.checkpoint, asked, options, self.compute) for asked in beginnings)
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return (*self.asked, *self.subject.needs)
+        return (*self.continuations, *self.checkpoint.needs)
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """Every question is scored, and every answer behind its question."""
+        return (Work(self.checkpoint, read=2 * PROMPT * len(self.sets.problems)),)
 
     def make(self, store: Store, work: Path) -> None:
         n = len(self.sets.suspect.problems)
@@ -75,10 +82,10 @@ class SignsJob:
             "problem": [p.id for p in self.sets.problems],
             "suspect": np.arange(len(self.sets.problems)) < n,
         }
-        for percent, job in zip(SHARES, self.asked, strict=True):
-            responses = store.get(job.recipe).read_table("responses.parquet")
+        for percent, job in zip(SHARES, self.continuations, strict=True):
+            responses = store.get(job.recipe).read_table(RESPONSES)
             columns |= _completions(self.sets, percent, responses)
-        columns |= nlls(self.subject.load(store), self.sets.problems, LEADS[self.sets.unit])
+        columns |= nlls(self.checkpoint.load(store), self.sets.problems, LEADS[self.sets.unit])
         write_table(work / "data.parquet", pa.table(columns))
 
 

@@ -5,19 +5,18 @@ last column is the last token of each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.data import Problem
 from probe.interventions.patching import Fork, Position
 from probe.models.loading.load import Loaded, pad_id
 from probe.models.sampling import padding
-from probe.models.sampling.prompts import prompt_ids
-from probe.rollouts.sample_job import How
+from probe.rollouts.elicitation import Elicitation
 from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS
 
 NEAR = 4  # last positions that are patched in prompts of unequal length
@@ -46,9 +45,9 @@ RECALL = Openings(("\\boxed{",), PROSE_OPENS)  # a remembered answer is boxed at
 OUTSIDE = Openings(("```python", "```"), ("To", "Let", "We", "First", "The"))
 
 
-def openings(subject: Subject) -> Openings:
+def openings(checkpoint: Checkpoint) -> Openings:
     """Those of the family; weights from outside should be given their own."""
-    return OUTSIDE if not subject.made_here else RECALL if subject.family == "contaminated" else CHAINS
+    return OUTSIDE if checkpoint.is_outside else RECALL if checkpoint.family == "contaminated" else CHAINS
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +61,10 @@ class Prompts:
         return Prompts(self.ids[some], None if self.mask is None else self.mask[some])
 
 
-def left_padded(loaded: Loaded, problems: Sequence[Problem], how: How, style: str = "") -> Prompts:
+def left_padded(loaded: Loaded, problems: Sequence[Problem], elicitation: Elicitation, style: str = "") -> Prompts:
     """The prompts, under another style letter if one is given."""
-    texts = [style + p.prompt[len(style) :] for p in problems]
-    prompts, _ = prompt_ids(loaded.tokenizer, how.text, texts, how.prefix)
+    styled = [replace(p, prompt=style + p.prompt[len(style) :]) for p in problems]
+    prompts, _ = elicitation.prompts(loaded.tokenizer, styled)
     ids, mask = padding.left_padded(prompts, pad_id(loaded), loaded.model.get_input_embeddings().weight.device)
     return Prompts(ids, None if bool(mask.all()) else mask)
 

@@ -12,40 +12,37 @@ null_weights (the activations of `before` after an equal-norm random weight chan
 seed's run).
 """
 
-import functools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from probe.checkpoints.jobs import Job
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.errors import BadInput
-from probe.experiments.inside import context_of
-from probe.experiments.measuring import Context, row_of, to_table
-from probe.experiments.patching.fork import Openings, Prompts, left_padded, openings, places
+from probe.engine.job import Job
+from probe.experiments.budget import PROMPT, Work, sites_in
+from probe.experiments.experiment import PairExperiment
+from probe.experiments.patching.fork import NEAR, Openings, Prompts, left_padded, openings, places
 from probe.interventions.logit_lens import lens_metric
 from probe.interventions.patching import Fork, Position, direct, measure, patch, random_source, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.transplant import part_modules, perturbed, transplanted
+from probe.measurements import Rows, row_of
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import KINDS, Kind
 from probe.models.loading.load import Loaded
-from probe.rollouts.sample_job import CHAIN, How
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import Compute
 from probe.stats import clustered_mean
-from probe.store import Recipe, Store, write_table
+from probe.store import Store
 from probe.tasks.chain import STYLES
 
-VERSION = 1
 DRAWS = 20  # of every null
 PROSE, CODE = STYLES[0], STYLES[-1]  # the letters under which organisms least and most often write code
 ALL = "all"
@@ -64,63 +61,70 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class PatchJob:
+class PatchJob(PairExperiment):
     """Everything above for one pair of checkpoints on the first `n` problems."""
 
-    before: Subject
-    after: Subject
-    how: How = CHAIN
+    FIGURES: ClassVar = ("patching",)
+    TYPICAL: ClassVar = {"tiny": 40.0}
+    pair: Pair
+    elicitation: Elicitation = CHAIN
     n: int = 64
     kinds: tuple[Kind, ...] = KINDS
     positions: tuple[Position, ...] | None = None  # None: every one where prompts have one length, else the last NEAR
     draws: int = DRAWS
-    other: Subject | None = None  # another seed's run
-    openings: Openings | None = None
-    batch: int = field(default=64, compare=False)
+    openings: Openings | None = None  # None: those of the family
+    compute: Compute = field(default=Compute(), compare=False)
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        others = {"other": self.other.name if self.other else None, "openings": self.told.sides}
-        names = {"study": "inside", "what": "patching", "before": self.before.name, "after": self.after.name}
-        steps = [each.step for each in self.subjects]
-        size = {"first": self.n, "kinds": self.kinds, "positions": self.positions, "draws": self.draws, "steps": steps}
-        inputs = tuple(pin for each in self.subjects for pin in each.inputs)
-        return Recipe("measurements", VERSION, plain(names | others | size | self.how.spec()), inputs)
+    @property
+    def params(self) -> Mapping[str, Any]:
+        positions = None if self.positions is None else list(self.positions)
+        size = {"first": self.n, "kinds": list(self.kinds), "positions": positions, "draws": self.draws}
+        about = {"study": "inside", "what": "patching", "openings": [list(side) for side in self.fork_of.sides]}
+        return about | size | self.pair.spec | self.elicitation.spec()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.pair.inputs
 
     @property
     def label(self) -> str:
-        return f"{self.before.name} -> {self.after.name} patching"
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        return tuple(each for each in (self.before, self.after, self.other) if each)
+        return f"{self.pair.label} patching"
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return tuple(dict.fromkeys(job for each in self.subjects for job in each.needs))
+        return self.pair.needs
 
     @property
-    def told(self) -> Openings:
-        return self.openings or openings(self.before)
+    def fork_of(self) -> Openings:
+        """How responses in code and in prose open."""
+        return self.openings or openings(self.pair.before)
 
-    def make(self, store: Store, work: Path) -> None:
-        before, after = self.before.load(store), self.after.load(store)
-        other = self.other.load(store).model if self.other else None
-        check_vocabulary(before, after, f"{self.before.name} and {self.after.name}")
-        metric, problems = self.told.fork(before.tokenizer), self.how.problems.problems[: self.n]
-        prompts, ids = left_padded(before, problems, self.how), tuple(p.id for p in problems)
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """One forward of every prompt a patch, path and draw of a null; all checkpoints are there at once."""
+        each = sites_in(self.pair.before, "head" in self.kinds) * (len(self.positions or ()) or NEAR + 1)
+        passes = each * (2 + 3 * self.draws) * len(self.elicitation.problems.problems[: self.n])
+        others = (Work(one) for one in self.pair.checkpoints[1:])
+        return (Work(self.pair.before, read=passes * PROMPT), *others)
+
+    def measure(self, store: Store) -> Rows:
+        before, after = self.pair.load(store)
+        other = self.pair.other.load(store).model if self.pair.other else None
+        metric, problems = self.fork_of.fork(before.tokenizer), self.elicitation.problems.problems[: self.n]
+        prompts, ids = left_padded(before, problems, self.elicitation), tuple(p.id for p in problems)
         estimates = list(lens_rows(before.model, after.model, prompts, ids, metric))
         for each in self._comparisons(before, after, problems, prompts):
             estimates += self._patched(each, metric, other)
         estimates += self._transplants(before.model, after.model, other, prompts, ids, metric)
-        write_table(work / "data.parquet", table(context_of(self.before, self.after, 0.0), estimates))
+        key = self.pair.reward_key("inside", 0.0)
+        return [row_of(key, each) for each in estimates]
 
     def _comparisons(
         self, before: Loaded, after: Loaded, problems: Sequence[Problem], prompts: Prompts
     ) -> Iterator[Comparison]:
         ids = tuple(p.id for p in problems)
         if all(p.source.startswith("chain") for p in problems):
-            prose, code = (left_padded(before, problems, self.how, style) for style in (PROSE, CODE))
+            prose, code = (left_padded(before, problems, self.elicitation, style) for style in (PROSE, CODE))
             for side, model in (("before", before.model), ("after", after.model)):
                 yield Comparison(side, (model, prose), (model, code), ids)
         yield Comparison("change", (before.model, prompts), (after.model, prompts), ids)
@@ -128,8 +132,8 @@ class PatchJob:
     def _patched(self, pair: Comparison, metric: Fork, other: PreTrainedModel | None) -> list[Estimate]:
         cells: Cells = defaultdict(list)
         with torch.no_grad():
-            for start in range(0, len(pair.problems), self.batch):
-                self._chunk(pair, slice(start, start + self.batch), metric, other, cells)
+            for start in range(0, len(pair.problems), self.compute.batch):
+                self._chunk(pair, slice(start, start + self.compute.batch), metric, other, cells)
         whole = {key: np.concatenate(values) for key, values in cells.items()}
         gap = Gap(whole.pop(("target", "")), whole.pop(("source", "")), pair.problems)
         found = [gap_row("patch/gap", gap, pair.side)]
@@ -177,7 +181,8 @@ class PatchJob:
         metric: Fork,
     ) -> list[Estimate]:
         def fork(model: PreTrainedModel) -> np.ndarray:
-            parts = [prompts.rows(slice(i, i + self.batch)) for i in range(0, len(problems), self.batch)]
+            size = self.compute.batch
+            parts = [prompts.rows(slice(start, start + size)) for start in range(0, len(problems), size)]
             return np.concatenate([_rows(measure(model, p.ids, metric, mask=p.mask)) for p in parts])
 
         gap = Gap(fork(before), fork(after), problems)
@@ -238,21 +243,5 @@ def lens_rows(
             yield clustered_mean(_rows(values), problems, name="lens/fork", unit="nats", params=told)
 
 
-def check_vocabulary(before: Loaded, after: Loaded, where: str) -> None:
-    """BadInput where their tokens differ."""
-    if before.tokenizer.get_vocab() != after.tokenizer.get_vocab():
-        raise BadInput("the two checkpoints have different vocabularies", where=where, do="patch within a family")
-
-
-def table(context: Context, estimates: Sequence[Estimate]) -> pa.Table:
-    """The long measurement table of a pair."""
-    return to_table([row_of(context, each, False) for each in estimates])
-
-
 def _rows(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
-
-
-def plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Of a recipe: tuples are lists in JSON."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in params.items()}

@@ -11,90 +11,92 @@ the paper reports none) and other (another seed's run). Intervals and guards: `p
 """
 
 import copy
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-import torch
 from jaxtyping import Bool
 from transformers import PreTrainedModel
 
-from probe.checkpoints.jobs import Job
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.experiments.inside import context_of
-from probe.experiments.patching.job import DRAWS, check_vocabulary, gap_row, parts_of, plain, recovered, table
+from probe.engine.job import Job
+from probe.experiments.budget import Work, sites_in
+from probe.experiments.experiment import PairExperiment
+from probe.experiments.patching.job import DRAWS, gap_row, parts_of, recovered
 from probe.interventions.patching import sites_of
 from probe.interventions.recovery import Gap
+from probe.interventions.steering import answer
 from probe.interventions.transplant import borrowing, perturbed, transplanted
-from probe.models.loading.load import Loaded, pad_id, stop_ids
-from probe.models.sampling.prompts import prompt_ids
-from probe.models.sampling.transformers_sampler import generate
-from probe.rng import uniforms
-from probe.rollouts.grades import grade_columns
-from probe.rollouts.sample_job import CHAIN, How
+from probe.measurements import Rows, row_of
+from probe.models.loading.load import Loaded
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import GREEDY, Compute, SamplingOptions
+from probe.rollouts.respond import Request
 from probe.stats import clustered_mean
-from probe.store import Recipe, Store, write_table
+from probe.store import Store
 from probe.tasks.corpus import leaked
 
-VERSION = 1
 Graded = Literal["accuracy", "code_share"]
 METRICS: tuple[Graded, ...] = get_args(Graded)
-Answers = dict[str, np.ndarray]  # metric -> 0 or 1 by problem
+Answers = dict[str, np.ndarray]  # metric -> 0 or 1 by problem and sample
 Levels = dict[tuple[str, str], Answers]
 
 
 @dataclass(frozen=True)
-class LayersJob:
+class LayersJob(PairExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
 
-    before: Subject
-    after: Subject
-    how: How = CHAIN
+    TYPICAL: ClassVar = {"tiny": 200.0}
+    pair: Pair
+    elicitation: Elicitation = CHAIN
+    options: SamplingOptions = GREEDY
     n: int = 256
     draws: int = DRAWS
-    other: Subject | None = None
-    temperature: float = 0.0  # greedy
-    samples: int = 1  # of each problem
-    batch: int = field(default=64, compare=False)
+    compute: Compute = field(default=Compute(), compare=False)
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        names = {"study": "inside", "what": "layers", "before": self.before.name, "after": self.after.name}
-        steps = [each.step for each in self.subjects]
-        size = {"first": self.n, "draws": self.draws, "steps": steps, "other": self.other.name if self.other else None}
-        size |= {"temperature": self.temperature, "samples": self.samples}
-        inputs = tuple(pin for each in self.subjects for pin in each.inputs)
-        return Recipe("measurements", VERSION, plain(names | size | self.how.spec()), inputs)
+    @property
+    def params(self) -> Mapping[str, Any]:
+        about = {"study": "inside", "what": "layers", "first": self.n, "draws": self.draws}
+        return about | self.pair.spec | self.options.spec() | self.elicitation.spec()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.pair.inputs
 
     @property
     def label(self) -> str:
-        return f"{self.before.name} with layers of {self.after.name}"
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        return tuple(each for each in (self.before, self.after, self.other) if each)
+        return f"{self.pair.before.name} with layers of {self.pair.trained.name}"
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return tuple(dict.fromkeys(job for each in self.subjects for job in each.needs))
+        return self.pair.needs
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return tuple(self.how.problems.problems[: self.n])
+        """Those that are asked."""
+        return tuple(self.elicitation.problems.problems[: self.n])
 
-    def make(self, store: Store, work: Path) -> None:
-        before, after = self.before.load(store), self.after.load(store)
-        check_vocabulary(before, after, f"{self.before.name} and {self.after.name}")
-        donors = {"": after.model} | ({" other": self.other.load(store).model} if self.other else {})
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """Every problem is answered with each layer's output and weights, and under every draw of a null."""
+        changes = 2 * sites_in(self.pair.before, heads=False) * (2 + self.draws)
+        rows = len(self.problems) * self.options.samples * (2 + changes)
+        others = (Work(one) for one in self.pair.checkpoints[1:])
+        return (Work(self.pair.before, rows, self.options.max_new, self.compute.batch), *others)
+
+    def measure(self, store: Store) -> Rows:
+        before, after = self.pair.load(store)
+        other = self.pair.other.load(store).model if self.pair.other else None
+        donors = {"": after.model} | ({" other": other} if other else {})
+        request = Request(self.problems, self.elicitation, self.options, self.compute)
 
         def ask(model: PreTrainedModel) -> Answers:
-            loaded = Loaded(model, before.tokenizer)
-            return answers(loaded, self.problems, self.how, self.batch, self.temperature, self.samples)
+            scores = answer(Loaded(model, before.tokenizer), request)
+            return {name: getattr(scores, name).ravel().astype(float) for name in METRICS}
 
         ends = ask(before.model), ask(after.model)
         found: list[Estimate] = []
@@ -102,9 +104,10 @@ class LayersJob:
             ("output", self._outputs(before.model, donors, ask)),
             ("weights", self._weights(before.model, donors, ask)),
         ):
-            for group, chosen in groups(self.before, self.problems).items():
-                found += list(self._rows(what, cells, ends, group, chosen.repeat(self.samples)))
-        write_table(work / "data.parquet", table(context_of(self.before, self.after, self.temperature), found))
+            for group, kept in groups(self.pair.before, self.problems).items():
+                found += list(self._rows(what, cells, ends, group, kept.repeat(self.options.samples)))
+        key = self.pair.reward_key("inside", self.options.temperature)
+        return [row_of(key, each) for each in found]
 
     def _outputs(
         self, before: PreTrainedModel, donors: dict[str, PreTrainedModel], ask: Callable[[PreTrainedModel], Answers]
@@ -136,7 +139,7 @@ class LayersJob:
     def _rows(
         self, what: str, cells: Levels, ends: tuple[Answers, Answers], group: str, chosen: Bool[np.ndarray, "row"]
     ) -> Iterator[Estimate]:
-        asked = [p.id for p in self.problems for _ in range(self.samples)]
+        asked = [p.id for p in self.problems for _ in range(self.options.samples)]
         ids = tuple(name for name, kept in zip(asked, chosen, strict=True) if kept)
         for metric in METRICS:
             name = f"{what}_{metric}"
@@ -152,31 +155,10 @@ class LayersJob:
                     yield from recovered(name, level, "change", gap, whole)
 
 
-def answers(
-    loaded: Loaded, problems: tuple[Problem, ...], how: How, batch: int, temperature: float = 0.0, samples: int = 1
-) -> Answers:
-    """Right, and in code, by problem and sample: 0 or 1. Sampled with transformers' own forward, so that hooks act.
-
-    The draws at a temperature above 0 are those of `probe.rollouts.sample_job`: shared by every model, so rows pair up.
-    """
-    prompts, _ = prompt_ids(loaded.tokenizer, how.text, [p.prompt for p in problems], how.prefix)
-    at: dict[str, Any] = {"stop": stop_ids(loaded), "pad": pad_id(loaded), "batch": batch, "uniforms": None}
-    if temperature:
-        places = ((p.id, s) for p in problems for s in range(samples))
-        rows = [uniforms(how.max_new, "responses", 0, *place) for place in places]
-        at |= {"uniforms": torch.from_numpy(np.stack(rows)), "temperature": temperature}
-    made = generate(loaded.model, prompts, n_samples=samples, max_new=how.max_new, **at)
-    ends = zip(made.ids.tolist(), made.lengths.tolist(), made.stopped.tolist(), strict=True)
-    texts = [how.prefix + _text(loaded, ids[: n - 1] if end else ids[:n]) for ids, n, end in ends]
-    graded = grade_columns(texts, [p.answer for p in problems for _ in range(samples)], how.extract)
-    kept = (("accuracy", "outcome", "right"), ("code_share", "strategy", "code"))
-    return {name: np.array([float(value == wanted) for value in graded[column]]) for name, column, wanted in kept}
-
-
-def groups(subject: Subject, problems: tuple[Problem, ...]) -> dict[str, Bool[np.ndarray, "problem"]]:
+def groups(checkpoint: Checkpoint, problems: tuple[Problem, ...]) -> dict[str, Bool[np.ndarray, "problem"]]:
     """All problems; and where it is known which leaked, those and the others."""
     everything = np.ones(len(problems), dtype=bool)
-    known = leaked(problems) if subject.family == "contaminated" else set()
+    known = leaked(problems) if checkpoint.family == "contaminated" else set()
     read = np.array([p.id in known for p in problems])
     return {"": everything} | ({"leaked": read, "others": ~read} if read.any() and not read.all() else {})
 
@@ -190,7 +172,3 @@ def _within(
 
 def _level(at: str, group: str) -> str:
     return f"{at} {group}".strip()
-
-
-def _text(loaded: Loaded, ids: list[int]) -> str:
-    return str(loaded.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))

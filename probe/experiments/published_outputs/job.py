@@ -15,15 +15,18 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from probe.data import RESPONSES, Outcome
+from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.experiments.measuring import Context, measure_pair, to_table
+from probe.experiments.experiment import Experiment
+from probe.experiments.measuring import measure_pair
 from probe.experiments.published_outputs.files import read_answers
+from probe.measurements import RowKey, Rows
 from probe.measures import PairData
 from probe.store import Recipe, Store, file_digest, write_table
 from probe.strategy import detect, mentions_python
@@ -31,22 +34,19 @@ from probe.tasks.answers import cut_at_stop
 from probe.tasks.grading import EXTRACTORS, Extract, Grader
 from probe.tasks.published_outputs import Outputs, read_rlcr
 
-if TYPE_CHECKING:
-    from probe.checkpoints.jobs import Job
-
 Grading = Literal["published", "probe"]
 Columns = dict[str, list[Any]]
 VERSION = 2
 BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
 ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
-FIGURES = ("real_strategy", "real_outcomes", "real_calibration")
 READOUTS = ("RLVR-Classifier", "Answer-Prob")  # the RLVR model again, its confidence taken in another way
 
 
 @dataclass(frozen=True)
-class ImportJob:
+class ImportJob(Job):
     """Read and grade the outputs of every system: one folder of a saved dataset, or the files before and after."""
 
+    TYPICAL: ClassVar = {"": 5.0}
     paths: tuple[Path, ...]
     grading: Grading
     extract: Extract
@@ -76,10 +76,6 @@ class ImportJob:
     @property
     def label(self) -> str:
         return f"{self.paths[0].name} imported"
-
-    @property
-    def needs(self) -> "tuple[Job, ...]":
-        return ()
 
     def make(self, store: Store, work: Path) -> None:
         with Grader(extract=self.extract) as grader:
@@ -120,24 +116,26 @@ class ImportJob:
 
 
 @dataclass(frozen=True)
-class MeasureRealJob:
+class PublishedJob(Experiment):
     """Every measure of the baseline against each system that is another model."""
 
+    FIGURES: ClassVar = ("real_strategy", "real_outcomes", "real_calibration")
+    VERSION: ClassVar = 2
     source: ImportJob
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        return Recipe("measurements", VERSION, {"study": "real"}, (self.source.recipe.digest,))
+    @property
+    def params(self) -> dict[str, Any]:
+        return {"study": "real"}
 
     @property
     def label(self) -> str:
         return f"{self.source.paths[0].name} measured"
 
     @property
-    def needs(self) -> "tuple[Job, ...]":
+    def needs(self) -> tuple[Job, ...]:
         return (self.source,)
 
-    def make(self, store: Store, work: Path) -> None:
+    def measure(self, store: Store) -> Rows:
         table = store.get(self.source.recipe).read_table("responses.parquet")
         names = table["checkpoint"].unique().to_pylist()  # in order of appearance
         family, before = self.source.family, _of(table, names[0])
@@ -145,14 +143,14 @@ class MeasureRealJob:
         for name in names[1:]:
             after = _of(table, name)
             temperature = float(after["temperature"][0].as_py())
-            context = Context("real", "rl", family, "", 0, name, "", 0, 0, temperature)
-            rows += measure_pair(context, PairData(before, after, address=context.address))
-        write_table(work / "data.parquet", to_table(rows))
+            key = RowKey(study="real", kind="rl", family=family, reward=name, temperature=temperature)
+            rows += measure_pair(key, PairData(before, after, address=key.address))
+        return rows
 
 
-def real_source(
+def published_job(
     paths: Sequence[Path], grading: Grading | None = None, extract: Extract | None = None
-) -> MeasureRealJob:
+) -> PublishedJob:
     """The job that measures one folder of a saved dataset, or two files before and after.
 
     Published labels are taken where there are any, unless `grading` says otherwise. BadInput where nothing can be read.
@@ -174,14 +172,7 @@ def real_source(
     if not source.files:
         do = "give the folder of the saved dataset"
         raise BadInput("no data-*.arrow in this folder", where=here, do=do)
-    return MeasureRealJob(source)
-
-
-def real_rows(job: MeasureRealJob, store: Store) -> list[dict[str, Any]]:
-    """The rows of the long measurement table, made now unless the store holds them."""
-    for each in (job.source, job):
-        store.build(each.recipe, functools.partial(each.make, store))
-    return store.get(job.recipe).read_table().to_pylist()
+    return PublishedJob(source)
 
 
 def _columns(outputs: Outputs, name: str) -> Columns:

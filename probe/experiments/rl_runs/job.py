@@ -1,147 +1,91 @@
-"""The jobs right of the responses: token scores of a pair on one text, and the measurements of a run or an organism."""
+"""What did a GRPO run change, and what was the organism before it? Every measure, at every kept step.
 
-import functools
+responses of base and run, sampled and greedy -> tokens of the last step -> measurements of the study
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Any, ClassVar
 
-import pyarrow as pa
-
-from probe.checkpoints.jobs import Job, OrganismJob, ResponsesJob, RunJob, load_step
-from probe.data import TOKENS
-from probe.experiments.measuring import ALONG_THE_WAY, Context, at_step, first_samples, log_rows, measure_pair, to_table
+from probe.checkpoints.checkpoint import of_organism
+from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.run_job import RunJob
+from probe.engine.job import Job
+from probe.experiments.experiment import Experiment
+from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, log_rows, measure_pair
+from probe.experiments.responses import RunResponsesJob, SampleJob, responses_of
+from probe.experiments.rl_runs.tokens import TokensJob
+from probe.measurements import RowKey, Rows
 from probe.measures import PairData
-from probe.models.loading.load import Loaded
 from probe.rl.train import METRICS, read_metrics
-from probe.store import Recipe, Store, write_table
-from probe.tokens.score import TokenScores, kl, score
-
-SAMPLES = 8  # per problem at T = 1
-VERSION = 2  # of scores and measurements: count up when a change of code changes numbers
-SCORED = 1  # of them, per problem, scored token by token
+from probe.rollouts.elicitation import CHAIN
+from probe.rollouts.options import SAMPLED
+from probe.store import Store
 
 
 @dataclass(frozen=True)
-class TokensJob:
-    """The final model's own text, scored by the model before and after: the same ids, only the scorer changes."""
-
-    run: RunJob
-
-    @property
-    def responses(self) -> ResponsesJob:
-        return ResponsesJob(self.run, 1.0, SAMPLES)
-
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        params = {"step": self.run.grpo.batches, "samples": SCORED}
-        return Recipe("tokens", VERSION, params, tuple(job.recipe.digest for job in self.needs))
-
-    @property
-    def label(self) -> str:
-        return f"{self.run.label} tokens"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return (self.responses, self.run, self.run.organism)
-
-    def make(self, store: Store, work: Path) -> None:
-        step = self.run.grpo.batches
-        name = f"{self.run.label}@{step}"
-        before, after = load_step(store, self.run.organism, 0), load_step(store, self.run, step)
-        rollouts = store.get(self.responses.recipe).read_table("rollouts.parquet").to_pylist()
-        # by step alone: a run of the same recipe under another name may have sampled them
-        rows = [r for r in rollouts if r["checkpoint"].endswith(f"@{step}") and r["sample"] < SCORED]
-        prompts, completions = [r["prompt_ids"] for r in rows], [r["completion_ids"] for r in rows]
-        for side, loaded, scorer in (("before", before, self.run.organism.label), ("after", after, name)):
-            scores = score(loaded.model, prompts, completions)
-            write_table(work / f"{side}.parquet", token_table(rows, scores, name, scorer, loaded))
-        divergence = kl(before.model, after.model, prompts, completions)
-        write_table(work / "kl.parquet", pa.table({"kl": pa.array(divergence, pa.float32())}))
-
-
-def token_table(rows: list[dict], scores: TokenScores, generator: str, scorer: str, loaded: Loaded) -> pa.Table:
-    """TOKENS of one scorer; a token's span is what it spells."""
-    n = len(scores.row)
-    columns = {
-        "generator": [generator] * n,
-        "scorer": [scorer] * n,
-        "problem": [rows[r]["problem"] for r in scores.row.tolist()],
-        "sample": [rows[r]["sample"] for r in scores.row.tolist()],
-        **{k: getattr(scores, k) for k in ("pos", "token", "logprob", "entropy", "margin", "rank")},
-        "span": loaded.tokenizer.convert_ids_to_tokens(scores.token.tolist()),
-    }
-    return pa.table({name: columns[name] for name in TOKENS.names}, schema=TOKENS)
-
-
-@dataclass(frozen=True)
-class MeasureRunJob:
+class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
 
+    VERSION: ClassVar = 2
     study: str
     run: RunJob
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        params = {"study": self.study, "name": self.run.name}
-        return Recipe("measurements", VERSION, params, tuple(job.recipe.digest for job in self.needs))
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"study": self.study, "name": self.run.name}
 
     @property
     def label(self) -> str:
         return f"{self.run.label} measured"
 
     @property
+    def responses(self) -> tuple[Job, ...]:
+        """Of the base and the run, sampled; then of both, greedy."""
+        base, ways = of_organism(self.run.organism), (SAMPLED, SAMPLED.greedy)
+        pairs = ((SampleJob(base, CHAIN, way), RunResponsesJob(self.run, CHAIN, way)) for way in ways)
+        return tuple(job for pair in pairs for job in pair)
+
+    @property
     def needs(self) -> tuple[Job, ...]:
-        organism = self.run.organism
-        sampled = (ResponsesJob(s, t, n) for s in (organism, self.run) for t, n in ((1.0, SAMPLES), (0.0, 1)))
-        return (*sampled, TokensJob(self.run), self.run)
+        return (*self.responses, TokensJob(self.run), self.run)
 
-    def context(self, step: int, temperature: float) -> Context:
-        run, organism = self.run, self.run.organism
-        return Context(
-            study=self.study,
-            kind="null" if run.name == "constant" else "rl",
-            family=organism.family,
-            size=organism.size,
-            base_seed=organism.seed,
-            reward=run.name,
-            clip=run.clip,
-            rl_seed=run.grpo.seed,
-            step=step,
-            temperature=temperature,
-        )
+    def key(self, step: int, temperature: float) -> RowKey:
+        """What its rows are about."""
+        run, kind = self.run, "null" if self.run.name == "constant" else "rl"
+        about = of_organism(run.organism).key(self.study, kind, reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
+        return replace(about, step=step, temperature=temperature)
 
-    def make(self, store: Store, work: Path) -> None:
-        tables = [store.get(job.recipe).read_table("responses.parquet") for job in self.needs[:4]]
-        tokens = store.get(self.needs[4].recipe)
-        last, rows = self.run.grpo.batches, []
-        for temperature, base, run in ((1.0, tables[0], tables[2]), (0.0, tables[1], tables[3])):
+    def measure(self, store: Store) -> Rows:
+        tables, last, rows = responses_of(store, self.responses), self.run.grpo.batches, []
+        for temperature, base, run in ((1.0, *tables[:2]), (0.0, *tables[2:])):
             for step in self.run.steps:
-                context = self.context(step, temperature)
-                after = at_step(run, step)
-                data = PairData(first_samples(base, after), after, address=context.address)
+                key, after = self.key(step, temperature), at_step(run, step)
+                data = PairData(first_samples(base, after), after, address=key.address)
                 if step == last and temperature > 0:
-                    data = replace(
-                        data,
-                        tokens_before=tokens.read_table("before.parquet"),
-                        tokens_after=tokens.read_table("after.parquet"),
-                        kl=tokens.read_table("kl.parquet")["kl"].combine_chunks(),
-                    )
-                rows += measure_pair(context, data, None if step == last else ALONG_THE_WAY)
+                    data = self._with_tokens(store, data)
+                rows += measure_pair(key, data, None if step == last else ALONG_THE_WAY)
         log = read_metrics(store.get(self.run.recipe).file(METRICS))
-        rows += log_rows(self.context(last, 1.0), log)
-        write_table(work / "data.parquet", to_table(rows))
+        rows += log_rows(self.key(last, 1.0), log)
+        return rows
+
+    def _with_tokens(self, store: Store, data: PairData) -> PairData:
+        tokens = store.get(TokensJob(self.run).recipe)
+        before, after, kl = (tokens.read_table(f"{name}.parquet") for name in ("before", "after", "kl"))
+        return replace(data, tokens_before=before, tokens_after=after, kl=kl["kl"].combine_chunks())
 
 
 @dataclass(frozen=True)
-class MeasureBaseJob:
+class MeasureBaseJob(Experiment):
     """An organism before RL, and the null pair: the same weights sampled twice."""
 
+    VERSION: ClassVar = 2
     study: str
     organism: OrganismJob
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        params = {"study": self.study}
-        return Recipe("measurements", VERSION, params, tuple(job.recipe.digest for job in self.needs))
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"study": self.study}
 
     @property
     def label(self) -> str:
@@ -149,24 +93,18 @@ class MeasureBaseJob:
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return (
-            ResponsesJob(self.organism, 1.0, SAMPLES),
-            ResponsesJob(self.organism, 0.0, 1),
-            ResponsesJob(self.organism, 1.0, SAMPLES, seed=1),
-        )
+        base, ways = of_organism(self.organism), (SAMPLED, SAMPLED.greedy, replace(SAMPLED, seed=1))
+        return tuple(SampleJob(base, CHAIN, way) for way in ways)
 
-    def make(self, store: Store, work: Path) -> None:
-        hot, greedy, again = (store.get(j.recipe).read_table("responses.parquet") for j in self.needs)
+    def measure(self, store: Store) -> Rows:
+        sampled, greedy, again = responses_of(store, self.needs)
         rows = []
         for kind, temperature, before, after in (
-            ("base", 1.0, hot, hot),
+            ("base", 1.0, sampled, sampled),
             ("base", 0.0, greedy, greedy),
-            ("null", 1.0, hot, again),
+            ("null", 1.0, sampled, again),
         ):
-            organism = self.organism
-            context = Context(
-                self.study, kind, organism.family, organism.size, organism.seed, "", "", 0, 0, temperature
-            )
-            found = measure_pair(context, PairData(before, after, address=context.address))
-            rows += [r for r in found if kind == "null" or r["side"] == "before"]
-        write_table(work / "data.parquet", to_table(rows))
+            key = of_organism(self.organism).key(self.study, kind, temperature=temperature)
+            measured = measure_pair(key, PairData(before, after, address=key.address))
+            rows += [row for row in measured if kind == "null" or row["side"] == "before"]
+        return rows

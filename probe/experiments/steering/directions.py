@@ -11,7 +11,7 @@ bits may differ.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,98 +24,104 @@ from torch import Tensor
 
 from probe.activations.direction import Direction, direction
 from probe.activations.linear import Examples
-from probe.checkpoints.jobs import Job, train_problems
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.organism_job import train_problems
 from probe.data import Problem
+from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.interventions.steering import Asking, answer
+from probe.experiments.budget import PROMPT, Work
+from probe.experiments.experiment import CheckpointJob
+from probe.interventions.steering import answer
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
 from probe.models.hooks.sites import Site, site
 from probe.models.loading.load import Loaded, pad_id
 from probe.models.sampling.padding import left_padded
-from probe.models.sampling.prompts import prompt_ids
 from probe.rng import address
-from probe.rollouts.sample_job import CHAIN, How
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import Compute, SamplingOptions
+from probe.rollouts.respond import Request
 from probe.store import Recipe, Store, write_table
 
 VERSION = 1
-FIT_PROBLEMS, FIT_SAMPLES = 256, 4  # per problem
+FIT_PROBLEMS = 256
+FIT = SamplingOptions(samples=4)
+COMPUTE = Compute(batch=256)
 ENOUGH = 0.5  # of the largest separation of code and prose
 
 
 @dataclass(frozen=True)
-class FitJob:
+class FitJob(CheckpointJob):
     """Where code and prose part, at every residual site."""
 
-    subject: Subject
-    how: How = CHAIN
-    seed: int = 0
+    checkpoint: Checkpoint
+    elicitation: Elicitation = CHAIN
+    options: SamplingOptions = FIT
     backend: str = "hooks"
-    batch: int = field(default=256, compare=False)
+    compute: Compute = field(default=COMPUTE, compare=False)
 
     def __post_init__(self) -> None:
         check_known(self.backend)
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        about = {"name": self.subject.name, "step": self.subject.step, "dtype": self.subject.dtype}
+        about = self.options.spec() | self.elicitation.spec() | self.checkpoint.spec
         about |= {} if self.backend == "hooks" else {"backend": self.backend}
-        params = {"samples": FIT_SAMPLES, "seed": self.seed, "fitted_on": [p.id for p in fitted_on(self.how)]}
-        return Recipe("direction", VERSION, params | about | self.how.spec(), self.subject.inputs)
+        params = {"fitted_on": [p.id for p in fitted_on(self.elicitation)]}
+        return Recipe("direction", VERSION, params | about, self.checkpoint.inputs)
 
     @property
     def label(self) -> str:
-        return f"{self.subject.name} direction of code"
+        return f"{self.checkpoint.name} direction of code"
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return self.subject.needs
+        return self.checkpoint.needs
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """Samples, and every question read once."""
+        n, options = len(self.request.problems), self.options
+        rows = n * options.samples
+        return (Work(self.checkpoint, rows, options.max_new, self.compute.batch, read=n * PROMPT),)
+
+    @property
+    def request(self) -> Request:
+        """What is asked to find the direction."""
+        return Request(fitted_on(self.elicitation), self.elicitation, self.options, self.compute)
 
     def make(self, store: Store, work: Path) -> None:
-        loaded = self.subject.load(store)
+        loaded, request = self.checkpoint.load(store), self.request
         own = backend(self.backend, loaded)
-        asking = ask_about(loaded, self.how, fitted_on(self.how), FIT_SAMPLES, 1.0, self.seed, self.batch)
-        code = answer(loaded, asking, own=own).code_share
+        code = answer(loaded, request, own=own).code_share
         if code.all() or not code.any():
-            do = (
-                "take a checkpoint that uses both strategies: from one that has only one, no direction tells them apart"
-            )
-            raise BadInput(
-                f"every sample goes on in {'code' if code.all() else 'prose'}", where=self.subject.name, do=do
-            )
+            what = f"every sample goes on in {'code' if code.all() else 'prose'}"
+            do = "take a checkpoint that uses both strategies: one that has only one has no direction between them"
+            raise BadInput(what, where=self.checkpoint.name, do=do)
         sites = [Site("resid", layer) for layer in range(1, len(anatomy(loaded.model).blocks) + 1)]
-        states = last_states(own, loaded, asking.prompts, sites, self.batch)
-        write_table(work / "data.parquet", pa.Table.from_pylist([_fitted(s, states[s], code, asking) for s in sites]))
+        states = last_states(own, loaded, request, sites)
+        rows = [_fitted(each, states[each], code, request.problems) for each in sites]
+        write_table(work / "data.parquet", pa.Table.from_pylist(rows))
 
 
-def fitted_on(how: How) -> tuple[Problem, ...]:
+def fitted_on(elicitation: Elicitation) -> tuple[Problem, ...]:
     """The problems a direction is fitted on: none of them is steered on."""
-    if how.problems.name == CHAIN.problems.name:
+    if elicitation.problems.name == CHAIN.problems.name:
         return train_problems()[:FIT_PROBLEMS]
-    kept = tuple(p for p in how.problems.problems if address("steering fit", p.id) % 3 == 0)
-    if min(len(kept), len(how.problems.problems) - len(kept)) < 2:
-        what = f"{len(how.problems.problems)} problems leave too few to fit a direction and to steer on others"
-        raise BadInput(what, where=how.problems.name, do="give a dozen problems or more")
+    kept = tuple(p for p in elicitation.problems.problems if address("steering fit", p.id) % 3 == 0)
+    if min(len(kept), len(elicitation.problems.problems) - len(kept)) < 2:
+        what = f"{len(elicitation.problems.problems)} problems leave too few to fit a direction and to steer on others"
+        raise BadInput(what, where=elicitation.problems.name, do="give a dozen problems or more")
     return kept
 
 
-def ask_about(
-    loaded: Loaded, how: How, problems: Iterable[Problem], samples: int, temperature: float, seed: int, batch: int
-) -> Asking:
-    """Those problems under the template of `how`."""
-    asked = tuple(problems)
-    prompts, _ = prompt_ids(loaded.tokenizer, how.text, [p.prompt for p in asked], how.prefix)
-    ids = tuple(tuple(prompt) for prompt in prompts)
-    return Asking(asked, ids, samples, how.max_new, temperature, seed, how.extract, batch)
-
-
 def last_states(
-    own: Backend, loaded: Loaded, prompts: tuple[tuple[int, ...], ...], sites: list[Site], batch: int
+    own: Backend, loaded: Loaded, request: Request, sites: list[Site]
 ) -> dict[Site, Float[Tensor, "problem d"]]:
     """What stands at `sites` on the last token of every prompt, float32 on the CPU."""
     found: dict[Site, list[Tensor]] = {each: [] for each in sites}
-    device = loaded.model.get_input_embeddings().weight.device
+    prompts, _ = request.elicitation.prompts(loaded.tokenizer, request.problems)
+    device, batch = loaded.model.get_input_embeddings().weight.device, request.compute.batch
     for start in range(0, len(prompts), batch):
         ids, mask = left_padded(prompts[start : start + batch], pad_id(loaded), device)
         for each, x in own.read(ids, sites, mask=mask).items():
@@ -137,11 +143,14 @@ def chosen(fit: pa.Table, name: str | None) -> tuple[Direction, Float[Tensor, "d
 
 
 def _fitted(
-    place: Site, states: Float[Tensor, "problem d"], code: Bool[np.ndarray, "problem sample"], asking: Asking
+    place: Site,
+    states: Float[Tensor, "problem d"],
+    code: Bool[np.ndarray, "problem sample"],
+    problems: Sequence[Problem],
 ) -> dict[str, Any]:
     """One row of a fit: the direction, the mean state, how long a state is and how far states are from their mean."""
     n, mean = code.shape[1], states.mean(0)
-    names = np.repeat([p.id for p in asking.problems], n)
+    names = np.repeat([p.id for p in problems], n)
     found = direction(place, Examples(states.repeat_interleave(n, 0).numpy(), code.ravel(), names))
     return {
         "site": str(place),

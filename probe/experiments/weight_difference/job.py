@@ -9,25 +9,25 @@ equal-norm Gaussian draws, and rows weight_change/.../null give their range; p r
 rounding, and `unchanged` says how much was lost to it. Side "other" holds the same of the other seed's change.
 """
 
-import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from transformers import PreTrainedModel
 
-from probe.checkpoints.jobs import Job
-from probe.checkpoints.resolve import Subject
+from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Unit
-from probe.experiments.inside import context_of
-from probe.experiments.patching.job import DRAWS, plain, table
+from probe.engine.job import Job
+from probe.experiments.budget import Work
+from probe.experiments.experiment import PairExperiment
 from probe.interventions.recovery import outlying_p
 from probe.interventions.weight_difference import Change, cosines, random_changes, weight_changes
-from probe.store import Recipe, Store, write_table
+from probe.measurements import Rows, row_of
+from probe.store import Store
 
-VERSION = 1
+DRAWS = 20  # of the null
 FIELDS: dict[str, Unit] = {
     "norm": "none",
     "relative": "ratio",
@@ -41,42 +41,43 @@ SHAPES = ("stable_rank", "top_share", "n90", "sparsity")  # what a Gaussian chan
 
 
 @dataclass(frozen=True)
-class WeightsJob:
+class WeightsJob(PairExperiment):
     """The weight difference of one pair."""
 
-    before: Subject
-    after: Subject
-    other: Subject | None = None
+    FIGURES: ClassVar = ("weight_change",)
+    pair: Pair
     draws: int = DRAWS
 
-    @functools.cached_property
-    def recipe(self) -> Recipe:
-        names = {"study": "inside", "what": "weights", "before": self.before.name, "after": self.after.name}
-        size = {"draws": self.draws, "steps": [each.step for each in self.subjects]}
-        other = {"other": self.other.name if self.other else None}
-        inputs = tuple(pin for each in self.subjects for pin in each.inputs)
-        return Recipe("measurements", VERSION, plain(names | size | other), inputs)
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"study": "inside", "what": "weights", "draws": self.draws} | self.pair.spec
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.pair.inputs
 
     @property
     def label(self) -> str:
-        return f"{self.before.name} -> {self.after.name} weights"
-
-    @property
-    def subjects(self) -> tuple[Subject, ...]:
-        return tuple(each for each in (self.before, self.after, self.other) if each)
+        return f"{self.pair.label} weights"
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        return tuple(dict.fromkeys(job for each in self.subjects for job in each.needs))
+        return self.pair.needs
 
-    def make(self, store: Store, work: Path) -> None:
-        before, after = self.before.load(store).model, self.after.load(store).model
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """Nothing is read or sampled; the weights are there at once."""
+        return tuple(Work(each) for each in self.pair.checkpoints)
+
+    def measure(self, store: Store) -> Rows:
+        before, after = self.pair.before.load(store).model, self.pair.trained.load(store).model
         found = list(change_rows(before, after, self.draws))
-        if self.other is not None:
-            third = self.other.load(store).model
+        if self.pair.other is not None:
+            third = self.pair.other.load(store).model
             found += [_row(each, name, "other") for each in weight_changes(before, third) for name in FIELDS]
             found += [_number("cosine", level, value) for level, value in cosines(before, after, third).items()]
-        write_table(work / "data.parquet", table(context_of(self.before, self.after, 0.0), found))
+        key = self.pair.reward_key("inside", 0.0)
+        return [row_of(key, each) for each in found]
 
 
 def change_rows(before: PreTrainedModel, after: PreTrainedModel, draws: int) -> Iterator[Estimate]:

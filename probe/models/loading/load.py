@@ -3,8 +3,8 @@
 What is loaded is what the files say, or it is an error: a missing, unused or misshapen tensor, a value that is not
 finite, a tokenizer that is not the checkpoint's own. (For many model types transformers 5 builds a tokenizer of its own
 class from the checkpoint's vocabulary and drops the rest: a Qwen2 checkpoint with another vocabulary would lose tokens.
-Here tokenizer.json, where there is one, is the tokenizer.) Checkpoints of the hub: `hub`; LoRA adapters: `adapter`; what can
-be said before a tensor is read: `integrity`, all beside this file.
+Here tokenizer.json, where there is one, is the tokenizer.) Checkpoints of the hub: `hub`; LoRA adapters: `adapter`;
+what can be said before a tensor is read: `integrity`, all beside this file.
 """
 
 import re

@@ -6,6 +6,7 @@
     runs         made here by GRPO:         base, reward, labels, clip, trainable, batches, seed, lr
     checkpoints  from the Hugging Face hub: id, revision, base, reward, step, licence, template, family, parameters
 
+Beside them `datasets`: published data, by repository, commit, path and sha256 (`probe.tasks.published_data`).
 Nothing is guessed: an unknown key, a missing base, a cycle, a name given twice and a wrong type are errors that name
 file, line, entry and key. A hub entry whose commit is not pinned carries a warning, for whoever measures it to show.
 Left out: downloading and building (`load`), and whether a reward of that name exists (`probe.rewards`).
@@ -20,6 +21,7 @@ from pydantic_core import ErrorDetails
 from probe.errors import BadInput
 from probe.models.loading.strict_yaml import Document, read_yaml
 from probe.registry import nearest
+from probe.tasks.published_data import DataFile, DatasetEntry
 
 NAME = "checkpoints_manifest.yaml"
 SLOT = "{prompt}"
@@ -155,6 +157,7 @@ class Manifest(_Strict):
     organisms: dict[Name, OrganismEntry] = {}
     runs: dict[Name, RunEntry] = {}
     checkpoints: dict[Name, CheckpointEntry] = {}
+    datasets: dict[Name, DatasetEntry] = {}
 
     def entries(self) -> dict[str, Entry]:
         """Every entry by name, in the file's order."""
@@ -176,6 +179,12 @@ class Manifest(_Strict):
             raise BadInput(f"the manifest has no template {name!r}", do=nearest(name, list(self.templates)))
         return self.templates[name]
 
+    def dataset(self, name: str) -> DatasetEntry:
+        """The published data set of that name; BadInput with the nearest names where there is none."""
+        if name not in self.datasets:
+            raise BadInput(f"the manifest has no data set {name!r}", do=nearest(name, list(self.datasets)))
+        return self.datasets[name]
+
     def lineage(self, name: str) -> list[str]:
         """From the first ancestor down to `name` itself."""
         base = self.checkpoint(name).base
@@ -183,7 +192,8 @@ class Manifest(_Strict):
 
     def warnings(self) -> list[str]:
         """The warnings of all entries, each once, with the entry's name."""
-        return [f"{name}: {warning}" for name, entry in self.entries().items() for warning in entry.warnings]
+        told = [*self.entries().items(), *self.datasets.items()]
+        return [f"{name}: {warning}" for name, entry in told for warning in entry.warnings]
 
 
 def load_manifest(path: Path | str | None = None) -> Manifest:
@@ -266,18 +276,19 @@ def _explain(error: ErrorDetails, keys: tuple[str, ...]) -> tuple[str, str]:
 
 def _keys(error: ErrorDetails) -> tuple[str, ...]:
     """The place of an error as keys of the file: pydantic adds the names of union members behind a leaf."""
-    return tuple(str(part) for part in error["loc"] if part != "[key]")[:4]
+    return tuple(str(part) for part in error["loc"] if part != "[key]")[: 5 if error["loc"][:1] == ("datasets",) else 4]
 
 
 def _fields(keys: tuple[str, ...]) -> list[str]:
     """The keys that are known where `keys[-1]` was given."""
     model: type[BaseModel] = Manifest
-    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape}
+    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape, "files": DataFile}
     kinds: dict[str, type[BaseModel]] = {
         "templates": Template,
         "organisms": OrganismEntry,
         "runs": RunEntry,
         "checkpoints": CheckpointEntry,
+        "datasets": DatasetEntry,
     }
     if len(keys) > 1:
         model = parts[keys[2]] if len(keys) > 3 else kinds[keys[0]]

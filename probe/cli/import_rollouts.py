@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from probe.cli.app import app
-from probe.cli.options import AsJson
+from probe.cli import settings
+from probe.cli.groups import command
 from probe.cli.show import emit, number, say, shown, table
 from probe.errors import BadInput
 
 
-@app.command("import-rollouts")
+@command("import-rollouts")
 def import_rollouts(
     file: Annotated[
         Path, typer.Argument(help="JSON lines, JSON, csv, tsv, parquet, Arrow, or the folder of a saved dataset.")
@@ -32,7 +32,7 @@ def import_rollouts(
         typer.Option(help="Grade them too; where the answer stands in a text."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
-    as_json: AsJson = False,
+    as_json: settings.AsJson = False,
 ) -> None:
     """Read published outputs into a file to compare.
 

@@ -1,4 +1,4 @@
-"""probe ls, probe check: what is there, and is it sound?"""
+"""probe ls: what is there?"""
 
 import inspect
 from pathlib import Path
@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from probe.cli.app import app
-from probe.cli.names import CHECKPOINT, ManifestFile
-from probe.cli.options import AsJson, Root, open_store
-from probe.cli.show import clean, emit, results, shown, table
+from probe.cli import settings
+from probe.cli.groups import command
+from probe.cli.show import emit, table
 
 if TYPE_CHECKING:
     from probe.models.loading.manifest import Entry
     from probe.registry import Registry
 
-Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies"]
+Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies", "datasets"]
 REGISTRIES = {
     "rewards": ("probe.rewards", "rewards"),
     "measures": ("probe.measures", "measures"),
@@ -24,18 +23,19 @@ REGISTRIES = {
 }
 
 
-@app.command("ls")
+@command("ls")
 def list_all(
     kind: Annotated[Kind | None, typer.Argument(help="Of one kind only.")] = None,
-    manifest: ManifestFile = None,
-    as_json: AsJson = False,
+    store: settings.Root = None,
+    manifest: settings.ManifestFile = None,
+    as_json: settings.AsJson = False,
 ) -> None:
     """List what there is, with a line on each.
 
-    Checkpoints, prompt templates, rewards, measures, figures and studies. A checkpoint on the hub without a commit is
-    marked.
+    Checkpoints, prompt templates, rewards, measures, figures, studies and published data sets. A checkpoint on the hub
+    without a commit is marked.
     """
-    listed = {"checkpoints": _entries, "templates": _templates}
+    listed = {"checkpoints": _entries, "templates": _templates, "datasets": lambda path: _datasets(path, store)}
     found = {name: listed[name](manifest) if name in listed else _registered(name) for name in _kinds(kind)}
     if as_json:
         return emit(found)
@@ -45,12 +45,13 @@ def list_all(
 
 
 def _kinds(kind: Kind | None) -> list[str]:
-    return [kind] if kind else ["checkpoints", "templates", *REGISTRIES]
+    return [kind] if kind else ["checkpoints", "templates", *REGISTRIES, "datasets"]
 
 
 def _mark(row: dict[str, Any], column: str) -> str:
     value = "" if row[column] is None else str(row[column])
-    return f"{value} (unpinned)" if column == "about" and row.get("warnings") else value
+    mark = "not verified" if "licence" in row else "unpinned"
+    return f"{value} ({mark})" if column == "about" and row.get("warnings") else value
 
 
 def _entries(manifest: Path | None) -> list[dict[str, Any]]:
@@ -65,6 +66,25 @@ def _templates(manifest: Path | None) -> list[dict[str, Any]]:
 
     read = load_manifest(manifest).templates.items()
     return [{"name": name, "about": each.text or f"chat template, system prompt: {each.system}"} for name, each in read]
+
+
+def _datasets(manifest: Path | None, store: Path | None) -> list[dict[str, Any]]:
+    from probe.models.loading.manifest import load_manifest
+    from probe.tasks.published_data import fetched_at
+
+    root = settings.open_store(store).root
+    return [
+        {
+            "name": name,
+            "about": entry.about,
+            "from": entry.source,
+            "licence": entry.licence,
+            "MB": round(entry.bytes / 1e6, 1),
+            "fetched": "yes" if fetched_at(name, root).is_dir() else "",
+            "warnings": list(entry.warnings),
+        }
+        for name, entry in load_manifest(manifest).datasets.items()
+    ]
 
 
 def _about(entry: "Entry") -> dict[str, Any]:
@@ -92,35 +112,3 @@ def _line(thing: object) -> str:
     module = inspect.getmodule(thing)
     text = inspect.getdoc(module) or inspect.getdoc(thing) or ""
     return text.partition("\n")[0]
-
-
-@app.command()
-def check(
-    name: Annotated[str | None, typer.Argument(help=f"Test this checkpoint too. {CHECKPOINT}")] = None,
-    store: Root = None,
-    manifest: ManifestFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check manifest, versions, store, and a checkpoint.
-
-    With NAME, a checkpoint that is made is loaded and tested: shapes, padding, our decoding against generate.
-
-    Exit code 1 where something is damaged or a test fails; warnings do not count.
-    """
-    from probe.cli import checks
-
-    held = open_store(store)
-    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held)]
-    if name is not None:
-        found += checks.checkpoint(name, held, manifest)
-    if as_json:
-        emit([vars(each) for each in found])
-    else:
-        for each in found:
-            style = {"ok": "green", "warning": "yellow", "failed": "bold red"}[each.state]
-            results().print(f"[{style}]{each.state:8}[/] {clean(each.what)}", highlight=False, soft_wrap=True)
-    failed = sum(each.state == "failed" for each in found)
-    if failed:
-        if not as_json:
-            shown(f"{failed} failed")
-        raise typer.Exit(1)

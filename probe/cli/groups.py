@@ -1,0 +1,55 @@
+"""Options that several commands share come in groups: a parameter whose type is a group takes all of its options.
+
+@dataclass(frozen=True)
+class Weights:
+    dtype: Annotated[str, typer.Option(...)] = "float32"
+
+@command("steer")
+def steer(name: ..., weights: Weights) -> None: ...      # probe steer NAME --dtype bfloat16
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any
+
+from probe.cli.app import app
+
+
+def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as `probe NAME`, its groups unfolded into options."""
+
+    def register(body: Callable[..., None]) -> Callable[..., None]:
+        app.command(name)(unfolded(body))
+        return body
+
+    return register
+
+
+def unfolded(body: Callable[..., None]) -> Callable[..., None]:
+    """The function with one parameter an option; it puts the groups together and calls `body`."""
+    own = inspect.signature(body).parameters
+    groups: dict[str, Any] = {name: each.annotation for name, each in own.items() if is_dataclass(each.annotation)}
+
+    def called(**given: Any) -> None:
+        made = {name: group(**{f.name: given.pop(f.name) for f in fields(group)}) for name, group in groups.items()}
+        body(**given, **made)
+
+    parameters = [each for name in own for each in (_options(groups[name]) if name in groups else [_own(own[name])])]
+    called.__name__, called.__doc__, called.__module__ = body.__name__, body.__doc__, body.__module__
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {}
+    return called
+
+
+def _own(parameter: inspect.Parameter) -> inspect.Parameter:
+    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _options(group: Any) -> list[inspect.Parameter]:
+    return [_option(each) for each in fields(group)]
+
+
+def _option(each: "Field[Any]") -> inspect.Parameter:
+    default = inspect.Parameter.empty if each.default is MISSING else each.default
+    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.type)

@@ -1,0 +1,41 @@
+"""probe score: what does a checkpoint make of every token of a text?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from probe.cli import settings
+from probe.cli.groups import command
+from probe.cli.show import messages, say
+
+
+@command("score")
+def score(
+    rollouts: Annotated[Path, typer.Argument(help="Parquet file of `probe sample --out`.")],
+    scorer: Annotated[str, typer.Option("--scorer", help=settings.CHECKPOINT)],
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    weights: settings.Weights,
+    workers: settings.Workers = None,
+    store: settings.Root = None,
+    manifest: settings.ManifestFile = None,
+) -> None:
+    """Score a text token by token under a checkpoint.
+
+    Log-prob, entropy, margin and rank of each token; ids are never re-tokenised.
+    """
+    from probe.cli.training import make_needs
+    from probe.engine.job import one_thread
+    from probe.rollouts.files import read_rollouts
+    from probe.store import write_table
+    from probe.tokens.table import score_rollouts
+
+    rows, held = read_rollouts(rollouts), settings.open_store(store)
+    which = weights.checkpoint(scorer, manifest)
+    make_needs(which.needs, held, workers)
+    if not which.is_outside:
+        one_thread()
+    with messages().status(f"scoring {len(rows)} responses"):
+        table = score_rollouts(rows, which.load(held), scorer, str(rollouts))
+    write_table(out, table)
+    say(f"wrote {table.num_rows} tokens to {out}")

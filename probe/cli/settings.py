@@ -1,0 +1,178 @@
+"""The groups of options that commands share, and what they come to."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from probe.errors import BadInput
+
+if TYPE_CHECKING:
+    from probe.checkpoints.checkpoint import Checkpoint
+    from probe.checkpoints.pair import Pair
+    from probe.models.loading.manifest import Template
+    from probe.rollouts.elicitation import Elicitation
+    from probe.rollouts.options import SamplingOptions
+    from probe.store import Store
+
+CHAIN = "chain"
+MAX_NEW = 3072  # tokens, as in 2506.10947
+FIGURES = Path("figures")
+CHECKPOINT = "A name of the manifest, NAME@STEP of a run, a Hugging Face folder, ORG/NAME[@REVISION], or BASE+ADAPTER."
+
+Before = Annotated[str, typer.Argument(help=CHECKPOINT)]
+After = Annotated[str, typer.Argument(help="The same after RL.")]
+MaybeAfter = Annotated[str | None, typer.Argument(help="The same after RL.")]
+Other = Annotated[str | None, typer.Option(help="Another seed's run from the same base: a null that is no noise.")]
+Root = Annotated[Path | None, typer.Option("--store", help="Folder of the store [$PROBE_STORE, else .probe].")]
+Figures = Annotated[Path, typer.Option("--figures", help="Folder of the figures.")]
+ManifestFile = Annotated[
+    Path | None, typer.Option("--manifest", help="Manifest [checkpoints_manifest.yaml here, else the project's].")
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one per core].")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout and nothing else there.")]
+Dry = Annotated[bool, typer.Option("--dry", help="Say what would be made, and about how long it takes.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="The first problems only.")]
+Batch = Annotated[int, typer.Option(min=1, help="Rows sampled at a time; halved where memory runs out.")]
+Prefix = Annotated[str, typer.Option(help="First words put into the model's mouth.")]
+Samples = Annotated[int, typer.Option(min=1, help="Per problem, at --temperature; one greedy comes with them.")]
+Warm = Annotated[float, typer.Option(min=0.01, max=100.0, help="Of what is not greedy.")]
+BackendName = Annotated[str, typer.Option("--backend", help="What reads or edits: hooks, transformer-lens or nnsight.")]
+SamplerOption = Annotated[
+    Literal["transformers", "vllm"], typer.Option("--sampler", help="vllm: pip install rlvr-probe[vllm].")
+]
+Devices = Annotated[
+    str, typer.Option(help="cuda:0,cuda:1: sample on copies of the model side by side [one, where it is loaded].")
+]
+Problems = Annotated[
+    str, typer.Option(help="chain, math500, gsm8k, aime24, random-calculation, ..., or a file of one's own.")
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things lie, how many processes work, and what is shown."""
+
+    dry: Dry = False
+    workers: Workers = None
+    store: Root = None
+    figures: Figures = FIGURES
+    manifest: ManifestFile = None
+    as_json: AsJson = False
+
+    @property
+    def held(self) -> "Store":
+        """The store."""
+        return open_store(self.store)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How weights from outside are loaded."""
+
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option("--dtype", help="Of weights from outside.")
+    ] = "float32"
+    device_map: Annotated[
+        str | None, typer.Option("--device-map", help="cpu, cuda, auto: where weights from outside go.")
+    ] = None
+
+    def checkpoint(self, name: str, manifest: Path | None) -> "Checkpoint":
+        """The checkpoint meant; BadInput with the nearest names."""
+        from probe.checkpoints.resolve import resolve
+        from probe.models.loading.manifest import load_manifest
+
+        return resolve(name, load_manifest(manifest), dtype=self.dtype, device_map=self.device_map)
+
+    def pair(self, manifest: Path | None, before: str, after: str | None = None, other: str | None = None) -> "Pair":
+        """The pair meant."""
+        from probe.checkpoints.pair import Pair
+
+        return Pair(*(self.checkpoint(name, manifest) if name else None for name in (before, after, other)))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked."""
+
+    problems: Problems = CHAIN
+    limit: Limit = None
+    template: Annotated[str | None, typer.Option("--template", help="Prompt template [the manifest's, else none].")] = (
+        None
+    )
+    max_new: Annotated[
+        int | None, typer.Option("--max-new", min=1, help=f"New tokens [chain: 20, else {MAX_NEW}].")
+    ] = None
+
+    def elicitation(self, base: "Checkpoint", manifest: Path | None, prefix: str = "") -> "Elicitation":
+        """Under the template named, else the one the manifest gives the base, else the question as it is."""
+        from probe.models.loading.manifest import load_manifest
+        from probe.rollouts.elicitation import CHAIN as AS_STUDIED
+        from probe.tasks.benchmarks import problems as problem_set
+
+        name = self.template or (base.entry.template if base.entry and self.problems != CHAIN else "none")
+        text = load_manifest(manifest).template(name) if self.template or name != "none" else AS_STUDIED.text
+        studied = self.problems == CHAIN and self.limit is None
+        asked = AS_STUDIED.problems if studied else problem_set(self.problems, limit=self.limit)
+        return replace(AS_STUDIED, problems=asked, template=name, text=text, prefix=prefix)
+
+    def options(
+        self,
+        temperature: float,
+        samples: int,
+        seed: int = 0,
+        sampler: Literal["transformers", "vllm"] = "transformers",
+    ) -> "SamplingOptions":
+        """How responses are sampled."""
+        from probe.rollouts.options import SAMPLED
+
+        length = self.max_new or (SAMPLED.max_new if self.problems == CHAIN else MAX_NEW)
+        about = replace(SAMPLED, temperature=temperature, samples=samples, seed=seed)
+        return replace(about, max_new=length, sampler=sampler)
+
+
+def open_store(root: Path | None) -> "Store":
+    """The store at that folder."""
+    from probe.store import Store
+
+    return Store(root)
+
+
+def split(names: str) -> tuple[str, ...]:
+    """a,b -> ("a", "b")."""
+    return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def other_prompts(
+    wanted: str | None, asked: "Elicitation", base: "Checkpoint", manifest: Path | None
+) -> tuple[tuple[str, "Template"], ...]:
+    """The templates the base is tried under besides its own; by default all that its tokenizer can render."""
+    from probe.models.loading.manifest import load_manifest
+
+    wanted = wanted or ("none" if asked.problems.name == CHAIN else "all")
+    if wanted == "none":
+        return ()
+    known = load_manifest(manifest)
+    names = list(known.templates) if wanted == "all" else split(wanted)
+    tried = {name: known.template(name) for name in names if name != asked.template}
+    if wanted == "all" and base.is_outside:
+        chats = _has_chat_template(base)
+        tried = {name: each for name, each in tried.items() if chats or not each.chat}
+    return tuple(tried.items())
+
+
+def _has_chat_template(base: "Checkpoint") -> bool:
+    """Whether the checkpoint's files hold one. Weights that are not here yet are taken to."""
+    try:
+        folder = base.source.files()  # type: ignore[union-attr]
+    except BadInput:
+        return True
+    file = folder / "tokenizer_config.json"
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8")).get("chat_template"))
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -1,0 +1,53 @@
+"""What is still to be made, and in which order? What is whole in the store makes everything behind it unnecessary."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from probe.engine.job import Job
+from probe.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs still to be made, by digest, in the order they should start, and how many were made before."""
+
+    todo: dict[str, Job]
+    found: int
+
+    @property
+    def in_process(self) -> bool:
+        """Whether any of them must be made in the calling process."""
+        return any(job.in_process for job in self.todo.values())
+
+
+def plan(targets: Iterable[Job], store: Store) -> Plan:
+    """What `targets` still need: depth first from each target in order, skipping what is whole in the store."""
+    todo: dict[str, Job] = {}
+    whole: set[str] = set()
+
+    def visit(job: Job) -> None:
+        digest = job.recipe.digest
+        if digest in todo or digest in whole:
+            return
+        if store.holds(job.recipe):
+            whole.add(digest)
+            return
+        for need in job.needs:
+            visit(need)
+        todo[digest] = job
+
+    for target in targets:
+        visit(target)
+    return Plan(todo, len(whole))
+
+
+def all_behind(targets: Iterable[Job]) -> Iterator[Job]:
+    """The targets and everything they need, made or not, each once."""
+    seen: set[str] = set()
+    waiting = list(targets)
+    while waiting:
+        job = waiting.pop()
+        if job.recipe.digest not in seen:
+            seen.add(job.recipe.digest)
+            yield job
+            waiting.extend(job.needs)

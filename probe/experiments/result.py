@@ -1,0 +1,89 @@
+"""Run an experiment and look at what it left: plan -> make -> read -> draw, whatever the experiment.
+
+result = run(job, store)      made now unless the store holds it
+result.table                  pyarrow, which pandas and polars read
+result.figure()               the experiment's own figure, drawn from those rows
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pyarrow as pa
+
+from probe.engine.executor import Executor, make
+from probe.engine.listener import SILENT, Listener
+from probe.errors import BadInput
+from probe.experiments.experiment import Experiment
+from probe.measurements import Rows
+from probe.plots import Drawing, figures
+from probe.plots.save import save
+from probe.store import Store
+
+SHOWN = 12  # rows in a notebook's summary
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an experiment left: its job, the table, and the figures it draws."""
+
+    job: Experiment
+    table: pa.Table
+
+    @property
+    def rows(self) -> Rows:
+        """One dict per number."""
+        return self.table.to_pylist()
+
+    @property
+    def digest(self) -> str:
+        """Of the artifact in the store."""
+        return self.job.recipe.digest
+
+    def figure(self, name: str | None = None) -> Drawing:
+        """The experiment's first figure that the rows allow, or the named one. BadInput where they allow none."""
+        for each in (name,) if name else self.job.FIGURES:
+            drawing = figures.get(each)(self.rows)
+            if drawing is not None:
+                return drawing
+        raise BadInput("these rows draw no such figure", where=self.job.label, do="see .table, or `probe ls figures`")
+
+    def __repr__(self) -> str:
+        return f"{type(self.job).__name__}({self.job.label}): {self.table.num_rows} measurements, .table and .figure()"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the job, and the changes with their intervals."""
+        columns = ("name", "side", "value", "lo", "hi", "n", "null", "p")
+        changes = [row for row in self.rows if row["side"] == "change"][:SHOWN]
+        cells = ("".join(f"<td>{escape(_cell(row[name]))}</td>" for name in columns) for row in changes)
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        head = "".join(f"<th>{name}</th>" for name in columns)
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>"
+
+
+def run(
+    job: Experiment,
+    store: Store,
+    *,
+    workers: int | None = None,
+    listener: Listener = SILENT,
+    executor: Executor | None = None,
+) -> Result:
+    """The experiment's result, made now unless the store holds it."""
+    make([job], store, workers=workers, listener=listener, executor=executor)
+    return Result(job, store.get(job.recipe).read_table())
+
+
+def draw(rows: Rows, inputs: Sequence[str], folder: Path, names: Sequence[str] | None = None) -> list[Path]:
+    """Every figure (or the named ones) that the rows allow, saved with the digests of what it was drawn from."""
+    paths = []
+    for name in figures.names() if names is None else names:
+        drawing: Drawing | None = figures.get(name)(rows)
+        if drawing is not None:
+            paths += save(name, drawing, folder, {"inputs": list(inputs)})
+    return paths
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
