@@ -88,11 +88,6 @@ def detect(text: str) -> Evidence:
     return _lesser(text, admissible, code)
 
 
-def code_blocks(text: str) -> list[Block]:
-    """Every block that is evidence of grade 3, in order; none where `detect` says prose. Fences are in their spans."""
-    return _computing(_candidates(text)[1])[0]
-
-
 def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
     """The admissible text, and its blocks that may be Python, parsed."""
     head = text[: _end_of_response(text)]

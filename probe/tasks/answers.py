@@ -45,23 +45,15 @@ def boxed(text: str) -> str | None:
 
     `\boxed 5` counts if its argument holds a digit or is one letter, so that "the \boxed notation" does not.
     """
-    span = boxed_span(text)
-    return None if span is None else text[slice(*span)]
-
-
-def boxed_span(text: str) -> tuple[int, int] | None:
-    """Where the content that `boxed` gives stands in the text."""
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
     match = _BOX.match(text, start) if start >= 0 else None
     if match is None:
         return None
     if text[match.end() : match.end() + 1] != "{":
-        word = _bare(text, match.end())
-        return None if word is None else (match.end(), match.end() + len(word))
+        return _bare(text, match.end())
     close = _closing_brace(text, match.end())
-    inside = "" if close is None else text[match.end() + 1 : close]
-    content, first = inside.strip(), match.end() + 1 + len(inside) - len(inside.lstrip())
-    return (first, first + len(content)) if content.strip(_BLANK) else None
+    content = "" if close is None else text[match.end() + 1 : close].strip()
+    return content if content.strip(_BLANK) else None
 
 
 def _bare(text: str, at: int) -> str | None:
