@@ -23,6 +23,7 @@ from probe.cli.changes import changes
 from probe.cli.show import clean, number, p_value
 from probe.data import ROLLOUTS, TOKENS
 from probe.errors import BadInput
+from probe.measurements import COLUMNS
 from probe.store import Recipe, Store
 
 MANIFEST = """\
@@ -200,15 +201,16 @@ def test_compare_measures_a_pair_and_keeps_it(place: Place) -> None:
 
 
 def test_changes_adjusts_for_what_is_shown() -> None:
-    blank = {"family": "f", "reward": "r", "temperature": 1.0, "level": "", "n": 9, "n_problems": 3, "unit": "fraction"}
+    blank = {"family": "f", "reward": "r", "temperature": 1.0, "n": 9, "n_problems": 3, "unit": "fraction"}
+    blank = dict.fromkeys(COLUMNS) | blank
     row = blank | {"name": "accuracy", "value": 0.1, "lo": 0.0, "hi": 0.2, "null": 0.0, "p": 0.02}
     rows = [
         row | {"side": "before", "value": 0.4, "null": None, "p": None},
         row | {"side": "after", "value": 0.5, "null": None, "p": None},
         row | {"side": "change"},
         row | {"side": "change", "name": "code_share", "p": 0.04},
-        row | {"side": "change", "name": "pass_at_k", "level": "1", "p": 0.001},  # accuracy again
-        row | {"side": "", "name": "outcome_share", "level": "both"},
+        row | {"side": "change", "name": "pass_at_k", "k": 1, "p": 0.001},  # accuracy again
+        row | {"side": "", "name": "outcome_share", "cell": "both"},
     ]
     found = changes(rows)
     assert [(r["name"], r["p_holm"]) for r in found] == [("accuracy", 0.04), ("code_share", 0.04)]

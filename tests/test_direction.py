@@ -140,8 +140,11 @@ def pair(before: np.ndarray, after: np.ndarray, push: np.ndarray | None = None, 
     return Sides(first, Examples(moved, first.y, first.problem))
 
 
+BASE = {"labels": "base", "site": "resid.1"}
+
+
 def told(sides: Sides, **more: int) -> dict[str, float]:
-    found = turning(sides, "difference", address=("t",), level="own resid.1", **more)
+    found = turning(sides, "difference", address=("t",), params={"labels": "own", "site": "resid.1"}, **more)
     return {str(e.params["side"]): e for e in found}  # type: ignore[misc]
 
 
@@ -159,14 +162,14 @@ def test_a_push_is_no_turn_and_a_turn_is_no_push() -> None:
     assert bent["across"].lo <= bent["across"].value <= bent["across"].hi < bent["traded"].lo
     assert bent["freed"].value == pytest.approx(0.6, abs=0.1)
     gone = {
-        (e.params["side"], e.params["level"]): e
-        for e in travelling(pushed, "difference", address=("t",), level="base resid.1", classes=("prose", "code"))
+        (e.params["side"], e.params["group"]): e
+        for e in travelling(pushed, "difference", address=("t",), params=BASE, classes=("prose", "code"))
     }
-    assert gone["change", "base resid.1 all"].value == pytest.approx(5 / 3, abs=0.25)
-    assert gone["change", "base resid.1 all"].lo > 1.4
-    apart = gone["before", "base resid.1 code"].value - gone["before", "base resid.1 prose"].value
+    assert gone["change", "all"].value == pytest.approx(5 / 3, abs=0.25)
+    assert gone["change", "all"].lo > 1.4
+    apart = gone["before", "code"].value - gone["before", "prose"].value
     assert apart == pytest.approx(1, abs=0.1)
-    assert gone["change", "base resid.1 prose"].n < gone["change", "base resid.1 all"].n == 240
+    assert gone["change", "prose"].n < gone["change", "all"].n == 240
 
 
 def test_null_pairs_are_flat() -> None:
@@ -179,7 +182,7 @@ def test_null_pairs_are_flat() -> None:
         turns.append(found[0].p)
         gaps.append(found[0].value - found[0].null)
         moves = travelling(sides, "difference", address=("n", seed), classes=("no", "yes"))
-        goes.append(next(e.p for e in moves if e.params["side"] == "change" and e.params["level"] == "all"))
+        goes.append(next(e.p for e in moves if e.params["side"] == "change" and e.params["group"] == "all"))
     assert stats.kstest(turns, "uniform").pvalue > 0.01
     assert stats.kstest(goes, "uniform").pvalue > 0.01
     assert abs(np.mean(gaps)) < 0.01

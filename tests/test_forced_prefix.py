@@ -14,6 +14,7 @@ from probe.cli import app
 from probe.cli import forced as _command  # noqa: F401 - registers it
 from probe.errors import BadInput
 from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, force, prefix_for
+from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.rollouts.sample_job import CHAIN
 from probe.store import Store
@@ -38,7 +39,7 @@ def store(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def measured(store: Store, prefix: str) -> Rows:
     rows = force(PrefixJob(CLEAN, CHAIN, prefix, samples=2), store, workers=1).to_pylist()
-    return {(row["name"], row["level"], row["side"], row["temperature"]): row for row in rows}
+    return {(row["name"], label(row), row["side"], row["temperature"]): row for row in rows}
 
 
 def responses(store: Store, prefix: str) -> list[list[dict[str, Any]]]:

@@ -29,6 +29,7 @@ from probe.interventions.recovery import Gap, recovery
 from probe.interventions.steering import ABLATIONS, MEASURES
 from probe.interventions.transplant import borrowing, perturbed
 from probe.interventions.weight_difference import cosines
+from probe.measurements import label
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
@@ -170,7 +171,7 @@ def test_nobody_travels_between_two_draws() -> None:
     for seed in range(100):
         for e in travelling(redrawn(seed), "difference", address=(seed,), classes=("no", "yes")):
             if e.params["side"] == "change":
-                found[str(e.params["level"])].append(e)
+                found[str(e.params["group"])].append(e)
     uniform([e.p for e in found["all"]])
     around([e.value for e in found["all"]], 0)
     assert 0.88 <= covered(found["all"], 0) <= 1
@@ -236,6 +237,9 @@ def test_patches_of_a_random_change_are_like_any_other(how: Callable, name: str)
     around([e.value - e.null for e in found], 0)
 
 
+SPOT = (("site", "mlp.1"),)
+
+
 @pytest.mark.parametrize("what", ["weights", "output"])
 def test_layers_of_a_random_change_are_like_any_other(what: str) -> None:
     """after = before moved at random: the weights of one layer, or what it puts out where everything was moved."""
@@ -251,9 +255,9 @@ def test_layers_of_a_random_change_are_like_any_other(what: str) -> None:
 
     found = []
     for pair in range(20):
-        whole = {(what, "mlp.1"): of_layer("null pair", pair)}
-        whole |= {(f"{what} null {draw}", "mlp.1"): of_layer("draw", pair, draw) for draw in range(DRAWS)}
-        found.append(next(recovered(what, "mlp.1", "change", gap, whole)))
+        whole = {(what, SPOT): of_layer("null pair", pair)}
+        whole |= {(f"{what} null {draw}", SPOT): of_layer("draw", pair, draw) for draw in range(DRAWS)}
+        found.append(next(recovered(what, SPOT, "change", gap, whole)))
     assert {e.name for e in found} == {f"{what}/recovery"}
     uniform([e.p for e in found], DRAWS)
     around([e.value - e.null for e in found], 0)
@@ -275,12 +279,12 @@ def doses(*address: int, base: float, effect: float, problems: int = 120) -> Dos
 
 
 def steered(draws: int, effect: float, gain: float) -> dict[tuple[str, str], list[Estimate]]:
-    """By name and level; the level of a range is which doses did most, and left out."""
+    """By name and what varies; of a range that is which doses did most, and left out."""
     found: dict[tuple[str, str], list[Estimate]] = {}
     for draw in range(draws):
         before, after = (doses(side, draw, base=0.4 + side * gain, effect=effect) for side in (0, 1))
         for e in (*responses(before), *ranges(before), *shares(before, after)):
-            level = "" if e.name.startswith("steer_range") else str(e.params["level"])
+            level = "" if e.name.startswith("steer_range") else label(e.params)
             if "random" not in e.name and e.name.endswith("code_share"):
                 found.setdefault((e.name, level), []).append(e)
     return found
@@ -359,7 +363,7 @@ def test_a_gaussian_change_has_the_shape_of_one() -> None:
 
 def test_changes_of_two_seeds_have_no_cosine() -> None:
     model = tiny("llama", VOCAB)
-    entries = {e.params["level"]: e.n for e in change_rows(model, noisy(model, 0), 0)}
+    entries = {e.params["module"]: e.n for e in change_rows(model, noisy(model, 0), 0)}
     scaled = []
     for pair in range(20):
         found = cosines(model, noisy(model, "one", pair), noisy(model, "two", pair))

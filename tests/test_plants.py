@@ -27,6 +27,7 @@ from probe.interventions.patching import Fork, direct, measure, patch, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.steering import Asking, ablating_edit, answer, random_vectors, steer
 from probe.interventions.transplant import part_modules, transplanted
+from probe.measurements import label
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import Site, output_projection
@@ -180,10 +181,10 @@ def test_the_layer_that_was_changed_carries_what_is_answered(planted: Planted, t
     make(job, str(tmp_path / "store"))
     rows = Store(tmp_path / "store").get(job.recipe).read_table().to_pylist()
     for what, carrying in (("output", {"mlp.1"}), ("weights", {"mlp.1", "block.1", "all"})):
-        found = {row["level"]: row["value"] for row in rows if row["name"] == f"{what}_code_share/recovery"}
+        found = {label(row): row["value"] for row in rows if row["name"] == f"{what}_code_share/recovery"}
         assert len(found) > 3
         assert found == {level: float(level in carrying) for level in found}
-        null = next(r for r in rows if (r["name"], r["level"]) == (f"{what}_code_share/null", "mlp.1"))
+        null = next(r for r in rows if (r["name"], label(r)) == (f"{what}_code_share/null", "mlp.1"))
         assert null["value"] < 0.7
 
 

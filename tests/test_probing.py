@@ -16,9 +16,10 @@ from probe.data import Strategy
 from probe.errors import BadInput
 from probe.experiments.activation_dataset import MOST, ActivationsJob, answers, text_of
 from probe.experiments.probing.job import ProbesJob, probes, same_question
+from probe.measurements import COLUMNS, label
 from probe.models.hooks.backends import MADE_IN
 from probe.models.loading.load import Loaded, save_folder
-from probe.plots import MEASUREMENT_COLUMNS, figures
+from probe.plots import figures
 from probe.rollouts.sample_job import How
 from probe.store import Store
 from probe.tasks.benchmarks import problems
@@ -87,10 +88,10 @@ def test_what_is_matched(job: ProbesJob, rows: list[dict], store: Store) -> None
 
 
 def test_the_rows(rows: list[dict]) -> None:
-    assert list(rows[0]) == list(MEASUREMENT_COLUMNS)
+    assert list(rows[0]) == list(COLUMNS)
     assert {row["study"] for row in rows} == {"inside"}
     assert {row["kind"] for row in rows} == {"null"}
-    at = {(row["name"], row["side"], row["level"]): row for row in rows}
+    at = {(row["name"], row["side"], label(row)): row for row in rows}
     strategy = at["probe_auroc", "before", "strategy resid.2 logistic"]
     assert strategy["n"] == 240
     assert strategy["n_problems"] == 60

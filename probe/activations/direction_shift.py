@@ -17,7 +17,9 @@ is tested over all rows only: rows chosen by what was written before fall back t
 Left out: rotations within a subspace (one direction only), and what lies between two layers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -29,6 +31,7 @@ from probe.errors import BadInput
 from probe.rng import numpy_rng
 from probe.stats.intervals import clustered_mean
 
+Params = Mapping[str, Any]
 SWAPS = 199  # trades of before and after
 GROUPS = 20  # of problems, left out in turn
 FOUND = 0.3  # mean cosine of halves below which a direction is not the same twice
@@ -61,7 +64,13 @@ class Sides:
 
 
 def turning(
-    sides: Sides, kind: Kind, *, address: Address, level: str = "", swaps: int = SWAPS, halves: int = DRAWS
+    sides: Sides,
+    kind: Kind,
+    *,
+    address: Address,
+    params: Params | None = None,
+    swaps: int = SWAPS,
+    halves: int = DRAWS,
 ) -> list[Estimate]:
     """`direction_cosine`: side "across" (with p), "traded" (null 1), "halves before|after|across" and "freed" (null 2).
 
@@ -76,20 +85,27 @@ def turning(
     traded = np.array([_cosine(*_sides(centred.traded(flips)), kind) for flips in _flips(codes, swaps, address)])
     traded = traded[np.isfinite(traded)]
     null, p = float(traded.mean()), (1 + int((traded <= value).sum())) / (1 + traded.size)
-    limits, told = _jackknife(sides, kind, codes, value, address), {"side": "across", "level": level}
-    rows = [Estimate("direction_cosine", value, *limits, n, problems, "none", null, p, told)]
+    told = dict(params or {})
+    limits = _jackknife(sides, kind, codes, value, address)
+    rows = [Estimate("direction_cosine", value, *limits, n, problems, "none", null, p, told | {"side": "across"})]
     draws = {"traded": traded} | _halves(sides, kind, codes, halves, address)
     means = {side: float(values.mean()) if values.size else np.nan for side, values in draws.items()}
     means["freed"] = _freed(means)
     for side, values in draws.items():
-        rows.append(_of_draws(means[side], values, (n, problems), {"side": side, "level": level}))
+        rows.append(_of_draws(means[side], values, (n, problems), told | {"side": side}))
     return rows
 
 
 def travelling(
-    sides: Sides, kind: Kind, *, address: Address, level: str = "", k: int = FOLDS, classes: tuple[str, str]
+    sides: Sides,
+    kind: Kind,
+    *,
+    address: Address,
+    params: Params | None = None,
+    k: int = FOLDS,
+    classes: tuple[str, str],
 ) -> list[Estimate]:
-    """`projection`: side before, after, change; level ends in "all" (null 0) or the class before (no, yes; no test)."""
+    """`projection`: side before, after, change; group "all" (null 0) or the class before (no, yes; no test)."""
     if not 0 < sides.before.y.mean() < 1:
         return []
     fold = folds(sides.before.problem, k, address)
@@ -106,11 +122,13 @@ def travelling(
     groups = {"all": np.ones(len(fold), dtype=bool)}
     groups |= {name: sides.before.y == label for label, name in enumerate(classes)}
     return [
-        row for name, rows in groups.items() for row in _means(places[:, rows], sides.before.problem[rows], level, name)
+        row
+        for name, rows in groups.items()
+        for row in _means(places[:, rows], sides.before.problem[rows], {**(params or {}), "group": name})
     ]
 
 
-def _means(places: Float[np.ndarray, "2 row"], problem: np.ndarray, level: str, group: str) -> list[Estimate]:
+def _means(places: Float[np.ndarray, "2 row"], problem: np.ndarray, params: dict[str, Any]) -> list[Estimate]:
     columns = {"before": places[0], "after": places[1], "change": places[1] - places[0]}
     return [
         clustered_mean(
@@ -118,8 +136,8 @@ def _means(places: Float[np.ndarray, "2 row"], problem: np.ndarray, level: str, 
             problem,
             name="projection",
             unit="none",
-            null=0.0 if (side, group) == ("change", "all") else None,
-            params={"side": side, "level": f"{level} {group}".strip()},
+            null=0.0 if (side, params["group"]) == ("change", "all") else None,
+            params=params | {"side": side},
         )
         for side, values in columns.items()
     ]
@@ -154,7 +172,7 @@ def _freed(means: dict[str, float]) -> float:
     return means["halves across"] / float(np.sqrt(before * after)) if min(before, after) >= FOUND else np.nan
 
 
-def _of_draws(value: float, draws: Float[np.ndarray, "draw"], n: tuple[int, int], params: dict[str, str]) -> Estimate:
+def _of_draws(value: float, draws: Float[np.ndarray, "draw"], n: tuple[int, int], params: dict[str, Any]) -> Estimate:
     lo, hi = np.quantile(draws, [0.025, 0.975]) if draws.size and np.isfinite(value) else (np.nan, np.nan)
     limits = min(float(lo), value), max(float(hi), value)
     return Estimate("direction_cosine", value, *limits, *n, "none", None, None, params)

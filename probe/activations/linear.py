@@ -12,6 +12,7 @@ what the control's draws spread, where that is more, so that it holds 0 where th
 Left out: tuning l2 (nested folds), several classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -153,8 +154,7 @@ def probe(
     kind: Kind,
     *,
     address: Address,
-    level: str = "",
-    side: str = "",
+    params: Mapping[str, Any] | None = None,
     k: int = FOLDS,
     draws: int = DRAWS,
     shuffle: Shuffle = "problems",
@@ -170,7 +170,7 @@ def probe(
     scores = held_out(examples, fold, kind, l2)
     if scores is None:
         return []
-    told: dict[str, Any] = {"params": {"side": side, "level": level}}
+    told: dict[str, Any] = {"params": dict(params or {})}
     found = controls(examples, fold, kind, address, draws, shuffle, l2)
     auroc = clustered_auroc(scores, examples.y, examples.problem, name="probe_auroc", strata=fold, **told)
     share = float(examples.y.mean())

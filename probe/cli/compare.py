@@ -45,9 +45,8 @@ def compare(
     from probe.rollouts.options import Compute
 
     pair = weights.pair(run.manifest, before, after)
-    elicitation = asked.elicitation(pair.before, run.manifest, prefix)
+    elicitation, options = asked.of(pair.before, run, temperature, samples, prefix=prefix, sampler=sampler)
     tried = settings.other_prompts(prompts, elicitation, pair.before, run.manifest)
-    options = asked.options(temperature, samples, sampler=sampler)
     job = CompareJob(pair, elicitation, options, tried, Compute(batch, settings.split(devices)))
     size = f"{len(elicitation.problems.problems)} problems, {samples} samples and greedy, {len(tried)} other prompts"
     title = f"{before} -> {after}: {size}, {weights.dtype}"

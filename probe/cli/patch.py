@@ -52,9 +52,8 @@ def patch(
     from probe.rollouts.options import Compute
 
     pair, compute = weights.pair(run.manifest, before, after, other), Compute(batch)
-    elicitation = asked.elicitation(pair.before, run.manifest)
+    elicitation, options = asked.of(pair.before, run, temperature, samples)
     if layers_from_after == "accuracy":
-        options = asked.options(temperature, samples)
         layers = LayersJob(pair, elicitation, options, asked.limit or 256, draws, compute)
         return present(layers, run, lambda result: _show_layers(result.rows, layers.label))
     known = openings(pair.before)
@@ -68,7 +67,7 @@ def patch(
 def _show_fork(rows: Rows, title: str) -> None:
     lens = [row for row in rows if row["name"] == "lens/fork"]
     lines = [
-        (row["side"], row["level"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
+        (row["side"], row["site"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
     ]
     table(("side", "layer", "log-odds", "95 % interval"), lines, f"{title}: lens at the fork", right=("log-odds",))
     for what, told in (("patch", "patched"), ("path", "direct effects"), ("transplant", "weights transplanted")):
@@ -85,14 +84,9 @@ def _show_layers(rows: Rows, title: str) -> None:
         for metric in ("accuracy", "code_share"):
             name = f"{what}_{metric}/"
             mine = [row for row in rows if str(row["name"]).startswith(name)]
-            for group in ("", "leaked", "others"):
-                here = [row for row in mine if _group(row) == group]
+            for group in (None, "leaked", "others"):
+                here = [row for row in mine if row["group"] == group]
                 _show(here, name, f"{title}: {metric}{f' on {group} items' if group else ''}, {what}", None)
-
-
-def _group(row: dict[str, Any]) -> str:
-    level = str(row["level"])
-    return next((g for g in ("leaked", "others") if level.startswith(g) or level.endswith(f" {g}")), "")
 
 
 def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
@@ -100,7 +94,7 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
     found = [row for row in rows if row["name"] == f"{name}recovery"]
     for gap in (row for row in rows if row["name"] == f"{name}gap"):
         size = f"gap {number(gap['value'], sign=True)} {interval(gap['lo'], gap['hi'])}, n {gap['n']}"
-        why = f": {gap['level']}" if " " in gap["level"] else ""
+        why = f": {gap['reason']}" if gap["reason"] else ""
         say(f"{title}: {size}{why}")
     defined = [row for row in found if row["value"] == row["value"]]
     chosen = sorted(defined, key=lambda row: -abs(row["value"]))[:most] if most else defined
@@ -109,6 +103,8 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
 
 
 def _lines(rows: Rows) -> Iterator[tuple[str, ...]]:
+    from probe.measurements import label
+
     for row in rows:
         numbers = (number(row["value"], sign=True), interval(row["lo"], row["hi"]), str(row["n"]))
-        yield (row["level"], *numbers, number(row["null"], sign=True), p_value(row["p"]))
+        yield (label(row), *numbers, number(row["null"], sign=True), p_value(row["p"]))

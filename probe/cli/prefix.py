@@ -38,8 +38,7 @@ def prefix(
     from probe.rollouts.options import Compute
 
     one = weights.checkpoint(name, run.manifest)
-    elicitation = asked.elicitation(one, run.manifest)
-    options = asked.options(temperature, samples)
+    elicitation, options = asked.of(one, run, temperature, samples)
     job = PrefixJob(one, elicitation, prefix_for(one, words), options, Compute(batch))
     title = f"{name}: forced {job.prefix!r}"
 

@@ -15,6 +15,7 @@ def sample(
     name: settings.Before,
     asked: settings.Asked,
     weights: settings.Weights,
+    run: settings.Making,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     samples: Annotated[int, typer.Option(min=1, help="Per problem.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
@@ -23,9 +24,6 @@ def sample(
     devices: settings.Devices = "",
     sampler: settings.SamplerOption = "transformers",
     out: Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")] = None,
-    workers: settings.Workers = None,
-    store: settings.Root = None,
-    manifest: settings.ManifestFile = None,
 ) -> None:
     """Ask a checkpoint problems and grade its answers."""
     from probe.cli.training import make
@@ -34,10 +32,9 @@ def sample(
     from probe.rollouts.options import Compute
     from probe.store import write_table
 
-    who, held = weights.checkpoint(name, manifest), settings.open_store(store)
-    elicitation = asked.elicitation(who, manifest, prefix)
-    options = asked.options(temperature, samples if temperature else 1, seed, sampler)
-    made = make(SampleJob(who, elicitation, options, Compute(batch, settings.split(devices))), held, workers)
+    who, compute = weights.checkpoint(name, run.manifest), Compute(batch, settings.split(devices))
+    elicitation, options = asked.of(who, run, temperature, samples if temperature else 1, seed, prefix, sampler)
+    made = make(SampleJob(who, elicitation, options, compute), run.held, run.workers)
     rollouts, responses = made.read_table(ROLLOUTS), made.read_table(RESPONSES)
     if out is not None:
         write_table(out, with_grades(rollouts, responses, elicitation.problems.problems))

@@ -1,9 +1,9 @@
 """The groups of options that commands share, and what they come to."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from probe.store import Store
 
 CHAIN = "chain"
-MAX_NEW = 3072  # tokens, as in 2506.10947
 FIGURES = Path("figures")
 CHECKPOINT = "A name of the manifest, NAME@STEP of a run, a Hugging Face folder, ORG/NAME[@REVISION], or BASE+ADAPTER."
 
@@ -52,20 +51,26 @@ Problems = Annotated[
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where things lie, how many processes work, and what is shown."""
+class Making:
+    """Where things lie, and how many processes work."""
 
-    dry: Dry = False
     workers: Workers = None
     store: Root = None
-    figures: Figures = FIGURES
     manifest: ManifestFile = None
-    as_json: AsJson = False
 
     @property
     def held(self) -> "Store":
         """The store."""
         return open_store(self.store)
+
+
+@dataclass(frozen=True)
+class Settings(Making):
+    """And what is shown."""
+
+    dry: Dry = False
+    figures: Figures = FIGURES
+    as_json: AsJson = False
 
 
 @dataclass(frozen=True)
@@ -102,35 +107,23 @@ class Asked:
     template: Annotated[str | None, typer.Option("--template", help="Prompt template [the manifest's, else none].")] = (
         None
     )
-    max_new: Annotated[
-        int | None, typer.Option("--max-new", min=1, help=f"New tokens [chain: 20, else {MAX_NEW}].")
-    ] = None
+    max_new: Annotated[int | None, typer.Option("--max-new", min=1, help="New tokens [chain: 20, else 3072].")] = None
 
-    def elicitation(self, base: "Checkpoint", manifest: Path | None, prefix: str = "") -> "Elicitation":
-        """Under the template named, else the one the manifest gives the base, else the question as it is."""
-        from probe.models.loading.manifest import load_manifest
-        from probe.rollouts.elicitation import CHAIN as AS_STUDIED
-        from probe.tasks.benchmarks import problems as problem_set
-
-        name = self.template or (base.entry.template if base.entry and self.problems != CHAIN else "none")
-        text = load_manifest(manifest).template(name) if self.template or name != "none" else AS_STUDIED.text
-        studied = self.problems == CHAIN and self.limit is None
-        asked = AS_STUDIED.problems if studied else problem_set(self.problems, limit=self.limit)
-        return replace(AS_STUDIED, problems=asked, template=name, text=text, prefix=prefix)
-
-    def options(
+    def of(
         self,
-        temperature: float,
-        samples: int,
+        base: "Checkpoint",
+        run: Making,
+        temperature: float = 1.0,
+        samples: int = 8,
         seed: int = 0,
+        prefix: str = "",
         sampler: Literal["transformers", "vllm"] = "transformers",
-    ) -> "SamplingOptions":
-        """How responses are sampled."""
-        from probe.rollouts.options import SAMPLED
+    ) -> "tuple[Elicitation, SamplingOptions]":
+        """The same for one base: under the template named, else the one the manifest gives it, else none."""
+        from probe.api import asked
 
-        length = self.max_new or (SAMPLED.max_new if self.problems == CHAIN else MAX_NEW)
-        about = replace(SAMPLED, temperature=temperature, samples=samples, seed=seed)
-        return replace(about, max_new=length, sampler=sampler)
+        drawn: dict[str, Any] = {"temperature": temperature, "samples": samples, "seed": seed, "sampler": sampler}
+        return asked(base, run.manifest, prefix=prefix, **vars(self), **drawn)
 
 
 def open_store(root: Path | None) -> "Store":

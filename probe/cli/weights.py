@@ -32,9 +32,9 @@ def weights(
 
 
 def _weight_lines(rows: Rows) -> Iterator[tuple[str, ...]]:
-    mine = {(row["name"].removeprefix("weight_change/"), row["level"]): row for row in rows if row["side"] == "change"}
-    for level in dict.fromkeys(level for _, level in mine):
-        at = {name: row for (name, there), row in mine.items() if there == level}
+    mine = [row for row in rows if row["side"] == "change"]
+    for module in dict.fromkeys(row["module"] for row in mine):
+        at = {row["name"].removeprefix("weight_change/"): row for row in mine if row["module"] == module}
         cells = [at["relative"]["value"], at["stable_rank"]["value"], at["stable_rank"]["null"], at["n90"]["value"]]
         cells += [at["sparsity"]["value"], at["sparsity"]["null"], at["unchanged"]["value"]]
-        yield (level, *(number(cell) for cell in cells), number(at["cosine"]["value"]) if "cosine" in at else "")
+        yield (module, *(number(cell) for cell in cells), number(at["cosine"]["value"]) if "cosine" in at else "")

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.measurements import VERSION as COLUMNS_VERSION
 from probe.measurements import Rows, to_table
 from probe.store import Recipe, Store, write_table
 
@@ -44,7 +45,7 @@ class Experiment(Job):
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        return Recipe("measurements", self.VERSION, dict(self.params), self.inputs)
+        return Recipe("measurements", self.VERSION, {**self.params, "columns": COLUMNS_VERSION}, self.inputs)
 
     def measure(self, store: Store) -> Rows:
         """Its rows; everything in `needs` is in the store."""

@@ -41,6 +41,12 @@ def part_modules(model: PreTrainedModel) -> dict[str, nn.Module]:
     return found | {"norm": parts.final_norm, "head": model.get_output_embeddings()}
 
 
+def part_columns(part: str) -> dict[str, str | int | None]:
+    """What the measurement table says of a part (`probe.measurements`): mlp.1 is component mlp of layer 1."""
+    component, _, layer = part.partition(".")
+    return {"module": part, "component": component, "layer": int(layer) if layer else None}
+
+
 @contextmanager
 def transplanted(model: PreTrainedModel, donor: PreTrainedModel, parts: Sequence[str]) -> Iterator[None]:
     """Within it, these parts of `model` are the donor's. BadInput on an unknown part or another shape or dtype."""

@@ -24,7 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.interventions.transplant import part_modules
+from probe.interventions.transplant import part_columns, part_modules
 from probe.rng import torch_rng
 
 SPARSE = 1e-2
@@ -52,6 +52,13 @@ class Change:
     def module(self) -> str:
         """attn.0.q_proj.weight, say."""
         return f"{self.part}.{self.name}"
+
+    @property
+    def columns(self) -> dict[str, str | int | None]:
+        """What the measurement table says of it (`probe.measurements`); of a part that is one matrix, its own name."""
+        found = part_columns(self.part)
+        matrix = self.name.rpartition(".")[0].rpartition(".")[2] or found["component"]
+        return found | {"module": self.module, "matrix": matrix}
 
 
 @torch.no_grad()

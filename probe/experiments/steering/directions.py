@@ -3,8 +3,7 @@
     samples of the subject, states at the prompt's last token -> mean of code - mean of prose, at every residual site
 
 They are fitted on problems that are never steered on: chains of the training split, else an addressed third of the
-problems. The site to steer at, unless it is named, is the first at which the two means are at least half as far apart
-as anywhere, each in units of the spread of the states there.
+problems. The site to steer at, unless it is named, is that of `default_site`.
 
 The backend of a fit is that of what is steered along it, too. Any but plain hooks is part of what it is made from: its
 bits may differ.
@@ -31,6 +30,7 @@ from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
+from probe.experiments.steering.default_site import default_site
 from probe.interventions.steering import answer
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
@@ -47,7 +47,6 @@ VERSION = 1
 FIT_PROBLEMS = 256
 FIT = SamplingOptions(samples=4)
 COMPUTE = Compute(batch=256)
-ENOUGH = 0.5  # of the largest separation of code and prose
 
 
 @dataclass(frozen=True)
@@ -132,9 +131,7 @@ def last_states(
 def chosen(fit: pa.Table, name: str | None) -> tuple[Direction, Float[Tensor, "d"]]:
     """The direction from prose to code, and the mean state there. BadInput for a site that it was not fitted at."""
     rows = {row["site"]: row for row in fit.to_pylist()}
-    if name is None:
-        apart = {place: row["scale"] / row["spread"] for place, row in rows.items()}
-        name = next(place for place, value in apart.items() if value >= ENOUGH * max(apart.values()))
+    name = name or default_site({place: row["scale"] / row["spread"] for place, row in rows.items()})
     if name not in rows:
         raise BadInput(f"no direction was fitted at {name!r}", where="--site", do=f"choose one of {', '.join(rows)}")
     row = rows[name]

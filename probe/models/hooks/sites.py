@@ -49,6 +49,12 @@ def site(name: str) -> Site:
     return Site(match[1], int(match[2]))  # type: ignore[arg-type]
 
 
+def site_columns(where: Site | str) -> dict[str, str | int | None]:
+    """What the measurement table says of a site (`probe.measurements`)."""
+    place = site(where) if isinstance(where, str) else where
+    return {"site": str(place), "component": place.kind, "layer": place.layer, "head": place.head}
+
+
 def check_site(where: Site, parts: Anatomy, model: PreTrainedModel) -> None:
     """BadInput unless this model has the site."""
     n = len(parts.blocks)
