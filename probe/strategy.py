@@ -101,9 +101,9 @@ def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
 def _computing(code: list[tuple[Block, ast.Module | None]]) -> tuple[list[Block], list[Block]]:
     """The blocks whose statements compute something: those that do, and those that only loop."""
     seen = Counter(_key(block) for block, _ in code)
-    found = [block for block, parsed in code if parsed is not None and _computes(parsed, tagged=bool(block.tag))]
-    loops = [block for block in found if seen[_key(block)] >= LOOP_BLOCKS or _repeats(block.body)]
-    return [block for block in found if block not in loops], loops
+    computing = [block for block, parsed in code if parsed is not None and _computes(parsed, tagged=bool(block.tag))]
+    loops = [block for block in computing if seen[_key(block)] >= LOOP_BLOCKS or _repeats(block.body)]
+    return [block for block in computing if block not in loops], loops
 
 
 def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | None]]) -> Evidence:

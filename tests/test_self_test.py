@@ -50,11 +50,11 @@ def test_an_organism_passes_on_its_own_problems(organism: Loaded, tmp_path: Path
     save_folder(organism, tmp_path)
     found = self_test.self_test(load_folder(tmp_path))
     assert failed(found) == []
-    assert found[-1].found == "8 of 8 greedy answers of generate are our sampler's"
+    assert found[-1].detail == "8 of 8 greedy answers of generate are our sampler's"
 
 
 def test_our_sampler_is_held_to_generate_where_it_knows_the_architecture() -> None:
-    said = {kind: self_test.self_test(loaded(kind))[-1].found for kind in ("llama", "qwen2", "gemma2")}
+    said = {kind: self_test.self_test(loaded(kind))[-1].detail for kind in ("llama", "qwen2", "gemma2")}
     assert said["llama"] == said["qwen2"] == "4 of 4 greedy answers of generate are our sampler's"
     assert said["gemma2"] == "4 of 4 greedy answers of generate are the same with padding"
 
@@ -217,7 +217,7 @@ def test_answers_may_part_at_a_tie_and_nowhere_else(
     monkeypatch.setattr(self_test, "_generated_padded", lambda *_: [right[0], other, *right[2:]])
     monkeypatch.setattr(self_test, "_generated", lambda _own, ids, _mask: [right[prompts.index(ids[0].tolist())]])
     found = self_test._decoding(own, prompts)
-    assert found.holds is holds and re.search(said, found.found), found
+    assert found.holds is holds and re.search(said, found.detail), found
 
 
 def test_d_is_infinite_where_a_value_is_not_finite() -> None:

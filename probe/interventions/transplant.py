@@ -35,10 +35,10 @@ Place = tuple[nn.Module, str]  # a module and the name of one of its own paramet
 def part_modules(model: PreTrainedModel) -> dict[str, nn.Module]:
     """Every part that can be transplanted, from the embedding to the head."""
     parts = anatomy(model)
-    found: dict[str, nn.Module] = {"embed": model.get_input_embeddings()}
+    modules: dict[str, nn.Module] = {"embed": model.get_input_embeddings()}
     for i, (block, attention, mlp) in enumerate(zip(parts.blocks, parts.attention, parts.mlp, strict=True)):
-        found |= {f"block.{i}": block, f"attn.{i}": attention, f"mlp.{i}": mlp}
-    return found | {"norm": parts.final_norm, "head": model.get_output_embeddings()}
+        modules |= {f"block.{i}": block, f"attn.{i}": attention, f"mlp.{i}": mlp}
+    return modules | {"norm": parts.final_norm, "head": model.get_output_embeddings()}
 
 
 def part_columns(part: str) -> dict[str, str | int | None]:
@@ -93,9 +93,9 @@ def borrowing(model: PreTrainedModel, donor: PreTrainedModel, sites: Sequence[Si
         past = kwargs.get("past_key_values")
         if past is not None and past.get_seq_length() == 0:
             cache[:] = [DynamicCache(config=donor.config)]
-        told = kwargs | {"past_key_values": cache[0] if past is not None else None}
+        donor_kwargs = kwargs | {"past_key_values": cache[0] if past is not None else None}
         with torch.no_grad():
-            decoder(**told)
+            decoder(**donor_kwargs)
 
     handle = anatomy(model).decoder.register_forward_pre_hook(ask_donor, with_kwargs=True)
     try:

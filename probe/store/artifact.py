@@ -119,14 +119,14 @@ def check_file(artifact: Artifact, name: str) -> None:
 
 def _contents(work: Path) -> list[Path]:
     """Every file to be sealed, sorted; scratch, temporary files and an earlier spec are not."""
-    found = []
+    files = []
     for path in sorted(work.rglob("*")):
         inside = path.relative_to(work)
         if path.is_symlink():
             raise ProbeError(f"{inside} is a symbolic link", where=str(work), do="write the content into the artifact")
         if path.is_file() and inside.parts[0] not in (SCRATCH, SPEC) and not path.match(TEMPORARY):
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -109,15 +109,15 @@ def _rlcr_system(rows: Rows, name: str, folder: Path) -> Responses:
 
 
 def _columns(rows: Rows, names: tuple[str, ...], kind: type, where: Path) -> dict[str, list[Any]]:
-    found = {}
+    columns = {}
     for name in names:
         if not rows or name not in rows[0]:
             do = f"it has {list(rows[0]) if rows else 'no rows'}"
             raise BadInput(f"no column {name!r}", where=str(where), do=do)
-        found[name] = [row[name] for row in rows]
-        if not all(isinstance(value, kind) for value in found[name]):
+        columns[name] = [row[name] for row in rows]
+        if not all(isinstance(value, kind) for value in columns[name]):
             raise BadInput(f"column {name!r} must hold {kind.__name__} in every row", where=str(where))
-    return found
+    return columns
 
 
 def _fields(row: Mapping[str, Any], where: str, **kinds: type) -> Mapping[str, Any]:

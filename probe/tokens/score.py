@@ -100,18 +100,18 @@ def _in_batches(
     """`columns` of some rows at a time, put together in the order of the rows."""
 
     def run(_: None, rows: list[int]) -> Sequence[Float[np.ndarray, "column token"]]:
-        found = columns(rows).cpu().numpy()
+        scores = columns(rows).cpu().numpy()
         ends = np.cumsum([len(completions[r]) for r in rows])
-        return np.split(found, ends[:-1], axis=1)
+        return np.split(scores, ends[:-1], axis=1)
 
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
     with torch.inference_mode():
-        found = np.concatenate(over_devices([None], _batches(lengths, batch), run, lengths=lengths), axis=1)
-    if not np.isfinite(found).all():
-        row = int(np.repeat(np.arange(len(completions)), [len(c) for c in completions])[~np.isfinite(found).all(0)][0])
+        scores = np.concatenate(over_devices([None], _batches(lengths, batch), run, lengths=lengths), axis=1)
+    if not np.isfinite(scores).all():
+        row = int(np.repeat(np.arange(len(completions)), [len(c) for c in completions])[~np.isfinite(scores).all(0)][0])
         do = "check the weights; a model made for bfloat16 can overflow in float16"
         raise ProbeError("the model's predictions are not numbers", where=f"score, row {row}", do=do)
-    return found
+    return scores
 
 
 def _batches(lengths: list[int], batch: int) -> list[list[int]]:

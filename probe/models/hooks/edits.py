@@ -186,9 +186,9 @@ def _at(index: Tensor, pos: int) -> Bool[Tensor, "batch pos"]:
 
 
 def _check_shape(name: str, mask: object, shape: tuple[int, ...]) -> None:
-    found = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
-    if found != shape:
-        raise BadInput(f"the {name} of an edit are {found}, the text is {shape}", where="edit", do="give [batch pos]")
+    given = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+    if given != shape:
+        raise BadInput(f"the {name} of an edit are {given}, the text is {shape}", where="edit", do="give [batch pos]")
 
 
 def _along(x: Residual, direction: Float[Tensor, "d"]) -> Float[Tensor, "batch pos 1"]:

@@ -192,8 +192,8 @@ class Manifest(_Strict):
 
     def warnings(self) -> list[str]:
         """The warnings of all entries, each once, with the entry's name."""
-        told = [*self.entries().items(), *self.datasets.items()]
-        return [f"{name}: {warning}" for name, entry in told for warning in entry.warnings]
+        named = [*self.entries().items(), *self.datasets.items()]
+        return [f"{name}: {warning}" for name, entry in named for warning in entry.warnings]
 
 
 def load_manifest(path: Path | str | None = None) -> Manifest:
@@ -212,10 +212,10 @@ def load_manifest(path: Path | str | None = None) -> Manifest:
 
 def _default() -> Path:
     places = [Path.cwd() / NAME, Path(__file__).parents[2] / NAME]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
         raise BadInput(f"there is no {NAME}", where=" or ".join(map(str, places)), do="run in the project, or name one")
-    return found
+    return file
 
 
 def _check_names(manifest: Manifest, document: Document) -> None:

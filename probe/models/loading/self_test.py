@@ -50,7 +50,7 @@ class Check:
 
     name: str
     holds: bool
-    found: str
+    detail: str
 
 
 def self_test(loaded: Loaded) -> list[Check]:
@@ -89,10 +89,10 @@ def _head(loaded: Loaded, prompts: list[list[int]]) -> Check:
         handle.remove()
     normed = len(seen) == 1 and torch.equal(seen[0][0], hidden)
     far = _far(parts.logits(hidden.to(parts.head_weight.device)), _logits(loaded, prompts[0]))
-    found = f"logits differ by {far:.1e} of their size" + (
+    detail = f"logits differ by {far:.1e} of their size" + (
         "" if normed else "; the final norm's output is not the state"
     )
-    return Check("head", normed and far <= max(TOLERANCE[torch.float32], 2 * _eps(loaded)), found)
+    return Check("head", normed and far <= max(TOLERANCE[torch.float32], 2 * _eps(loaded)), detail)
 
 
 def _hook(loaded: Loaded, prompts: list[list[int]]) -> Check:
@@ -105,14 +105,14 @@ def _hook(loaded: Loaded, prompts: list[list[int]]) -> Check:
         earlier = _far(there[:-1], plain[:-1]) if len(plain) > 1 else 0.0
         moves.append(_far(there[-1:], plain[-1:]))
         holds &= moves[-1] > tolerance and earlier <= tolerance and _far(_logits(loaded, prompts[0]), plain) <= back
-    found = f"{len(moves)} of {len(blocks)} blocks: the last token's logits move by {min(moves):.1e} of their size"
-    return Check("hook", holds, found + ("" if holds else ", or others moved, or the old ones did not come back"))
+    detail = f"{len(moves)} of {len(blocks)} blocks: the last token's logits move by {min(moves):.1e} of their size"
+    return Check("hook", holds, detail + ("" if holds else ", or others moved, or the old ones did not come back"))
 
 
 def _padding(loaded: Loaded, prompts: list[list[int]]) -> Check:
     far = {side: _moved_by_padding(loaded, prompts, side) for side in ("right", "left")}
-    found = ", ".join(f"{value:.1e} of their size ({side})" for side, value in far.items())
-    return Check("padding", max(far.values()) <= _tolerance(loaded), f"logits differ by {found}")
+    detail = ", ".join(f"{value:.1e} of their size ({side})" for side, value in far.items())
+    return Check("padding", max(far.values()) <= _tolerance(loaded), f"logits differ by {detail}")
 
 
 def _moved_by_padding(loaded: Loaded, prompts: list[list[int]], side: str) -> float:
@@ -133,10 +133,10 @@ def _decoding(loaded: Loaded, prompts: list[list[int]]) -> Check:
     strays = sum(far > near for far in behind)
     ended = sum(a != b and (a[: len(b)] == b or b[: len(a)] == a) for _, a, b in pairs)  # one stopped, one went on
     same = sum(a == b for _, a, b in pairs)
-    found = f"{same} of {len(pairs)} greedy answers of generate are {name}"
-    found += f", {strays} stray from the plain forward" if strays else ""
-    found += f", {len(pairs) - same} part at a tie" if same < len(pairs) and not strays and not ended else ""
-    return Check("decoding", not strays and not ended, found)
+    detail = f"{same} of {len(pairs)} greedy answers of generate are {name}"
+    detail += f", {strays} stray from the plain forward" if strays else ""
+    detail += f", {len(pairs) - same} part at a tie" if same < len(pairs) and not strays and not ended else ""
+    return Check("decoding", not strays and not ended, detail)
 
 
 def _can_sample(loaded: Loaded) -> bool:

@@ -144,11 +144,11 @@ def replicas(model: PreTrainedModel, devices: Sequence[str | torch.device]) -> l
     parts = getattr(model, "hf_device_map", None) or {}
     if len(set(parts.values())) > 1 or not devices:
         return [model]
-    free, found = [model], []
+    free, copies = [model], []
     for device in devices:
         place = torch.empty(0, device=device).device  # "cuda" is "cuda:0" then
-        found.append(free.pop() if free and place == model.device else _copy_to(model, place))
-    return found
+        copies.append(free.pop() if free and place == model.device else _copy_to(model, place))
+    return copies
 
 
 def _copy_to(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:

@@ -73,7 +73,7 @@ def _refuse_markers(tokenizer: PreTrainedTokenizerBase, questions: Sequence[str]
     added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
     markers = sorted({*added, *tokenizer.all_special_tokens} - {""})
     for i, question in enumerate(questions):
-        found = next((marker for marker in markers if marker in question), None)
-        if found:
-            what = f"question {i + 1} holds the special token {found}"
+        special = next((marker for marker in markers if marker in question), None)
+        if special:
+            what = f"question {i + 1} holds the special token {special}"
             raise BadInput(what, do="take it out: it would end the prompt's turn")

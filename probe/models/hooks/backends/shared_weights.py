@@ -53,9 +53,9 @@ def check_is_the_model(of: Runs, name: str, model: PreTrainedModel) -> None:
     mask = torch.ones_like(ids)
     mask[1, :PADDED] = 0
     sites = every_site(model)
-    truth, found = forward_hooks.run(model, ids, sites, mask=mask), of.run(ids, sites, (), mask)
-    pairs = [(site, truth.read[site], found.read[site]) for site in sites]
-    for what, right, there in [*pairs, ("the logits", truth.logits, found.logits)]:
+    truth, given = forward_hooks.run(model, ids, sites, mask=mask), of.run(ids, sites, (), mask)
+    pairs = [(site, truth.read[site], given.read[site]) for site in sites]
+    for what, right, there in [*pairs, ("the logits", truth.logits, given.logits)]:
         far = distance(there, right, mask)
         if not far <= TOLERANCE[model.dtype]:
             said = f"{name} has {what} of {type(model).__name__} wrong, by {far:.1e} of their size"
