@@ -27,7 +27,7 @@ from probe.experiments.steering.directions import FitJob, ask_about, chosen
 from probe.interventions.patching import Fork, direct, measure, patch, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.steering import Asking, ablating_edit, answer, random_vectors, steer
-from probe.interventions.transplant import part_modules, per_part, transplanted
+from probe.interventions.transplant import part_modules, transplanted
 from probe.measurements import label
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
@@ -299,7 +299,9 @@ def test_of_layers_that_all_changed_the_one_that_matters_carries_it(kind: str) -
             mine["embed"].weight[30:].add_(1.0)
     gap = Gap(start, fork_of(after, ids, fork), names(8))
     far = float(np.abs(gap.source - gap.target).max())
-    for part, values in per_part(before, after, lambda model: fork_of(model, ids, fork)):
+    for part in part_modules(before):
+        with transplanted(before, after, [part]):
+            values = fork_of(before, ids, fork)
         there = gap.source if part in ("mlp.1", "block.1") else gap.target
         assert np.abs(values - there).max() < 1e-4 * far, part
 

@@ -103,7 +103,7 @@ def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]
         return
     one_thread()
     for each in self_test(which.load(held, self_test=False)):
-        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.found}")
+        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.detail}")
 
 
 def _installed(name: str) -> str | None:

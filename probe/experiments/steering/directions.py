@@ -36,6 +36,7 @@ from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
 from probe.models.hooks.sites import Site, site
 from probe.models.loading.load import Loaded, pad_id
+from probe.models.sampling.padding import left_padded
 from probe.rng import address
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
@@ -121,10 +122,7 @@ def last_states(
     prompts, _ = request.elicitation.prompts(loaded.tokenizer, request.problems)
     device, batch = loaded.model.get_input_embeddings().weight.device, request.compute.batch
     for start in range(0, len(prompts), batch):
-        some = prompts[start : start + batch]
-        longest = max(map(len, some))
-        ids = torch.tensor([[pad_id(loaded)] * (longest - len(p)) + list(p) for p in some], device=device)
-        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in some], device=device)
+        ids, mask = left_padded(prompts[start : start + batch], pad_id(loaded), device)
         for each, x in own.read(ids, sites, mask=mask).items():
             found[each].append(x[:, -1].clone().float().cpu())  # a view would keep all positions
     return {each: torch.cat(parts) for each, parts in found.items()}
