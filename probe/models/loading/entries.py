@@ -21,8 +21,11 @@ Positive = Annotated[int, Field(gt=0)]
 Width = Annotated[float, Field(ge=0)]
 
 
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 def _one_slot(text: str) -> str:

@@ -1,19 +1,21 @@
 """Which checkpoints are there, where does each come from, and which is the base of which?
 
-`checkpoints_manifest.yaml` is the only hand-written data of the project. Organisms, runs and checkpoints share one namespace (what each holds:
-`entries`). Beside them `datasets`: published data, by repository, commit, path and sha256 (`probe.tasks.published_data`).
+`checkpoints_manifest.yaml` is the only hand-written data of the project. Organisms, runs and checkpoints share one
+namespace (what each holds: `entries`). Beside them `datasets`: published data, by repository, commit, path and sha256
+(`probe.tasks.published_data`).
 Nothing is guessed: an unknown key, a missing base, a cycle, a name given twice and a wrong type are errors that name
 file, line, entry and key. A hub entry whose commit is not pinned carries a warning, for whoever measures it to show.
 Left out: downloading and building (`load`), and whether a reward of that name exists (`probe.rewards`).
 """
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from probe.errors import BadInput
-from probe.models.loading.entries import CheckpointEntry, Entry, Name, OrganismEntry, RunEntry, Strict, Template
+from probe.models.loading.entries import STRICT, CheckpointEntry, Entry, Name, OrganismEntry, RunEntry, Template
 from probe.models.loading.strict_yaml import Document, read_yaml
 from probe.registry import nearest
 from probe.tasks.published_data import DataFile, DatasetEntry
@@ -21,9 +23,10 @@ from probe.tasks.published_data import DataFile, DatasetEntry
 NAME = "checkpoints_manifest.yaml"
 
 
-class Manifest(Strict):
+class Manifest(BaseModel):
     """Everything a manifest file says. Names are unique over the three kinds of entries."""
 
+    model_config = STRICT
     version: Literal[1]
     templates: dict[Name, Template]
     organisms: dict[Name, OrganismEntry] = {}
