@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from probe.families import families
+from probe.registry import nearest
 
 SLOT = "{prompt}"
 

@@ -15,7 +15,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from probe.errors import BadInput
-from probe.models.loading.entries import STRICT, CheckpointEntry, Entry, Name, OrganismEntry, RunEntry, Template
+from probe.models.loading.entries import (
+    STRICT,
+    CheckpointEntry,
+    Clip,
+    Entry,
+    Name,
+    OrganismEntry,
+    RunEntry,
+    Shape,
+    Template,
+)
 from probe.models.loading.strict_yaml import Document, read_yaml
 from probe.registry import nearest
 from probe.tasks.published_data import DataFile, DatasetEntry
