@@ -27,7 +27,6 @@ Control = Annotated[str | None, typer.Option(help="Problems that cannot have lea
 @command("contamination", place=80)
 def contamination(
     name: settings.Before,
-    weights: settings.Weights,
     run: settings.Settings,
     after: settings.MaybeAfter = None,
     problems: settings.Problems = settings.CHAIN,
@@ -48,7 +47,7 @@ def contamination(
 
     fresh = problem_set(control, limit=limit) if control else None
     both = sets(problem_set(problems, limit=limit), fresh)
-    pair = weights.pair(run.manifest, name, after)
+    pair = run.pair(name, after)
     job = ContaminationJob(pair, both, max_new or both.max_new, Compute(batch))
     present(job, run, lambda result: _show(result.rows, job), summary=lambda result: {"left_out": both.left_out})
 
