@@ -15,13 +15,16 @@ from probe.models.loading.load import Loaded
 from probe.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pair:
     """`after` None: the base alone. `other`: another seed's run from the same base, a null that is no noise."""
 
     before: Checkpoint
     after: Checkpoint | None = None
     other: Checkpoint | None = None
+
+    def __repr__(self) -> str:
+        return f"Pair({self.label}, {self.kind})"
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
