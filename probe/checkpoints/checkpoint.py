@@ -136,6 +136,13 @@ class Checkpoint:
         """Equal for two checkpoints exactly where their weights are the same."""
         return self.inputs, self.step, self.dtype
 
+    def is_same(self, other: "Checkpoint") -> bool:
+        """Whether both have one identity. What differs in its hub id differs: its commit is not looked up."""
+        mine, its = ((each.source, each.adapter) for each in (self, other))
+        if (self.step, self.dtype) != (other.step, other.dtype) or _ids(mine) != _ids(its):
+            return False
+        return mine == its or self.identity == other.identity
+
     @property
     def spec(self) -> dict[str, Any]:
         """For recipes, beside `inputs`."""
@@ -177,6 +184,11 @@ def of_run(job: RunJob, step: int | None = None) -> Checkpoint:
 def needs_of(checkpoints: Iterable[Checkpoint]) -> tuple[Job, ...]:
     """The jobs that make the weights of all of them, each once."""
     return tuple(dict.fromkeys(job for each in checkpoints for job in each.needs))
+
+
+def _ids(parts: Iterable[object]) -> list[str | None]:
+    """The hub id of each part, None for what is not on the hub."""
+    return [part.id if isinstance(part, Hub) else None for part in parts]
 
 
 def _check_base(base: Folder | Hub, adapter: Path) -> None:

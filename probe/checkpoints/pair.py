@@ -58,7 +58,7 @@ class Pair:
     @property
     def is_null(self) -> bool:
         """Whether before and after are the same weights, at the same step and precision."""
-        return self.after is not None and self.before.identity == self.after.identity
+        return self.after is not None and self.before.is_same(self.after)
 
     @property
     def is_outside(self) -> bool:
