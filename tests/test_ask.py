@@ -125,10 +125,8 @@ def test_more_samples_of_other_problems_draw_the_same(organism: Loaded) -> None:
 
 def test_a_dose_of_0_is_made_of_the_studys_responses(store: Store) -> None:
     """The artifacts themselves: the rows of coefficient 0 are the grades of the study's job, problem by problem."""
-    asked, twice = (
-        replace(CHAIN, problems=replace(problems("chain", limit=90), name="mine")),
-        SamplingOptions(samples=2),
-    )
+    mine = replace(problems("chain", limit=90), name="mine")  # a third of them is fitted on
+    asked, twice = replace(CHAIN, problems=mine), SamplingOptions(samples=2)
     base = of_organism(JOB)
     doses = DoseJob(base, FitJob(base, asked), str(LAST), (0.0, 1.0), 1, options=twice)
     make([doses], store, workers=1)
