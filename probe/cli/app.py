@@ -26,6 +26,15 @@ class Probe(TyperGroup):
         """In the order in which they are met."""
         return sorted(super().list_commands(ctx), key=lambda name: (places.get(name, LAST), name))
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command of ours, else that of an experiment registered under this name."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None and not cmd_name.startswith("-"):
+            from probe.cli.experiment_command import registered
+
+            return registered(cmd_name)
+        return found
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become messages and exit codes."""
         try:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from probe.models.loading.manifest import Entry
     from probe.registry import Registry
 
-Kind = Literal["checkpoints", "templates", "families", "rewards", "measures", "figures", "studies", "datasets"]
+Kind = Literal[
+    "checkpoints", "templates", "families", "rewards", "measures", "figures", "studies", "experiments", "datasets"
+]
 REGISTRIES = {
     "families": ("probe.families", "families"),
     "rewards": ("probe.rewards", "rewards"),
     "measures": ("probe.measures", "measures"),
     "figures": ("probe.plots", "figures"),
     "studies": ("probe.studies", "studies"),
+    "experiments": ("probe.experiments", "experiments"),
 }
 
 

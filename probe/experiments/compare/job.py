@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.compare.prompts import prompt_rows
 from probe.experiments.experiment import PairExperiment
@@ -33,6 +34,7 @@ from probe.tokens.table import ids_of, token_table
 STUDY = "compare"
 
 
+@experiments.register("compare")
 @dataclass(frozen=True)
 class CompareJob(PairExperiment):
     """Every measure of one pair of checkpoints."""

@@ -24,6 +24,7 @@ from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import Work, sites_in
 from probe.experiments.experiment import PairExperiment
 from probe.experiments.patching.job import DRAWS, Varies, gap_row, parts_of, recovered
@@ -47,6 +48,7 @@ Answers = dict[str, np.ndarray]  # metric -> 0 or 1 by problem and sample
 Levels = dict[tuple[str, Varies], Answers]
 
 
+@experiments.register("patch-layers")
 @dataclass(frozen=True)
 class LayersJob(PairExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
