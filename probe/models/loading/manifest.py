@@ -218,7 +218,7 @@ def load_manifest(path: Path | str | None = None) -> Manifest:
 
 
 def _default() -> Path:
-    places = [Path.cwd() / NAME, Path(__file__).parents[2] / NAME]
+    places = [Path.cwd() / NAME, Path(__file__).parents[3] / NAME]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise BadInput(f"there is no {NAME}", where=" or ".join(map(str, places)), do="run in the project, or name one")
