@@ -211,7 +211,7 @@ def load_manifest(path: Path | str | None = None) -> Manifest:
 
 
 def _default() -> Path:
-    places = [Path.cwd() / NAME, Path(__file__).parents[2] / NAME]
+    places = [Path.cwd() / NAME, Path(__file__).parents[3] / NAME]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         raise BadInput(f"there is no {NAME}", where=" or ".join(map(str, places)), do="run in the project, or name one")
