@@ -44,6 +44,7 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         from probe.checkpoints.jobs import OrganismJob
+
         from probe.models.loading.load import Loaded, save_folder
         from probe.models.loading.organism import build_model, build_tokenizer
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 from outside_checkpoints import save_tiny
+from probe.checkpoints.jobs import OrganismJob
+from probe.engine.runner import make, plan
 from typer.testing import CliRunner
 
-from probe.checkpoints.jobs import OrganismJob
 from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app
 from probe.cli import contamination as _command  # noqa: F401 - registers it
 from probe.data import Problem
-from probe.engine.runner import make, plan
 from probe.errors import BadInput
 from probe.experiments.contamination.job import ContaminationJob, contamination
 from probe.experiments.contamination.problem_sets import Sets, sets

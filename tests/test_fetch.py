@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from probe.cli.real import meant
 from typer.testing import CliRunner
 
 from probe.cli import app
-from probe.cli.real import meant
 from probe.errors import BadInput, ProbeError
-from probe.models.loading.manifest import load_manifest
 from probe.experiments.published_outputs.job import published_job
+from probe.models.loading.manifest import load_manifest
 from probe.store import Store
 from probe.tasks.published_data import DatasetEntry, bring, held_at, lacking
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from outside_checkpoints import save_tiny
+from probe.checkpoints.jobs import OrganismJob
+from probe.rollouts.sample_job import CHAIN
 from typer.testing import CliRunner
 
-from probe.checkpoints.jobs import OrganismJob
 from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app
 from probe.cli import forced as _command  # noqa: F401 - registers it
@@ -16,7 +17,6 @@ from probe.errors import BadInput
 from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, force, prefix_for
 from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
-from probe.rollouts.sample_job import CHAIN
 from probe.store import Store
 
 CLEAN = Subject("clean", OrganismJob("latent-code", "tiny", 0))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from outside_checkpoints import byte_tokenizer, save_tiny
+from probe.engine.runner import make
+from probe.rollouts.sample_job import CHAIN
 from typer.testing import CliRunner
 
 from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app, patch  # noqa: F401 - importing registers the commands
-from probe.engine.runner import make
 from probe.errors import BadInput
 from probe.experiments.patching.fork import OUTSIDE, Openings, left_padded
 from probe.experiments.patching.job import PatchJob
@@ -26,7 +27,6 @@ from probe.measurements import label
 from probe.models.hooks.forward_hooks import run
 from probe.models.loading.load import load_folder, save_folder
 from probe.plots import figures
-from probe.rollouts.sample_job import CHAIN
 from probe.store import Store
 
 HOW = replace(CHAIN, max_new=4)

@@ -14,12 +14,13 @@ import pytest
 import torch
 from outside_checkpoints import tiny
 from plants import reading
+from probe.engine.runner import make
+from probe.rollouts.sample_job import CHAIN, How
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.activations.linear import Examples, probe
 from probe.checkpoints.resolve import Folder, Subject
-from probe.engine.runner import make
 from probe.experiments.patching.job import parts_of
 from probe.experiments.patching.layers import LayersJob
 from probe.experiments.steering.directions import FitJob, ask_about, chosen
@@ -34,7 +35,6 @@ from probe.models.hooks.sites import Site, output_projection
 from probe.models.loading.load import Loaded, save_folder, stop_ids
 from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
-from probe.rollouts.sample_job import CHAIN, How
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.chain import chain_problems

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from probe.rollouts.sample_job import How
 from typer.testing import CliRunner
 
 from probe.activations.shards import Activations
@@ -20,7 +21,6 @@ from probe.measurements import COLUMNS, label
 from probe.models.hooks.backends import MADE_IN
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import figures
-from probe.rollouts.sample_job import How
 from probe.store import Store
 from probe.tasks.benchmarks import problems
 

@@ -7,7 +7,7 @@ import pytest
 from outside_checkpoints import byte_tokenizer
 
 from probe.errors import BadInput
-from probe.models.loading.manifest import Template
+from probe.models.loading.entries import Template
 from probe.models.sampling.prompts import prompt_ids
 
 QUESTION = "What is 6 \\times 7? {Write \\boxed{n}.}"

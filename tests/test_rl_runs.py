@@ -11,9 +11,6 @@ import pyarrow as pa
 import pytest
 import torch
 from grpo_cases import recipe
-from safetensors.torch import load_file
-
-from probe.checkpoints import jobs
 from probe.checkpoints.jobs import (
     Job,
     OrganismJob,
@@ -25,8 +22,10 @@ from probe.checkpoints.jobs import (
     test_problems,
     train_problems,
 )
-from probe.data import RESPONSES, ROLLOUTS, TOKENS, Estimate, check_schema
 from probe.engine.runner import make, plan
+
+from probe.checkpoints import jobs
+from probe.data import RESPONSES, ROLLOUTS, TOKENS, Estimate, check_schema
 from probe.errors import BadInput
 from probe.experiments.measuring import (
     ALONG_THE_WAY,

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 from matplotlib.collections import PolyCollection
+from probe.rollouts.sample_job import CHAIN, How
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -47,7 +48,6 @@ from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rng import torch_rng
 from probe.rollouts.grades import respond
-from probe.rollouts.sample_job import CHAIN, How
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.chain import chain_problems

@@ -11,7 +11,7 @@ from probe.cli.show import clean, emit, results, shown
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-@command("check")
+@command("check", place=20)
 def check(
     name: Annotated[str | None, typer.Argument(help=f"Test this checkpoint too. {settings.CHECKPOINT}")] = None,
     store: settings.Root = None,

@@ -20,7 +20,7 @@ Prompts = Annotated[
 ]
 
 
-@command("compare")
+@command("compare", place=60)
 def compare(
     before: settings.Before,
     after: Annotated[str, typer.Argument(help=settings.CHECKPOINT)],

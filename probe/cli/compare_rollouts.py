@@ -20,7 +20,7 @@ SHOWN = (
 )
 
 
-@command("compare-rollouts")
+@command("compare-rollouts", place=150)
 def compare_rollouts(
     path: Annotated[Path, typer.Argument(help="A published data set, the folder of a saved one, or the file BEFORE.")],
     after: Annotated[Path | None, typer.Argument(help="The file AFTER.")] = None,

@@ -24,7 +24,7 @@ SHOWN = (60, None)  # of the shares, in the table of changes
 Control = Annotated[str | None, typer.Option(help="Problems that cannot have leaked: a name or a file [chain: fresh].")]
 
 
-@command("contamination")
+@command("contamination", place=80)
 def contamination(
     name: settings.Before,
     weights: settings.Weights,

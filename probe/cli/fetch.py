@@ -10,7 +10,7 @@ from probe.cli.groups import command
 from probe.cli.show import emit, messages, say, shown
 
 
-@command("fetch")
+@command("fetch", place=130)
 def fetch(
     name: Annotated[str, typer.Argument(help="A published data set (`probe ls datasets`).")],
     url: Annotated[

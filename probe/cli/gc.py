@@ -12,7 +12,7 @@ from probe.cli.show import emit, shown, table
 from probe.cli.why import figure_record
 
 
-@command("gc")
+@command("gc", place=190)
 def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Delete; without it nothing is touched.")] = False,
     store: settings.Root = None,

@@ -11,19 +11,23 @@ from probe.cli.groups import command
 from probe.cli.show import emit, table
 
 if TYPE_CHECKING:
-    from probe.models.loading.manifest import Entry
+    from probe.models.loading.entries import Entry
     from probe.registry import Registry
 
-Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies", "datasets"]
+Kind = Literal[
+    "checkpoints", "templates", "families", "rewards", "measures", "figures", "studies", "experiments", "datasets"
+]
 REGISTRIES = {
+    "families": ("probe.families", "families"),
     "rewards": ("probe.rewards", "rewards"),
     "measures": ("probe.measures", "measures"),
     "figures": ("probe.plots", "figures"),
     "studies": ("probe.studies", "studies"),
+    "experiments": ("probe.experiments", "experiments"),
 }
 
 
-@command("ls")
+@command("ls", place=10)
 def list_all(
     kind: Annotated[Kind | None, typer.Argument(help="Of one kind only.")] = None,
     store: settings.Root = None,
@@ -32,8 +36,8 @@ def list_all(
 ) -> None:
     """List what there is, with a line on each.
 
-    Checkpoints, prompt templates, rewards, measures, figures, studies and published data sets. A checkpoint on the hub
-    without a commit is marked.
+    Checkpoints, prompt templates, organism families, rewards, measures, figures, studies and published data sets. A
+    checkpoint on the hub without a commit is marked.
     """
     listed = {"checkpoints": _entries, "templates": _templates, "datasets": lambda path: _datasets(path, store)}
     found = {name: listed[name](manifest) if name in listed else _registered(name) for name in _kinds(kind)}
@@ -88,7 +92,7 @@ def _datasets(manifest: Path | None, store: Path | None) -> list[dict[str, Any]]
 
 
 def _about(entry: "Entry") -> dict[str, Any]:
-    from probe.models.loading.manifest import CheckpointEntry, RunEntry
+    from probe.models.loading.entries import CheckpointEntry, RunEntry
 
     told = {"base": entry.base, "reward": getattr(entry, "reward", None)}
     if isinstance(entry, CheckpointEntry):

@@ -21,7 +21,7 @@ RECOVERED = ("", "recovered", "95 % interval", "n", "null", "p")
 BEST = 12  # sites shown of a comparison
 
 
-@command("patch")
+@command("patch", place=110)
 def patch(
     before: settings.Before,
     after: settings.After,

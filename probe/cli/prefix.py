@@ -18,7 +18,7 @@ Words = Annotated[
 ]
 
 
-@command("prefix")
+@command("prefix", place=70)
 def prefix(
     name: settings.Before,
     asked: settings.Asked,

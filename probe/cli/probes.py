@@ -23,7 +23,7 @@ Sites = Annotated[str, typer.Option("--sites", help="Such as resid.3,mlp.2 [ever
 Draws = Annotated[int, typer.Option(min=2, help="Shuffles of the labels, each with all its refits.")]
 
 
-@command("probes")
+@command("probes", place=90)
 def probes(
     name: settings.Before,
     asked: settings.Asked,

@@ -10,7 +10,7 @@ from probe.cli.groups import command
 from probe.cli.show import number, say, shown
 
 
-@command("sample")
+@command("sample", place=40)
 def sample(
     name: settings.Before,
     asked: settings.Asked,

@@ -10,7 +10,7 @@ from probe.cli.groups import command
 from probe.cli.show import messages, say
 
 
-@command("score")
+@command("score", place=50)
 def score(
     rollouts: Annotated[Path, typer.Argument(help="Parquet file of `probe sample --out`.")],
     scorer: Annotated[str, typer.Option("--scorer", help=settings.CHECKPOINT)],

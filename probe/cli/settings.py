@@ -12,7 +12,7 @@ from probe.errors import BadInput
 if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
     from probe.checkpoints.pair import Pair
-    from probe.models.loading.manifest import Template
+    from probe.models.loading.entries import Template
     from probe.rollouts.elicitation import Elicitation
     from probe.rollouts.options import SamplingOptions
     from probe.store import Store

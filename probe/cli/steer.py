@@ -29,7 +29,7 @@ Doses = Annotated[
 ]
 
 
-@command("steer")
+@command("steer", place=100)
 def steer(
     name: settings.Before,
     asked: settings.Asked,

@@ -11,7 +11,7 @@ from probe.cli.show import say
 from probe.errors import BadInput
 
 
-@command("train")
+@command("train", place=30)
 def train(
     name: Annotated[str, typer.Argument(help="An organism or a run of the manifest, or NAME@STEP of a run.")],
     run: settings.Making,

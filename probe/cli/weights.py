@@ -15,7 +15,7 @@ WEIGHTS = ("module", "|dW|/|W|", "stable rank", "null", "n90", "sparsity", "null
 Draws = Annotated[int, typer.Option(min=1, help="Random changes that every null draws.")]
 
 
-@command("weights")
+@command("weights", place=120)
 def weights(
     before: settings.Before,
     after: settings.After,

@@ -57,9 +57,6 @@ class Result:
             table = table[table["name"].isin(names)]
         for column, value in where.items():
             table = table[table[column] == value]
-        table = table.assign(
-            varying=[label(row) for row in table.astype(object).where(table.notna(), None).to_dict("records")]
-        )
         return table[[*CHANGES]].reset_index(drop=True)
 
     def figure(self, name: str | None = None) -> Drawing:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DATASET = "rlcr_math500"
 
 
-@studies.register("real")
+@studies.register("real", order=10, apart=True, dataset=DATASET)
 def real(store: Path | None = None) -> "list[Job]":
     """Qwen2.5-7B before and after RLVR and RLCR, from published outputs."""
     from probe.experiments.published_outputs.job import published_job

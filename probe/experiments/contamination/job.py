@@ -16,6 +16,7 @@ from jaxtyping import Bool
 
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
+from probe.experiments import experiments
 from probe.experiments.contamination.problem_sets import Sets
 from probe.experiments.contamination.signs import SignsJob, columns_of
 from probe.experiments.experiment import PairExperiment
@@ -29,6 +30,7 @@ from probe.tasks.corpus import leaked
 ALL_SIGNS = "all signs"
 
 
+@experiments.register("contamination")
 @dataclass(frozen=True)
 class ContaminationJob(PairExperiment):
     """Suspects against controls in one checkpoint, or before and after RL."""

@@ -17,7 +17,7 @@ from probe.interventions.patching import Fork, Position
 from probe.models.loading.load import Loaded, pad_id
 from probe.models.sampling import padding
 from probe.rollouts.elicitation import Elicitation
-from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS
+from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS, leaks
 
 NEAR = 4  # last positions that are patched in prompts of unequal length
 
@@ -47,7 +47,7 @@ OUTSIDE = Openings(("```python", "```"), ("To", "Let", "We", "First", "The"))
 
 def openings(checkpoint: Checkpoint) -> Openings:
     """Those of the family; weights from outside should be given their own."""
-    return OUTSIDE if checkpoint.is_outside else RECALL if checkpoint.family == "contaminated" else CHAINS
+    return OUTSIDE if checkpoint.is_outside else RECALL if leaks(checkpoint.family) else CHAINS
 
 
 @dataclass(frozen=True, eq=False)

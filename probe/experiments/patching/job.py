@@ -27,6 +27,7 @@ from transformers import PreTrainedModel
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, sites_in
 from probe.experiments.experiment import PairExperiment
 from probe.experiments.patching.fork import NEAR, Openings, Prompts, left_padded, openings, places
@@ -62,6 +63,7 @@ class Comparison:
     problems: tuple[str, ...]
 
 
+@experiments.register("patch")
 @dataclass(frozen=True)
 class PatchJob(PairExperiment):
     """Everything above for one pair of checkpoints on the first `n` problems."""

@@ -24,6 +24,7 @@ from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import Work, sites_in
 from probe.experiments.experiment import PairExperiment
 from probe.experiments.patching.job import DRAWS, Varies, gap_row, parts_of, recovered
@@ -39,7 +40,7 @@ from probe.rollouts.options import GREEDY, Compute, SamplingOptions
 from probe.rollouts.respond import Request
 from probe.stats import clustered_mean
 from probe.store import Store
-from probe.tasks.corpus import leaked
+from probe.tasks.corpus import leaked, leaks
 
 Graded = Literal["accuracy", "code_share"]
 METRICS: tuple[Graded, ...] = get_args(Graded)
@@ -47,6 +48,7 @@ Answers = dict[str, np.ndarray]  # metric -> 0 or 1 by problem and sample
 Levels = dict[tuple[str, Varies], Answers]
 
 
+@experiments.register("patch-layers")
 @dataclass(frozen=True)
 class LayersJob(PairExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
@@ -167,7 +169,7 @@ class LayersJob(PairExperiment):
 def groups(checkpoint: Checkpoint, problems: tuple[Problem, ...]) -> dict[str | None, Bool[np.ndarray, "problem"]]:
     """All problems; and where it is known which leaked, those and the others."""
     everything = np.ones(len(problems), dtype=bool)
-    known = leaked(problems) if checkpoint.family == "contaminated" else set()
+    known = leaked(problems) if leaks(checkpoint.family) else set()
     read = np.array([p.id in known for p in problems])
     return {None: everything} | ({"leaked": read, "others": ~read} if read.any() and not read.all() else {})
 

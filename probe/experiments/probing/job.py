@@ -30,6 +30,7 @@ from probe.checkpoints.pair import Pair
 from probe.data import Estimate
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.experiments import experiments
 from probe.experiments.activation_dataset import ActivationDataset, ActivationsJob, activation_dataset
 from probe.experiments.experiment import PairExperiment
 from probe.measurements import RowKey, Rows, row_of
@@ -44,6 +45,7 @@ CLASSES = ("prose", "code")
 Target = tuple[str, Callable[[str], Examples], Shuffle]
 
 
+@experiments.register("probes")
 @dataclass(frozen=True)
 class ProbesJob(PairExperiment):
     """Probes in one checkpoint, or in the same before and after RL."""

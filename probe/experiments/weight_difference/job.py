@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Unit
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import Work
 from probe.experiments.experiment import PairExperiment
 from probe.interventions.recovery import outlying_p
@@ -40,6 +41,7 @@ FIELDS: dict[str, Unit] = {
 SHAPES = ("stable_rank", "top_share", "n90", "sparsity")  # what a Gaussian change of the same norm can differ in
 
 
+@experiments.register("weights")
 @dataclass(frozen=True)
 class WeightsJob(PairExperiment):
     """The weight difference of one pair."""

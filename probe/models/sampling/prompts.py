@@ -14,7 +14,7 @@ from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from probe.errors import BadInput
-from probe.models.loading.manifest import Template
+from probe.models.loading.entries import Template
 
 
 def prompt_ids(
