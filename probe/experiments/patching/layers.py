@@ -23,10 +23,9 @@ from transformers import PreTrainedModel
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import Work, sites_in
-from probe.experiments.experiment import PairExperiment
+from probe.experiments.experiment import WeightsExperiment
 from probe.experiments.patching.job import DRAWS, Varies, gap_row, parts_of, recovered
 from probe.interventions.patching import sites_of
 from probe.interventions.recovery import Gap
@@ -50,7 +49,7 @@ Levels = dict[tuple[str, Varies], Answers]
 
 @experiments.register("patch-layers")
 @dataclass(frozen=True)
-class LayersJob(PairExperiment):
+class LayersJob(WeightsExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
 
     TYPICAL: ClassVar = {"tiny": 200.0}
@@ -67,16 +66,8 @@ class LayersJob(PairExperiment):
         return about | self.pair.spec | self.options.spec() | self.elicitation.spec()
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.before.name} with layers of {self.pair.trained.name}"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -26,7 +26,6 @@ from probe.activations.linear import Examples
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import train_problems
 from probe.data import Problem
-from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
@@ -72,10 +71,6 @@ class FitJob(CheckpointJob):
     @property
     def label(self) -> str:
         return f"{self.checkpoint.name} direction of code"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.checkpoint.needs
 
     @property
     def work(self) -> tuple[Work, ...]:
