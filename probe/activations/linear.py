@@ -202,7 +202,7 @@ def controls(
 
 
 def _controlled(auroc: Estimate, shuffled: Float[np.ndarray, "draw"], p: float) -> list[Estimate]:
-    """The control (its interval: 2.5 and 97.5 % of the draws) and the selectivity: what the probe has above its mean."""
+    """The control (its interval: 2.5 and 97.5 % of the draws) and the selectivity: the probe less its mean."""
     if shuffled.size < 2:
         return []
     about = (auroc.n, auroc.n_problems)
