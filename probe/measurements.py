@@ -155,13 +155,13 @@ def _where(row: Mapping[str, Any]) -> list[str]:
 
 
 def _which(row: Mapping[str, Any]) -> list[str]:
-    told = [str(row.get(name) or "") for name in ("strategy", "part", "cell")]
-    told += [_if(row.get("bin"), "{:g}"), _if(row.get("k"), "{}"), _if(row.get("update"), "update_{}")]
+    words = [str(row.get(name) or "") for name in ("strategy", "part", "cell")]
+    words += [_if(row.get("bin"), "{:g}"), _if(row.get("k"), "{}"), _if(row.get("update"), "update_{}")]
     if row.get("quantile") is not None:
-        told.append(f"top {1 - row['quantile']:.0%}")
+        words.append(f"top {1 - row['quantile']:.0%}")
     if row.get("pi_low") is not None:
-        told.append(f"pi_old_{row['pi_low']:g}_{row['pi_high']:g}")
-    return told
+        words.append(f"pi_old_{row['pi_low']:g}_{row['pi_high']:g}")
+    return words
 
 
 def _dose(row: Mapping[str, Any]) -> list[str]:

@@ -25,9 +25,11 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     weights,
     why,
 )
-from probe.cli.app import app
+from probe.cli.app import app, elsewhere
+from probe.cli.experiment_command import registered
 
 TERMINATED = 128 + signal.SIGTERM
+elsewhere[0] = registered
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ what to do. PROBE_DEBUG=1 shows the traceback instead.
 """
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from probe.errors import ProbeError
 
 INTERRUPTED = 130
 LAST = 1000
+elsewhere: list[Callable[[str], Any]] = [lambda name: None]  # asked for a command that none of our files registers
 places: dict[str, int] = {}  # of commands in the list of them, as each says for itself
 
 
@@ -29,11 +31,7 @@ class Probe(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """A command of ours, else that of an experiment registered under this name."""
         found = super().get_command(ctx, cmd_name)
-        if found is None and not cmd_name.startswith("-"):
-            from probe.cli.experiment_command import registered
-
-            return registered(cmd_name)
-        return found
+        return found or elsewhere[0](cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become messages and exit codes."""

@@ -50,13 +50,13 @@ def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
     shares = {row["cell"]: row for row in rows if row["name"] == "outcome_share"}
     counts = {row["cell"]: row for row in rows if row["name"] == "outcome_count"}
     drawn = []
-    for cell, told in CELLS.items():
+    for cell, words in CELLS.items():
         if cell in counts and cell in shares:
             count, share = counts[cell], shares[cell]
             ends = (number(count[end], 1) for end in ("lo", "hi"))
             null = number(count["null"], 1)
             drawn.append(
-                (told, f"{count['value']:.0f}", f"[{', '.join(ends)}]", number(share["value"]), count["n"], null)
+                (words, f"{count['value']:.0f}", f"[{', '.join(ends)}]", number(share["value"]), count["n"], null)
             )
     if drawn:
         table(("right", "count", "95 % interval", "share", "of", "null"), drawn, title, right=CELL_NUMBERS)

@@ -110,8 +110,8 @@ def _auroc(mine: Rows) -> str:
     row = next((row for row in mine if (row["name"], row["sign"]) == ("leak_auroc", ALL_SIGNS)), None)
     if row is None or not any(flag["value"] for flag in _flags(mine)):
         return ""
-    told = f"AUROC {number(row['value'])} {interval(row['lo'], row['hi'])}"
-    return f"; of the {row['n']} suspects, the leaked ones are told from the others with {told} (null .5)"
+    auroc = f"AUROC {number(row['value'])} {interval(row['lo'], row['hi'])}"
+    return f"; of the {row['n']} suspects, the leaked ones are told from the others with {auroc} (null .5)"
 
 
 def _moved_lines(moved: Rows) -> list[tuple[str, ...]]:

@@ -12,6 +12,7 @@ import typer
 
 from probe.cli.changes import changes, show_changes
 from probe.cli.dry_run import announce
+from probe.cli.groups import unfolded
 from probe.cli.settings import Before, MaybeAfter, Settings
 from probe.cli.show import emit, messages, say
 
@@ -60,11 +61,10 @@ def draw_figures(result: "Result", folder: Path) -> None:
 
 def registered(name: str) -> Any:
     """The command of a registered experiment on a pair; None where there is no such experiment."""
-    from probe.cli.groups import unfolded
     from probe.experiments import experiments
     from probe.experiments.experiment import PairExperiment
 
-    kind = experiments.get(name) if name in experiments.names() else None
+    kind = experiments.get(name) if name in experiments.names() else None  # also of plug-ins
     if kind is None or not issubclass(kind, PairExperiment):
         return None
 

@@ -47,8 +47,8 @@ def import_rollouts(
         return emit(vars(found) | {"out": str(out)})
     sources = [(field, path, "recognised" if field in found.recognised else "") for field, path in found.paths.items()]
     table(("column", "read from", ""), sources)
-    told = {"labelled right": found.right, "graded right": found.graded_right}
-    shares = "".join(f", {what} {number(share)}" for what, share in told.items() if share is not None)
+    shares_right = {"labelled right": found.right, "graded right": found.graded_right}
+    shares = "".join(f", {what} {number(share)}" for what, share in shares_right.items() if share is not None)
     shown(f"{found.rows} responses to {found.problems} problems{shares}")
     say(f"wrote {out}; compare it with another: probe compare-rollouts BEFORE AFTER")
 

@@ -94,13 +94,15 @@ def _datasets(manifest: Path | None, store: Path | None) -> list[dict[str, Any]]
 def _about(entry: "Entry") -> dict[str, Any]:
     from probe.models.loading.entries import CheckpointEntry, RunEntry
 
-    told = {"base": entry.base, "reward": getattr(entry, "reward", None)}
+    about = {"base": entry.base, "reward": getattr(entry, "reward", None)}
     if isinstance(entry, CheckpointEntry):
-        return told | {"about": f"on the hub: {entry.id}"}
+        return about | {"about": f"on the hub: {entry.id}"}
     if isinstance(entry, RunEntry):
         clip = "no clip" if entry.clip.high is None else f"clip {entry.clip.high:g}"
-        return told | {"about": f"GRPO here: {entry.batches} batches, labels {entry.labels}, {clip}, seed {entry.seed}"}
-    return told | {"about": f"pretrained here: {entry.size}, seed {entry.seed}"}
+        return about | {
+            "about": f"GRPO here: {entry.batches} batches, labels {entry.labels}, {clip}, seed {entry.seed}"
+        }
+    return about | {"about": f"pretrained here: {entry.size}, seed {entry.seed}"}
 
 
 def _registered(kind: str) -> list[dict[str, Any]]:

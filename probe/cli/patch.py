@@ -66,10 +66,10 @@ def _show_fork(rows: Rows, title: str) -> None:
         (row["side"], row["site"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
     ]
     table(("side", "layer", "log-odds", "95 % interval"), lines, f"{title}: lens at the fork", right=("log-odds",))
-    for what, told in (("patch", "patched"), ("path", "direct effects"), ("transplant", "weights transplanted")):
+    for what, words in (("patch", "patched"), ("path", "direct effects"), ("transplant", "weights transplanted")):
         for side in ("before", "after", "change"):
             mine = [row for row in rows if row["side"] == side and str(row["name"]).startswith(f"{what}/")]
-            _show(mine, f"{what}/", f"{title}: {told}, {SIDES[side]}", BEST if what == "patch" else None)
+            _show(mine, f"{what}/", f"{title}: {words}, {SIDES[side]}", BEST if what == "patch" else None)
 
 
 SIDES = {"before": "code <-> prose in before", "after": "code <-> prose in after", "change": "before -> after"}

@@ -57,8 +57,8 @@ def _show(rows: Rows, pair: "Pair") -> None:
         shown(f"{one.name}: {_verdict(at, side)}")
     if pair.after is not None:
         table(TURNED, list(_turned(at)), f"{pair.label}: the direction of code before and after", right=TURNED[2:])
-        told = f"{pair.label}: mean place along the direction before, in distances between prose and code"
-        table(TRAVELLED, list(_travelled(at)), told, right=TRAVELLED[2:])
+        text = f"{pair.label}: mean place along the direction before, in distances between prose and code"
+        table(TRAVELLED, list(_travelled(at)), text, right=TRAVELLED[2:])
         if any(row["name"] == "projection" for row in rows) and _is_still(at):
             say("no activation changed at all: RL trained nothing before the output head")
 
@@ -84,19 +84,19 @@ def _verdict(at: dict[Key, dict[str, Any]], side: str) -> str:
     if not found:
         return "too few responses of one strategy to tell where strategy is decided"
     best = max(found, key=lambda row: row["value"])
-    told = f"strategy is read best at {best['site']}, AUROC {number(best['value'])}"
+    text = f"strategy is read best at {best['site']}, AUROC {number(best['value'])}"
     other = next((row for row in mine if row["name"] == "probe_same_question"), None)
     beside = f"; other responses to the same question give {number(other['value'])}" if other else ""
-    return f"{told} {interval(best['lo'], best['hi'])}, before a token is written{beside}"
+    return f"{text} {interval(best['lo'], best['hi'])}, before a token is written{beside}"
 
 
 def _turned(at: dict[Key, dict[str, Any]]) -> Iterator[tuple[str, ...]]:
     for (name, side, which), row in at.items():
         if (name, side) == ("direction_cosine", "across"):
             halves = [at.get((name, f"halves {half}", which)) for half in ("before", "across")]
-            told = [number(half["value"]) if half else "" for half in halves]
+            text = [number(half["value"]) if half else "" for half in halves]
             numbers = (number(row["value"]), interval(row["lo"], row["hi"]), number(row["null"]), p_value(row["p"]))
-            yield (row["labels"], row["site"], *numbers, *told)
+            yield (row["labels"], row["site"], *numbers, *text)
 
 
 def _travelled(at: dict[Key, dict[str, Any]]) -> Iterator[tuple[str, ...]]:

@@ -72,8 +72,8 @@ def _show(rows: Rows, title: str, randoms: int) -> None:
 
     place = next(row for row in rows if row["name"] == "steer_distance")
     relative = next(row["value"] for row in rows if row["name"] == "steer_distance_of_norm")
-    told = f"at {place['site']}; c = 1 is {number(place['value'])}, {number(relative)} of a state's length"
-    table(DOSES, list(_dose_lines(rows)), f"{title}: {told} (random: all {randoms})", right=DOSES[1:])
+    place_text = f"at {place['site']}; c = 1 is {number(place['value'])}, {number(relative)} of a state's length"
+    table(DOSES, list(_dose_lines(rows)), f"{title}: {place_text} (random: all {randoms})", right=DOSES[1:])
     for row in rows:
         if row["name"] == "steer_range_code_share":
             spread = f"{number(row['value'])} {interval(row['lo'], row['hi'])}"

@@ -87,5 +87,5 @@ def _line(batch: int, total: int, metrics: dict[str, float]) -> None:
 
 
 def _state(metrics: dict[str, float]) -> str:
-    told = ("reward", "accuracy", "strategy/python", "entropy")
-    return ", ".join(f"{name} {metrics[name]:.3f}" for name in told if name in metrics)
+    shown_metrics = ("reward", "accuracy", "strategy/python", "entropy")
+    return ", ".join(f"{name} {metrics[name]:.3f}" for name in shown_metrics if name in metrics)

@@ -72,7 +72,7 @@ def lineages(inputs: list[str], store: "Store") -> "list[Lineage]":
     return [trace(name, held.get, seen) for name in inputs]
 
 
-def _grow(tree: Tree, nodes: "Iterable[Lineage]", many: int, told: set[frozenset[str]]) -> None:
+def _grow(tree: Tree, nodes: "Iterable[Lineage]", many: int, unfolded: set[frozenset[str]]) -> None:
     """Add the nodes by stage: one by one, or more than `many` as one; what was told before is not unfolded again."""
     by_stage: dict[str, list[Lineage]] = {}
     for node in nodes:
@@ -81,11 +81,11 @@ def _grow(tree: Tree, nodes: "Iterable[Lineage]", many: int, told: set[frozenset
         for part in [[node] for node in group] if len(group) <= many else [group]:
             names = frozenset(node.name for node in part)
             below = {child.name: child for node in part for child in node.inputs}
-            again = bool(below) and names in told
+            again = bool(below) and names in unfolded
             branch = tree.add((_leaf(part[0]) if len(part) == 1 else _group(part)) + (" (as above)" if again else ""))
             if not again:
-                told.add(names)
-                _grow(branch, below.values(), many, told)
+                unfolded.add(names)
+                _grow(branch, below.values(), many, unfolded)
 
 
 def _leaf(node: "Lineage") -> str:

@@ -57,9 +57,9 @@ class Calibration:
         before, after = (_stated(side, rows, pair) for side, rows in zip((pair.before, pair.after), has, strict=True))
         both = [_stated(side, has[0] & has[1], pair) for side in (pair.before, pair.after)]
         smooth = [
-            found
+            estimates
             for name, scores, null in (("brier", _brier, None), ("auroc", _auroc, 0.5))
-            for found in _sides(name, scores, null, (before, after), both)
+            for estimates in _sides(name, scores, null, (before, after), both)
         ]
         eces = _eces([before, after, *both], pair.n_problems, self, (*data.address, "calibration"))
         bars = [row for name, s in zip(SIDES, (before, after), strict=True) for row in _reliability(name, s, self.bins)]
@@ -74,19 +74,21 @@ def _sides(
     name: str, scores: Callable[[Stated], Scores], null: float | None, sides: tuple[Stated, ...], both: list[Stated]
 ) -> list[Estimate]:
     """Before, after and change of a statistic that has scores; what is undefined is left out."""
-    found = []
+    estimates = []
     for side, stated in zip(SIDES, sides, strict=True):
         value, moves = scores(stated)
         if np.isfinite(value):
-            told = {"side": side}
-            found.append(linearised(value, moves, stated.problem, name=name, null=null, bounds=(0.0, 1.0), params=told))
+            params = {"side": side}
+            estimates.append(
+                linearised(value, moves, stated.problem, name=name, null=null, bounds=(0.0, 1.0), params=params)
+            )
     (first, first_moves), (last, last_moves) = (scores(stated) for stated in both)
     if np.isfinite(last - first):
-        told, moves = {"side": "change"}, last_moves - first_moves
-        found.append(
-            linearised(last - first, moves, both[0].problem, name=name, null=0.0, bounds=(-1.0, 1.0), params=told)
+        params, moves = {"side": "change"}, last_moves - first_moves
+        estimates.append(
+            linearised(last - first, moves, both[0].problem, name=name, null=0.0, bounds=(-1.0, 1.0), params=params)
         )
-    return found
+    return estimates
 
 
 def _brier(stated: Stated) -> Scores:
@@ -106,18 +108,18 @@ def _eces(stated: list[Stated], n_problems: int, how: Calibration, address: tupl
     def eces(totals: Float[np.ndarray, "draw feature"]) -> Float[np.ndarray, "draw side"]:
         blocks = totals.reshape(len(totals), len(stated), how.bins + 1)
         gaps, n = np.abs(blocks[..., :-1]).sum(-1), blocks[..., -1]
-        found = np.divide(gaps, n, out=np.full(n.shape, np.nan), where=n > 0)
-        return np.stack([found[:, 0], found[:, 1], found[:, 3] - found[:, 2]], axis=-1)
+        estimates = np.divide(gaps, n, out=np.full(n.shape, np.nan), where=n > 0)
+        return np.stack([estimates[:, 0], estimates[:, 1], estimates[:, 3] - estimates[:, 2]], axis=-1)
 
     totals = np.hstack([_gaps(rows, n_problems, how.bins) for rows in stated])
     draws, values = bootstrap_totals(eces, totals, address=address, n_boot=how.n_boot), eces(totals.sum(0)[None])[0]
-    found = []
+    estimates = []
     for place, (side, rows) in enumerate(zip((*SIDES, "change"), stated, strict=False)):
         if np.isfinite(values[place]):
             about = About("ece", null=0.0 if side == "change" else None, params={"side": side})
             problems = np.unique(rows.problem).size
-            found.append(percentile_estimate(values[place], draws[:, place], rows.q.size, problems, about))
-    return found
+            estimates.append(percentile_estimate(values[place], draws[:, place], rows.q.size, problems, about))
+    return estimates
 
 
 def _gaps(stated: Stated, n_problems: int, bins: int) -> Float[np.ndarray, "cluster feature"]:
@@ -143,11 +145,11 @@ def _reliability(side: str, stated: Stated, bins: int) -> list[Estimate]:
         return []
     single = np.unique(stated.problem).size == stated.q.size  # then Wilson's limits
     rows = reliability(stated.q, stated.y, bins, clusters=None if single else stated.problem)
-    which, found = _runs(stated, rows), []
+    which, estimates = _runs(stated, rows), []
     for place, row in enumerate(rows):
         accuracy, null, limits = row["accuracy"], row["confidence"], (row["lo"], row["hi"])
         about = About("reliability", params={"side": side, "bin": row["left"]})
         problems = np.unique(stated.problem[which == place]).size
         if np.isfinite(row["lo"]):
-            found.append(replace(about.estimate(accuracy, limits, int(row["n"]), problems, np.nan), null=null))
-    return found
+            estimates.append(replace(about.estimate(accuracy, limits, int(row["n"]), problems, np.nan), null=null))
+    return estimates

@@ -45,10 +45,10 @@ class Collapse:
         destroyed = any(found.hi < self.threshold for found in ratios)
         spared = bool(ratios) and all(found.lo >= self.threshold for found in ratios)  # nan limits spare nothing
         evidence = "; ".join(f"{label(r.params)} x {r.value:.2f} [{r.lo:.2f}, {r.hi:.2f}]" for r in ratios)
-        told = {"side": "", "reason": evidence or "nothing to destroy: no rate above 0 before"}
+        params = {"side": "", "reason": evidence or "nothing to destroy: no rate above 0 before"}
         limits = float(destroyed), float(not spared)
         return Estimate(
-            "destroyed", float(destroyed), *limits, pair.problem.size, pair.n_problems, "none", null=0.0, params=told
+            "destroyed", float(destroyed), *limits, pair.problem.size, pair.n_problems, "none", null=0.0, params=params
         )
 
 

@@ -30,11 +30,11 @@ class KlOnForks:
     def __call__(self, data: PairData) -> list[Estimate]:
         tokens = scored(data)
         kl, clusters = divergence(data, tokens), (tokens.problem, tokens.n_problems)
-        chosen, everywhere, told = forks(tokens.before, self.quantile), np.ones(kl.size), {"side": ""}
-        moved = token_mean(kl, everywhere, clusters, name="kl_per_token", unit="nats", null=0.0, params=told)
-        found = [replace(moved, p=None)]
+        chosen, everywhere, params = forks(tokens.before, self.quantile), np.ones(kl.size), {"side": ""}
+        moved = token_mean(kl, everywhere, clusters, name="kl_per_token", unit="nats", null=0.0, params=params)
+        estimates = [replace(moved, p=None)]
         if kl.sum() > 0:
             null = float(np.mean(chosen))
-            share = token_mean(chosen, kl, clusters, name="kl_on_forks", null=null, bounds=(0.0, 1.0), params=told)
-            found.append(replace(share, n=kl.size))
-        return found
+            share = token_mean(chosen, kl, clusters, name="kl_on_forks", null=null, bounds=(0.0, 1.0), params=params)
+            estimates.append(replace(share, n=kl.size))
+        return estimates

@@ -30,13 +30,15 @@ class OutcomeCells:
         p = paired_permutation(first, last, pair.problem, (*data.address, "outcome_cells"))
         half = float((first ^ last).mean() / 2)
         cells = {"both": first & last, "only_before": first & ~last, "only_after": last & ~first}
-        found = []
+        estimates = []
         for cell, held in (cells | {"neither": ~(first | last)}).items():
             null = half if cell.startswith("only") else None
-            told = {"side": "", "cell": cell}
-            share = clustered_mean(held, pair.problem, name="outcome_share", null=null, bounds=(0.0, 1.0), params=told)
-            found.append(share if null is None else replace(share, p=p))
-        return found + [_count(share, int(np.size(first))) for share in found]
+            params = {"side": "", "cell": cell}
+            share = clustered_mean(
+                held, pair.problem, name="outcome_share", null=null, bounds=(0.0, 1.0), params=params
+            )
+            estimates.append(share if null is None else replace(share, p=p))
+        return estimates + [_count(share, int(np.size(first))) for share in estimates]
 
 
 def _count(share: Estimate, n: int) -> Estimate:

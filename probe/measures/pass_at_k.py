@@ -34,9 +34,9 @@ class PassAtK:
 def _at(k: int, samples: np.ndarray, pair: Paired) -> list[Estimate]:
     right = [np.bincount(pair.problem, side.right).astype(int) for side in (pair.before, pair.after)]
     before, after = (np.asarray(pass_at_k(samples, c, k)) for c in right)
-    problems, found = np.arange(pair.n_problems), []
+    problems, estimates = np.arange(pair.n_problems), []
     for side, values in zip((*SIDES, "change"), (before, after, after - before), strict=True):
         null, bounds = (0.0, (-1.0, 1.0)) if side == "change" else (None, (0.0, 1.0))
-        told = {"side": side, "k": k}
-        found.append(clustered_mean(values, problems, name="pass_at_k", null=null, bounds=bounds, params=told))
-    return [replace(estimate, n=pair.problem.size) for estimate in found]
+        params = {"side": side, "k": k}
+        estimates.append(clustered_mean(values, problems, name="pass_at_k", null=null, bounds=bounds, params=params))
+    return [replace(estimate, n=pair.problem.size) for estimate in estimates]

@@ -45,15 +45,15 @@ class StrategySwitch:
         change, moved = last.astype(np.float64) - first, pair.before.code ^ pair.after.code
         total, switched = _gain(change, pair), _gain(change * moved, pair)
         settled = total.lo > 0 or total.hi < 0
-        told = []
+        estimates = []
         for found in [*cells, total]:
             cell = found.params.get("cell", "total")
             if found.name == "switch_gain":
                 tested = replace(found, null=found.value - switched.value, p=switched.p) if cell in TRAFFIC else found
-                told.append(_points(tested, cell))
+                estimates.append(_points(tested, cell))
             elif settled or found.name == "switch_share":
-                told.append(replace(found, params={"side": "", "cell": cell}))
-        return told
+                estimates.append(replace(found, params={"side": "", "cell": cell}))
+        return estimates
 
 
 def _labels(side: Side) -> np.ndarray:

@@ -42,15 +42,15 @@ class TraceValidity:
     def __call__(self, data: PairData) -> list[Estimate]:
         pair = paired(data)
         (valid, checked), (valid_after, checked_after) = (_verdicts(table) for table in (data.before, data.after))
-        found = means("trace_checked", checked, checked_after, pair, data.address)
+        estimates = means("trace_checked", checked, checked_after, pair, data.address)
         among = [checked & pair.before.right, checked_after & pair.after.right]
         held = [valid & among[0], valid_after & among[1]]
         for side, numer, denom in zip(SIDES, held, among, strict=True):
-            told = {"side": side}
-            found.append(clustered_ratio(numer, denom, pair.problem, name="trace_validity", params=told))
+            params = {"side": side}
+            estimates.append(clustered_ratio(numer, denom, pair.problem, name="trace_validity", params=params))
         if min(int(rows.sum()) for rows in among) >= self.min_rows:
-            found.append(_change(held, among, pair))
-        return [each for each in found if each.name == "trace_checked" or np.isfinite(each.lo)]
+            estimates.append(_change(held, among, pair))
+        return [each for each in estimates if each.name == "trace_checked" or np.isfinite(each.lo)]
 
 
 def _verdicts(table: pa.Table) -> tuple[Rows, Rows]:

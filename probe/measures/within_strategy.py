@@ -34,13 +34,15 @@ class WithinStrategy:
 
     def _of(self, strategy: Strategy, pair: Paired) -> list[Estimate]:
         uses = [using(side, strategy) for side in (pair.before, pair.after)]
-        found = []
+        estimates = []
         for name, side, used in zip(SIDES, (pair.before, pair.after), uses, strict=True):
-            told = {"side": name, "strategy": str(strategy)}
-            found.append(clustered_ratio(side.right & used, used, pair.problem, name="within_strategy", params=told))
+            params = {"side": name, "strategy": str(strategy)}
+            estimates.append(
+                clustered_ratio(side.right & used, used, pair.problem, name="within_strategy", params=params)
+            )
         if min(used.mean() for used in uses) >= self.min_share:
-            found.append(_change(strategy, uses, pair))
-        return [estimate for estimate in found if np.isfinite(estimate.lo)]
+            estimates.append(_change(strategy, uses, pair))
+        return [estimate for estimate in estimates if np.isfinite(estimate.lo)]
 
 
 def using(side: Side, strategy: Strategy) -> np.ndarray:

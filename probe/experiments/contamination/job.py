@@ -78,8 +78,8 @@ def _told(finding: Finding, side: str) -> list[Estimate]:
     """The groups, their difference, and the verdict: `leak_flag`, 1 or 0, with the p after Holm."""
     sides = [finding.suspect, finding.control, finding.difference]
     flagged, n = float(finding.flagged), finding.difference.n
-    told = {"sign": finding.key[0], "given": finding.key[1]}
-    flag = Estimate("leak_flag", flagged, flagged, flagged, n, n, "none", 0.0, finding.p_holm, told)
+    params = {"sign": finding.key[0], "given": finding.key[1]}
+    flag = Estimate("leak_flag", flagged, flagged, flagged, n, n, "none", 0.0, finding.p_holm, params)
     return [replace(e, params=e.params | {"side": side}) for e in (*sides, flag)]
 
 

@@ -131,11 +131,11 @@ class PatchJob(WeightsExperiment):
                 self._chunk(pair, slice(start, start + self.compute.batch), metric, other, cells)
         whole = {key: np.concatenate(values) for key, values in cells.items()}
         gap = Gap(whole.pop(("target", ())), whole.pop(("source", ())), pair.problems)
-        found = [gap_row("patch/gap", gap, pair.side)]
+        estimates = [gap_row("patch/gap", gap, pair.side)]
         for what in ("patch", "path"):
             for where in [where for kind, where in whole if kind == what]:
-                found += list(recovered(what, where, pair.side, gap, whole))
-        return found
+                estimates += list(recovered(what, where, pair.side, gap, whole))
+        return estimates
 
     def _chunk(self, pair: Comparison, some: slice, metric: Fork, other: PreTrainedModel | None, cells: Cells) -> None:
         """The metric of every patch, null and path on some rows, appended to `cells`."""
@@ -180,7 +180,7 @@ class PatchJob(WeightsExperiment):
             return np.concatenate([_rows(measure(model, p.ids, metric, mask=p.mask)) for p in parts])
 
         gap = Gap(fork(before), fork(after), problems)
-        found = [gap_row("transplant/gap", gap, "change")]
+        estimates = [gap_row("transplant/gap", gap, "change")]
         for part, parts in parts_of(before).items():
             whole, where = {}, tuple(part_columns(part).items())
             for what, donor in (("", after), (" other", other)):
@@ -190,8 +190,8 @@ class PatchJob(WeightsExperiment):
             for draw in range(self.draws):
                 with perturbed(before, after, "patching", draw, parts=parts):
                     whole[f"transplant null {draw}", where] = fork(before)
-            found += list(recovered("transplant", where, "change", gap, whole))
-        return found
+            estimates += list(recovered("transplant", where, "change", gap, whole))
+        return estimates
 
 
 def parts_of(model: PreTrainedModel) -> dict[str, tuple[str, ...]]:
@@ -205,16 +205,16 @@ def recovered(
     what: str, where: Varies, side: str, gap: Gap, whole: dict[tuple[str, Varies], np.ndarray]
 ) -> Iterator[Estimate]:
     """The recovery of one intervention, its nulls (mean, least and most of the draws) and what another seed gives."""
-    told = {"side": side, **dict(where)}
+    params = {"side": side, **dict(where)}
     null, weights, other = (_of(f"{what} {key}", where, whole) for key in ("null ", "null_weights ", "other"))
-    yield recovery(whole[what, where], gap, name=f"{what}/recovery", draws=null, params=told)
+    yield recovery(whole[what, where], gap, name=f"{what}/recovery", draws=null, params=params)
     for values in other:
-        yield recovery(values, gap, name=f"{what}/other", params=told)
+        yield recovery(values, gap, name=f"{what}/other", params=params)
     for name, draws in (("null", null), ("null_weights", weights)):
         if draws and not gap.undefined:
             shares = [share(one, gap) for one in draws]
             limits = (float(np.mean(shares)), min(shares), max(shares))
-            yield Estimate(f"{what}/{name}", *limits, len(shares), len(set(gap.problems)), "ratio", 0.0, None, told)
+            yield Estimate(f"{what}/{name}", *limits, len(shares), len(set(gap.problems)), "ratio", 0.0, None, params)
 
 
 def _of(start: str, where: Varies, whole: dict[tuple[str, Varies], np.ndarray]) -> list[np.ndarray]:
@@ -223,8 +223,8 @@ def _of(start: str, where: Varies, whole: dict[tuple[str, Varies], np.ndarray]) 
 
 def gap_row(name: str, gap: Gap, side: str, group: str | None = None) -> Estimate:
     """What there is to recover, in the metric's own unit; of which items, and the reason why nothing can be."""
-    told = {"side": side, "group": group, "reason": gap.undefined or None}
-    return clustered_mean(gap.source - gap.target, gap.problems, name=name, unit="none", null=0.0, params=told)
+    params = {"side": side, "group": group, "reason": gap.undefined or None}
+    return clustered_mean(gap.source - gap.target, gap.problems, name=name, unit="none", null=0.0, params=params)
 
 
 def lens_rows(
@@ -233,8 +233,8 @@ def lens_rows(
     """The fork at every layer, before and after."""
     for side, model in (("before", before), ("after", after)):
         for layer, values in enumerate(lens_metric(model, prompts.ids, metric, mask=prompts.mask)):
-            told = {"side": side, **site_columns(Site("resid", layer))}
-            yield clustered_mean(_rows(values), problems, name="lens/fork", unit="nats", params=told)
+            params = {"side": side, **site_columns(Site("resid", layer))}
+            yield clustered_mean(_rows(values), problems, name="lens/fork", unit="nats", params=params)
 
 
 def _spot(site: Site, position: Position) -> Varies:

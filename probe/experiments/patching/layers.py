@@ -94,15 +94,15 @@ class LayersJob(WeightsExperiment):
             return {name: getattr(scores, name).ravel().astype(float) for name in METRICS}
 
         ends = ask(before.model), ask(after.model)
-        found: list[Estimate] = []
+        estimates: list[Estimate] = []
         for what, cells in (
             ("output", self._outputs(before.model, donors, ask)),
             ("weights", self._weights(before.model, donors, ask)),
         ):
             for group, kept in groups(self.pair.before, self.problems).items():
-                found += list(self._rows(what, cells, ends, group, kept.repeat(self.options.samples)))
+                estimates += list(self._rows(what, cells, ends, group, kept.repeat(self.options.samples)))
         key = self.pair.reward_key("inside", self.options.temperature)
-        return [row_of(key, each) for each in found]
+        return [row_of(key, each) for each in estimates]
 
     def _outputs(
         self, before: PreTrainedModel, donors: dict[str, PreTrainedModel], ask: Callable[[PreTrainedModel], Answers]
@@ -153,8 +153,8 @@ class LayersJob(WeightsExperiment):
             whole = {(f"{name}{key}", (*at, within)): cell[metric][chosen] for (key, at), cell in cells.items()}
             for (key, where), values in whole.items():
                 if key == name:
-                    told = {"side": "change", **dict(where)}
-                    yield clustered_mean(values, ids, name=f"{name}/value", params=told)
+                    params = {"side": "change", **dict(where)}
+                    yield clustered_mean(values, ids, name=f"{name}/value", params=params)
                     yield from recovered(name, where, "change", gap, whole)
 
 

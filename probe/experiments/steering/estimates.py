@@ -2,8 +2,8 @@
 
 steer_<measure>      by side and `coefficient` (ablations: `edit`); null: mean of the random directions there, p: rank
                      of the move from 0
-steer_range_<...>    mean(high) - mean(low), the two coefficients chosen on half of the problems, told on the other
-steer_gain_<...>     after - base on the half that is told
+steer_range_<...>    mean(high) - mean(low), the two coefficients chosen on half of the problems, reported on the other
+steer_gain_<...>     after - base on the half that is reported
 recovered_<...>      `edit` "matched": the coefficient that brings the base closest to the share of code after RL
                      "best": the one at which the base is right most often
 removed_<...>        `edit` "project out", "clamp": ablations; "back": the coefficient that brings the trained model
@@ -70,7 +70,7 @@ class Doses:
         return sorted({direction for direction, _, _ in self.values["accuracy"]} - {0})
 
     @functools.cached_property
-    def told(self) -> Bool[np.ndarray, "row"]:
+    def reported(self) -> Bool[np.ndarray, "row"]:
         """The rows of the half of the problems that coefficients are not chosen on."""
         return np.array([part_of(problem) == "report" for problem in self.problems.tolist()])
 
@@ -84,7 +84,7 @@ class Doses:
 
     def curve(self, measure: str, direction: int) -> dict[float, float]:
         """Mean by coefficient, on the half that coefficients are chosen on."""
-        chosen = ~self.told
+        chosen = ~self.reported
         return {c: float(self.added(measure, direction, c)[chosen].mean()) for c in self.coefficients}
 
 
@@ -111,21 +111,21 @@ def responses(doses: Doses) -> Iterator[Estimate]:
                 continue
             own, *null = (doses.values[measure][(d, edit, c)] for d in (0, *doses.randoms))
             moves = [float((rows - plain).mean()) for rows in (own, *null)]
-            told = _mean(doses, f"steer_{measure}", own, which)
-            yield replace(told, null=float(np.mean(null)), p=rank_p(moves[0], moves[1:]))
+            mean = _mean(doses, f"steer_{measure}", own, which)
+            yield replace(mean, null=float(np.mean(null)), p=rank_p(moves[0], moves[1:]))
             for number, rows in zip(doses.randoms, null, strict=True):
                 yield _mean(doses, f"steer_{measure}_random", rows, which | {"draw": number})
 
 
 def ranges(doses: Doses) -> Iterator[Estimate]:
     """How far each measure is moved between the two coefficients that moved it furthest on the other half."""
-    told, problems = doses.told, doses.problems[doses.told]
+    reported, problems = doses.reported, doses.problems[doses.reported]
     for measure in MEASURES:
         found = []
         for direction in (0, *doses.randoms):
             curve = doses.curve(measure, direction)
             high, low = (pick(curve, key=lambda c: (curve[c], c)) for pick in (max, min))
-            moved = (doses.added(measure, direction, high) - doses.added(measure, direction, low))[told]
+            moved = (doses.added(measure, direction, high) - doses.added(measure, direction, low))[reported]
             name = f"steer_range_{measure}" + ("_random" if direction else "")
             which = {"draw": direction} if direction else {"coefficient": low, "coefficient_to": high}
             found.append(clustered_mean(moved, problems, name=name, bounds=(-1.0, 1.0), params=which))
@@ -139,20 +139,20 @@ def shares(before: Doses, after: Doses) -> Iterator[Estimate]:
     if before.problems.tolist() != after.problems.tolist():
         raise BadInput("base and trained model were asked different problems", where="steering", do="ask both the same")
     for name, c in _doses(before, after, 0).items():
-        yield Estimate("steer_dose", c, math.nan, math.nan, int((~before.told).sum()), _distinct(before), "ratio",
+        yield Estimate("steer_dose", c, math.nan, math.nan, int((~before.reported).sum()), _distinct(before), "ratio",
                        params={"side": "change", "edit": name})  # fmt: skip
-    told = before.told
+    reported = before.reported
     for measure in GAINS:
-        start, end = (doses.added(measure, 0, 0.0)[told] for doses in (before, after))
+        start, end = (doses.added(measure, 0, 0.0)[reported] for doses in (before, after))
         about: dict[str, Any] = {"name": f"steer_gain_{measure}", "params": {"side": "change"}}
-        yield clustered_mean(end - start, before.problems[told], null=0.0, bounds=(-1.0, 1.0), **about)
-        problems = before.problems[told].tolist()
+        yield clustered_mean(end - start, before.problems[reported], null=0.0, bounds=(-1.0, 1.0), **about)
+        problems = before.problems[reported].tolist()
         for prefix, gap, found in (
             ("recovered", Gap(start, end, problems), _steered(before, after, measure)),
             ("removed", Gap(end, start, problems), _ablated(before, after, measure)),
         ):
             for edit, (own, *null) in found.items():
-                yield from _one_share(f"{prefix}_{measure}", edit, own[told], [x[told] for x in null], gap)
+                yield from _one_share(f"{prefix}_{measure}", edit, own[reported], [x[reported] for x in null], gap)
 
 
 def _one_share(name: str, edit: str, own: Rows, null: list[Rows], gap: Gap) -> Iterator[Estimate]:
@@ -164,7 +164,7 @@ def _one_share(name: str, edit: str, own: Rows, null: list[Rows], gap: Gap) -> I
 
 
 def _doses(before: Doses, after: Doses, direction: int) -> dict[str, float]:
-    """The coefficients of one direction, chosen on the half that is not told."""
+    """The coefficients of one direction, chosen on the half that is not reported."""
     base, trained = (each.curve("code_share", 0)[0.0] for each in (before, after))
     return {
         "matched": nearest_dose(before.curve("code_share", direction), trained),
@@ -202,4 +202,4 @@ def _mean(doses: Doses, name: str, rows: Rows, which: dict[str, Any]) -> Estimat
 
 
 def _distinct(doses: Doses) -> int:
-    return len(set(doses.problems[~doses.told].tolist()))
+    return len(set(doses.problems[~doses.reported].tolist()))

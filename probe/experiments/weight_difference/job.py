@@ -64,15 +64,15 @@ class WeightsJob(WeightsExperiment):
 
     def measure(self, store: Store) -> Rows:
         before, after = self.pair.before.load(store).model, self.pair.trained.load(store).model
-        found = list(change_rows(before, after, self.draws))
+        estimates = list(change_rows(before, after, self.draws))
         if self.pair.other is not None:
             third = self.pair.other.load(store).model
             changes = weight_changes(before, third)
-            found += [_row(each, name, "other") for each in changes for name in FIELDS]
+            estimates += [_row(each, name, "other") for each in changes for name in FIELDS]
             angles = cosines(before, after, third)
-            found += [_cosine(each, angles[each.module]) for each in changes]
+            estimates += [_cosine(each, angles[each.module]) for each in changes]
         key = self.pair.reward_key("inside", 0.0)
-        return [row_of(key, each) for each in found]
+        return [row_of(key, each) for each in estimates]
 
 
 def change_rows(before: PreTrainedModel, after: PreTrainedModel, draws: int) -> Iterator[Estimate]:
@@ -83,19 +83,19 @@ def change_rows(before: PreTrainedModel, after: PreTrainedModel, draws: int) -> 
             drawn = [getattr(each[place], name) for each in null] if name in SHAPES else []
             yield _row(change, name, "change", drawn)
             if drawn and all(map(math.isfinite, drawn)):
-                mean, told = float(np.mean(drawn)), {"side": "change", **change.columns}
+                mean, params = float(np.mean(drawn)), {"side": "change", **change.columns}
                 limits = (mean, min(drawn), max(drawn))
-                yield Estimate(f"weight_change/{name}/null", *limits, draws, 1, FIELDS[name], None, None, told)
+                yield Estimate(f"weight_change/{name}/null", *limits, draws, 1, FIELDS[name], None, None, params)
 
 
 def _row(change: Change, name: str, side: str, drawn: list[float] | None = None) -> Estimate:
     value, null, p = float(getattr(change, name)), None, None
     if drawn and math.isfinite(value):
         null, p = float(np.mean(drawn)), outlying_p(value, drawn)
-    told = {"side": side, **change.columns}
-    return Estimate(f"weight_change/{name}", value, value, value, change.entries, 1, FIELDS[name], null, p, told)
+    params = {"side": side, **change.columns}
+    return Estimate(f"weight_change/{name}", value, value, value, change.entries, 1, FIELDS[name], null, p, params)
 
 
 def _cosine(change: Change, value: float) -> Estimate:
-    told = {"side": "change", **change.columns}
-    return Estimate("weight_change/cosine", value, value, value, 1, 1, "none", 0.0, None, told)
+    params = {"side": "change", **change.columns}
+    return Estimate("weight_change/cosine", value, value, value, 1, 1, "none", 0.0, None, params)
