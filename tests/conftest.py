@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: threads that wait for each other are slow
 # Not probe.rl.loss: it checks shapes itself, which is tested, and jaxtyping's errors would come first.
 SHAPES_CHECKED = [
-    *(
-        f"probe.models.{module}"
-        for module in ("anatomy", "batches", "cache", "choose", "decode", "forward", "generate", "vllm_sampler")
-    ),
+    "probe.models.hooks.anatomy",
+    "probe.models.sampling",
     *(f"probe.rl.{module}" for module in ("advantage", "metrics", "policy", "rollout")),
     "probe.tokens",
 ]

@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from probe.activations.direction_shift import Sides, travelling, turning
+from probe.activations.direction_shift import Sides, projection_change, rotation
 from probe.activations.linear import KINDS, Examples, probe
 from probe.data import Estimate
 from probe.experiments.patching.job import recovered
@@ -143,7 +143,7 @@ def test_the_direction_of_two_draws_does_not_turn(noise: float) -> None:
     found = [
         {
             str(e.params["side"]): e
-            for e in turning(redrawn(s, noise=noise), "difference", address=(s,), swaps=39, halves=8)
+            for e in rotation(redrawn(s, noise=noise), "difference", address=(s,), swaps=39, halves=8)
         }
         for s in range(60)
     ]
@@ -160,7 +160,7 @@ def test_a_direction_that_is_hardly_there_has_no_freed_cosine() -> None:
     rng = numpy_rng("hardly")
     x, y = rng.normal(size=(2, 240, 48)), rng.integers(0, 2, size=240).astype(float)
     sides = Sides(*(Examples(each, y, np.repeat(np.arange(80), 3)) for each in x))
-    found = {e.params["side"]: e for e in turning(sides, "difference", address=("h",), swaps=19)}
+    found = {e.params["side"]: e for e in rotation(sides, "difference", address=("h",), swaps=19)}
     assert np.isnan(found["freed"].value) and np.isnan(found["freed"].lo)
     assert found["across"].lo < 0 < found["across"].hi
 
@@ -169,7 +169,7 @@ def test_nobody_travels_between_two_draws() -> None:
     """All rows stay; those chosen by what was written before fall back, and are not tested."""
     found: dict[str, list[Estimate]] = {"all": [], "no": [], "yes": []}
     for seed in range(100):
-        for e in travelling(redrawn(seed), "difference", address=(seed,), classes=("no", "yes")):
+        for e in projection_change(redrawn(seed), "difference", address=(seed,), classes=("no", "yes")):
             if e.params["side"] == "change":
                 found[str(e.params["group"])].append(e)
     uniform([e.p for e in found["all"]])

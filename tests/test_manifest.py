@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from probe.errors import BadInput
-from probe.models.loading.manifest import NAME, CheckpointEntry, Manifest, OrganismEntry, RunEntry, load_manifest
+from probe.models.loading.entries import CheckpointEntry, OrganismEntry, RunEntry
+from probe.models.loading.manifest import NAME, Manifest, load_manifest
 from probe.models.loading.strict_yaml import MAX_BYTES
 
 GOOD = """\

@@ -97,13 +97,13 @@ def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]
     from probe.engine.job import one_thread
     from probe.models.loading.self_test import self_test
 
-    which = Weights().checkpoint(name, path)
+    which = Weights(manifest=path).checkpoint(name)
     if not all(held.holds(job.recipe) for job in which.needs):
         yield Finding("warning", "checkpoint", f"{name} is not made yet: probe train {name}")
         return
     one_thread()
     for each in self_test(which.load(held, self_test=False)):
-        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.found}")
+        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.detail}")
 
 
 def _installed(name: str) -> str | None:

@@ -27,14 +27,13 @@ Control = Annotated[str | None, typer.Option(help="Problems that cannot have lea
 @command("contamination", place=80)
 def contamination(
     name: settings.Before,
-    weights: settings.Weights,
     run: settings.Settings,
     after: settings.MaybeAfter = None,
     problems: settings.Problems = settings.CHAIN,
     control: Control = None,
     limit: settings.Limit = None,
     max_new: Annotated[int | None, typer.Option("--max-new", min=1, help="New tokens [chain: 32, else 1024].")] = None,
-    batch: settings.Batch = 64,
+    batch: settings.Batch = None,
 ) -> None:
     """Look for signs that problems were read in training.
 
@@ -48,8 +47,8 @@ def contamination(
 
     fresh = problem_set(control, limit=limit) if control else None
     both = sets(problem_set(problems, limit=limit), fresh)
-    pair = weights.pair(run.manifest, name, after)
-    job = ContaminationJob(pair, both, max_new or both.max_new, Compute(batch))
+    pair = run.pair(name, after)
+    job = ContaminationJob(pair, both, max_new or both.max_new, Compute(batch or 64))
     present(job, run, lambda result: _show(result.rows, job), summary=lambda result: {"left_out": both.left_out})
 
 

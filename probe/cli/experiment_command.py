@@ -12,7 +12,7 @@ import typer
 
 from probe.cli.changes import changes, show_changes
 from probe.cli.dry_run import announce
-from probe.cli.settings import Before, MaybeAfter, Settings, Weights
+from probe.cli.settings import Before, MaybeAfter, Settings
 from probe.cli.show import emit, messages, say
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def registered(name: str) -> Any:
     if kind is None or not issubclass(kind, PairExperiment):
         return None
 
-    def command(before: Before, weights: Weights, run: Settings, after: MaybeAfter = None) -> None:
-        job = kind(weights.pair(run.manifest, before, after))  # type: ignore[call-arg]
+    def command(before: Before, run: Settings, after: MaybeAfter = None) -> None:
+        job = kind(run.pair(before, after))  # type: ignore[call-arg]
         present(job, run, lambda result: show_changes(changes(result.rows), job.label))
 
     command.__doc__ = kind.__doc__

@@ -5,7 +5,7 @@ class Weights:
     dtype: Annotated[str, typer.Option(...)] = "float32"
 
 @command("steer", place=100)
-def steer(name: ..., weights: Weights) -> None: ...      # probe steer NAME --dtype bfloat16
+def steer(name: ..., run: Weights) -> None: ...      # probe steer NAME --dtype bfloat16
 """
 
 import inspect

@@ -11,7 +11,7 @@ from probe.cli.groups import command
 from probe.cli.show import emit, table
 
 if TYPE_CHECKING:
-    from probe.models.loading.manifest import Entry
+    from probe.models.loading.entries import Entry
     from probe.registry import Registry
 
 Kind = Literal[
@@ -92,7 +92,7 @@ def _datasets(manifest: Path | None, store: Path | None) -> list[dict[str, Any]]
 
 
 def _about(entry: "Entry") -> dict[str, Any]:
-    from probe.models.loading.manifest import CheckpointEntry, RunEntry
+    from probe.models.loading.entries import CheckpointEntry, RunEntry
 
     told = {"base": entry.base, "reward": getattr(entry, "reward", None)}
     if isinstance(entry, CheckpointEntry):

@@ -25,9 +25,7 @@ BEST = 12  # sites shown of a comparison
 def patch(
     before: settings.Before,
     after: settings.After,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     layers_from_after: LayersFrom = "fork",
     code: Openings = None,
     prose: Openings = None,
@@ -36,7 +34,6 @@ def patch(
     samples: Annotated[int, typer.Option(min=1, help="With accuracy: responses to each problem.")] = 1,
     other: settings.Other = None,
     draws: Draws = 20,
-    batch: settings.Batch = 64,
 ) -> None:
     """Find where in the model the first token is decided, and which layers carry what RL changed.
 
@@ -49,18 +46,17 @@ def patch(
     from probe.experiments.patching.job import PatchJob
     from probe.experiments.patching.layers import LayersJob
     from probe.models.hooks.sites import KINDS
-    from probe.rollouts.options import Compute
 
-    pair, compute = weights.pair(run.manifest, before, after, other), Compute(batch)
-    elicitation, options = asked.of(pair.before, run, temperature, samples)
+    pair, compute = run.pair(before, after, other), run.compute()
+    elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     if layers_from_after == "accuracy":
-        layers = LayersJob(pair, elicitation, options, asked.limit or 256, draws, compute)
+        layers = LayersJob(pair, elicitation, options, run.limit or 256, draws, compute)
         return present(layers, run, lambda result: _show_layers(result.rows, layers.label))
     known = openings(pair.before)
     fork = Fork(tuple(code or known.code), tuple(prose or known.prose))
     say(f"the fork: {' | '.join(map(repr, fork.code))} against {' | '.join(map(repr, fork.prose))}")
     kinds = tuple(kind for kind in KINDS if heads or kind != "head")
-    job = PatchJob(pair, elicitation, asked.limit or 64, kinds, draws=draws, openings=fork, compute=compute)
+    job = PatchJob(pair, elicitation, run.limit or 64, kinds, draws=draws, openings=fork, compute=compute)
     present(job, run, lambda result: _show_fork(result.rows, job.label))
 
 

@@ -26,16 +26,13 @@ Draws = Annotated[int, typer.Option(min=2, help="Shuffles of the labels, each wi
 @command("probes", place=90)
 def probes(
     name: settings.Before,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     after: settings.MaybeAfter = None,
     samples: Annotated[int, typer.Option(min=2, help="Responses a question.")] = 8,
     temperature: settings.Warm = 1.0,
     sites: Sites = "",
     draws: Draws = 20,
     backend: settings.BackendName = "hooks",
-    batch: settings.Batch = 64,
 ) -> None:
     """Decode strategy, correctness and forks from the residual.
 
@@ -44,12 +41,11 @@ def probes(
     """
     from probe.experiments.probing.job import ProbesJob
     from probe.models.hooks.sites import site
-    from probe.rollouts.options import Compute
 
-    pair = weights.pair(run.manifest, name, after)
-    elicitation, options = asked.of(pair.before, run, temperature, samples)
+    pair = run.pair(name, after)
+    elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     wanted = tuple(str(site(each)) for each in settings.split(sites))
-    job = ProbesJob(pair, elicitation, options, wanted, draws, backend, Compute(batch))
+    job = ProbesJob(pair, elicitation, options, wanted, draws, backend, run.compute())
     present(job, run, lambda result: _show(result.rows, pair))
 
 

@@ -1,11 +1,12 @@
 """probe sample: ask a checkpoint problems and grade its answers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from probe.cli import settings
+from probe.cli.dry_run import announce
 from probe.cli.groups import command
 from probe.cli.show import number, say, shown
 
@@ -13,14 +14,12 @@ from probe.cli.show import number, say, shown
 @command("sample", place=40)
 def sample(
     name: settings.Before,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Making,
+    run: settings.Asked,
+    dry: settings.Dry = False,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     samples: Annotated[int, typer.Option(min=1, help="Per problem.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     prefix: settings.Prefix = "",
-    batch: settings.Batch = 64,
     devices: settings.Devices = "",
     sampler: settings.SamplerOption = "transformers",
     out: Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")] = None,
@@ -29,12 +28,15 @@ def sample(
     from probe.cli.training import make
     from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
     from probe.rollouts.files import with_grades
-    from probe.rollouts.options import Compute
     from probe.store import write_table
 
-    who, compute = weights.checkpoint(name, run.manifest), Compute(batch, settings.split(devices))
-    elicitation, options = asked.of(who, run, temperature, samples if temperature else 1, seed, prefix, sampler)
-    made = make(SampleJob(who, elicitation, options, compute), run.held, run.workers)
+    who = run.checkpoint(name)
+    ask: dict[str, Any] = {"temperature": temperature, "samples": samples if temperature else 1, "seed": seed}
+    elicitation, options = run.of(who, prefix=prefix, sampler=sampler, **ask)
+    job = SampleJob(who, elicitation, options, run.compute(devices))
+    if dry:
+        return announce([job], run.held, run.workers, job.label, as_json=False)
+    made = make(job, run.held, run.workers)
     rollouts, responses = made.read_table(ROLLOUTS), made.read_table(RESPONSES)
     if out is not None:
         write_table(out, with_grades(rollouts, responses, elicitation.problems.problems))

@@ -15,8 +15,7 @@ def score(
     rollouts: Annotated[Path, typer.Argument(help="Parquet file of `probe sample --out`.")],
     scorer: Annotated[str, typer.Option("--scorer", help=settings.CHECKPOINT)],
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
-    weights: settings.Weights,
-    run: settings.Making,
+    run: settings.Weights,
 ) -> None:
     """Score a text token by token under a checkpoint.
 
@@ -29,7 +28,7 @@ def score(
     from probe.tokens.table import score_rollouts
 
     rows, held = read_rollouts(rollouts), run.held
-    which = weights.checkpoint(scorer, run.manifest)
+    which = run.checkpoint(scorer)
     make_needs(which.needs, held, run.workers)
     if not which.is_outside:
         one_thread()

@@ -32,9 +32,7 @@ Doses = Annotated[
 @command("steer", place=100)
 def steer(
     name: settings.Before,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     after: settings.MaybeAfter = None,
     site: SiteName = None,
     coefficients: Doses = None,
@@ -46,7 +44,6 @@ def steer(
     samples: Annotated[int, typer.Option(min=1, help="Per problem and coefficient.")] = 2,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     backend: settings.BackendName = "hooks",
-    batch: settings.Batch = 256,
 ) -> None:
     """Steer a checkpoint between code and prose by hand.
 
@@ -55,12 +52,11 @@ def steer(
     does steering the base recover, and ablating the direction in the trained model remove?
     """
     from probe.experiments.steering.job import COEFFICIENTS, SteerJob
-    from probe.rollouts.options import Compute
 
-    pair = weights.pair(run.manifest, name, after)
-    elicitation, options = asked.of(pair.before, run, temperature, samples)
+    pair = run.pair(name, after)
+    elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     doses = _numbers(coefficients) if coefficients else COEFFICIENTS
-    job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, Compute(batch))
+    job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, run.compute(batch=256))
     present(job, run, lambda result: _show(result.rows, job.label, randoms))
 
 

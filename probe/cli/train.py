@@ -14,7 +14,7 @@ from probe.errors import BadInput
 @command("train", place=30)
 def train(
     name: Annotated[str, typer.Argument(help="An organism or a run of the manifest, or NAME@STEP of a run.")],
-    run: settings.Making,
+    run: settings.Weights,
     out: Annotated[Path | None, typer.Option("--out", help="Export an ordinary Hugging Face folder there.")] = None,
     log: Annotated[
         Literal["tensorboard", "wandb"] | None, typer.Option("--log", help="Also log a run's metrics there.")
@@ -27,7 +27,7 @@ def train(
     from probe.cli.training import make_needs, make_run
     from probe.models.loading.load import save_folder
 
-    which, held = settings.Weights().checkpoint(name, run.manifest), run.held
+    which, held = run.checkpoint(name), run.held
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput("this is in the way of the export", where=str(out), do="name a new or an empty folder")
     if which.is_outside:

@@ -19,7 +19,6 @@ Draws = Annotated[int, typer.Option(min=1, help="Random changes that every null 
 def weights(
     before: settings.Before,
     after: settings.After,
-    loading: settings.Weights,
     run: settings.Settings,
     other: settings.Other = None,
     draws: Draws = 20,
@@ -27,7 +26,7 @@ def weights(
     """Compare the weights of two checkpoints module by module: size, rank and sparsity, against random changes."""
     from probe.experiments.weight_difference.job import WeightsJob
 
-    job = WeightsJob(loading.pair(run.manifest, before, after, other), draws)
+    job = WeightsJob(run.pair(before, after, other), draws)
     present(job, run, lambda result: table(WEIGHTS, _weight_lines(result.rows), job.label, right=WEIGHTS[1:]))
 
 

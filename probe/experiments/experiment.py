@@ -23,6 +23,10 @@ class CheckpointJob(Job):
     checkpoint: Checkpoint
 
     @property
+    def needs(self) -> tuple[Job, ...]:
+        return self.checkpoint.needs
+
+    @property
     def in_process(self) -> bool:
         return self.checkpoint.is_outside
 
@@ -63,3 +67,15 @@ class PairExperiment(Experiment):
     @property
     def in_process(self) -> bool:
         return self.pair.is_outside
+
+
+class WeightsExperiment(PairExperiment):
+    """An experiment that reads the weights themselves: no responses stand between them and its rows."""
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return self.pair.needs
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.pair.inputs

@@ -73,17 +73,17 @@ def findings(
 ) -> list[Finding]:
     """Every sign in `columns`, each with one value a problem, suspects against controls."""
     p_values = relabelled_p(np.column_stack(list(columns.values())), suspect, address, n_perm)
-    found = []
+    results = []
     for (key, values), p, adjusted in zip(columns.items(), p_values, holm(p_values), strict=True):
         name, unit = key[0], _sign(key).unit
         mean, other = (
             group_mean(values[mine], name=name, unit=unit, params={"group": group, "given": key[1]})
             for group, mine in zip(GROUPS, (suspect, ~suspect), strict=True)
         )
-        told = {"group": "difference", "given": key[1]}
-        apart = group_difference(values, suspect, name=name, unit=unit, p=float(p), params=told)
-        found.append(Finding(key, mean, other, apart, float(adjusted)))
-    return found
+        params = {"group": "difference", "given": key[1]}
+        apart = group_difference(values, suspect, name=name, unit=unit, p=float(p), params=params)
+        results.append(Finding(key, mean, other, apart, float(adjusted)))
+    return results
 
 
 def changes(
@@ -98,19 +98,19 @@ def changes(
         raise BadInput("before and after show other signs", where="changes", do="measure both alike")
     moved = {key: after[key] - before[key] for key in before}
     apart = relabelled_p(np.column_stack(list(moved.values())), suspect, (*address, "change"))
-    found = []
+    estimates = []
     for (key, change), p in zip(moved.items(), apart, strict=True):
         name, unit = key[0], _sign(key).unit
         bounds = (-1.0, 1.0) if unit == "fraction" else None
         for group, mine in zip(GROUPS, (suspect, ~suspect), strict=True):
             rows = np.arange(int(mine.sum()))
-            told = {"group": group, "given": key[1]}
-            value = clustered_mean(change[mine], rows, name=name, unit=unit, null=0.0, bounds=bounds, params=told)
+            params = {"group": group, "given": key[1]}
+            value = clustered_mean(change[mine], rows, name=name, unit=unit, null=0.0, bounds=bounds, params=params)
             flips = paired_permutation(before[key][mine], after[key][mine], rows, (*address, name, _stream(group, key)))
-            found.append(replace(value, p=flips))
-        told = {"group": "difference", "given": key[1]}
-        found.append(group_difference(change, suspect, name=name, unit=unit, p=float(p), params=told))
-    return found
+            estimates.append(replace(value, p=flips))
+        params = {"group": "difference", "given": key[1]}
+        estimates.append(group_difference(change, suspect, name=name, unit=unit, p=float(p), params=params))
+    return estimates
 
 
 def suspicion(columns: Columns, suspect: Bool[np.ndarray, "problem"]) -> Float[np.ndarray, "problem"]:

@@ -171,8 +171,8 @@ def _unreached(err: Any, url: str) -> ProbeError:
     host = urlsplit(url).netloc
     mirror = f"name a mirror with --url BASE or ${BASE}, or set ${PLACE} to a folder that holds the set"
     if err.response is not None:
-        told = f"{err.response.status_code} {err.response.reason}"
-        return ProbeError(f"{host} does not give the file: {told}", where=url, do=mirror)
+        status = f"{err.response.status_code} {err.response.reason}"
+        return ProbeError(f"{host} does not give the file: {status}", where=url, do=mirror)
     if isinstance(err, ChunkedEncodingError | ContentDecodingError):
         return ProbeError(f"the answer of {host} broke off", where=url, do="run the same command again")
     return ProbeError(f"cannot reach {host} ({type(err).__name__})", where=url, do=f"go online, or {mirror}")

@@ -24,7 +24,7 @@ from probe.experiments.responses import ROLLOUTS, SampleJob, responses_of
 from probe.experiments.rl_runs.tokens import SCORED
 from probe.measurements import Rows
 from probe.measures import PairData
-from probe.models.loading.manifest import Template
+from probe.models.loading.entries import Template
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.store import Store

@@ -26,10 +26,9 @@ from transformers import PreTrainedModel
 
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, sites_in
-from probe.experiments.experiment import PairExperiment
+from probe.experiments.experiment import WeightsExperiment
 from probe.experiments.patching.fork import NEAR, Openings, Prompts, left_padded, openings, places
 from probe.interventions.logit_lens import lens_metric
 from probe.interventions.patching import Fork, Position, direct, measure, patch, random_source, sites_of
@@ -65,7 +64,7 @@ class Comparison:
 
 @experiments.register("patch")
 @dataclass(frozen=True)
-class PatchJob(PairExperiment):
+class PatchJob(WeightsExperiment):
     """Everything above for one pair of checkpoints on the first `n` problems."""
 
     FIGURES: ClassVar = ("patching",)
@@ -87,16 +86,8 @@ class PatchJob(PairExperiment):
         return about | size | self.pair.spec | self.elicitation.spec()
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.label} patching"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def fork_of(self) -> Openings:
@@ -105,11 +96,11 @@ class PatchJob(PairExperiment):
 
     @property
     def work(self) -> tuple[Work, ...]:
-        """One forward of every prompt a patch, path and draw of a null; all checkpoints are there at once."""
+        """One forward of every prompt a patch, path and draw of a null; all weights are there at once, a null's too."""
         each = sites_in(self.pair.before, "head" in self.kinds) * (len(self.positions or ()) or NEAR + 1)
         passes = each * (2 + 3 * self.draws) * len(self.elicitation.problems.problems[: self.n])
         others = (Work(one) for one in self.pair.checkpoints[1:])
-        return (Work(self.pair.before, read=passes * PROMPT), *others)
+        return (Work(self.pair.before, read=passes * PROMPT, copies=2), *others)
 
     def measure(self, store: Store) -> Rows:
         before, after = self.pair.load(store)

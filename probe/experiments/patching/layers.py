@@ -23,10 +23,9 @@ from transformers import PreTrainedModel
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import Work, sites_in
-from probe.experiments.experiment import PairExperiment
+from probe.experiments.experiment import WeightsExperiment
 from probe.experiments.patching.job import DRAWS, Varies, gap_row, parts_of, recovered
 from probe.interventions.patching import sites_of
 from probe.interventions.recovery import Gap
@@ -50,7 +49,7 @@ Levels = dict[tuple[str, Varies], Answers]
 
 @experiments.register("patch-layers")
 @dataclass(frozen=True)
-class LayersJob(PairExperiment):
+class LayersJob(WeightsExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
 
     TYPICAL: ClassVar = {"tiny": 200.0}
@@ -67,16 +66,8 @@ class LayersJob(PairExperiment):
         return about | self.pair.spec | self.options.spec() | self.elicitation.spec()
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.before.name} with layers of {self.pair.trained.name}"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -89,7 +80,8 @@ class LayersJob(PairExperiment):
         changes = 2 * sites_in(self.pair.before, heads=False) * (2 + self.draws)
         rows = len(self.problems) * self.options.samples * (2 + changes)
         others = (Work(one) for one in self.pair.checkpoints[1:])
-        return (Work(self.pair.before, rows, self.options.max_new, self.compute.batch), *others)
+        # beside the base: the copy of it that lends its output, and that copy's own random change
+        return (Work(self.pair.before, rows, self.options.max_new, self.compute.batch, copies=3), *others)
 
     def measure(self, store: Store) -> Rows:
         before, after = self.pair.load(store)

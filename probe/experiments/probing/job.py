@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from probe.activations.direction_shift import Sides, travelling, turning
+from probe.activations.direction_shift import Sides, projection_change, rotation
 from probe.activations.linear import DRAWS, KINDS, Examples, Shuffle, has_classes, probe
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
@@ -147,10 +147,10 @@ def _shifts(before: ActivationDataset, after: ActivationDataset, key: RowKey) ->
             sides = Sides(before.at_prompt(where, before.code), after.at_prompt(where, code))
             params, address = {"labels": labels, **site_columns(where)}, (*key.address, labels, where)
             if _varies(sides) and all(has_classes(side) for side in (sides.before, sides.after)):
-                turned = turning(sides, "difference", address=address, params=params)
+                turned = rotation(sides, "difference", address=address, params=params)
                 yield from turned if labels == "own" else [replace(e, p=None) for e in turned]
                 if labels == "base":
-                    yield from travelling(sides, "difference", address=address, params=params, classes=CLASSES)
+                    yield from projection_change(sides, "difference", address=address, params=params, classes=CLASSES)
 
 
 def _varies(sides: Sides) -> bool:

@@ -26,7 +26,6 @@ from probe.activations.linear import Examples
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import train_problems
 from probe.data import Problem
-from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
@@ -36,6 +35,7 @@ from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
 from probe.models.hooks.sites import Site, site
 from probe.models.loading.load import Loaded, pad_id
+from probe.models.sampling.padding import left_padded
 from probe.rng import address
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
@@ -71,10 +71,6 @@ class FitJob(CheckpointJob):
     @property
     def label(self) -> str:
         return f"{self.checkpoint.name} direction of code"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.checkpoint.needs
 
     @property
     def work(self) -> tuple[Work, ...]:
@@ -121,10 +117,7 @@ def last_states(
     prompts, _ = request.elicitation.prompts(loaded.tokenizer, request.problems)
     device, batch = loaded.model.get_input_embeddings().weight.device, request.compute.batch
     for start in range(0, len(prompts), batch):
-        some = prompts[start : start + batch]
-        longest = max(map(len, some))
-        ids = torch.tensor([[pad_id(loaded)] * (longest - len(p)) + list(p) for p in some], device=device)
-        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in some], device=device)
+        ids, mask = left_padded(prompts[start : start + batch], pad_id(loaded), device)
         for each, x in own.read(ids, sites, mask=mask).items():
             found[each].append(x[:, -1].clone().float().cpu())  # a view would keep all positions
     return {each: torch.cat(parts) for each, parts in found.items()}

@@ -19,10 +19,9 @@ from transformers import PreTrainedModel
 
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Unit
-from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import Work
-from probe.experiments.experiment import PairExperiment
+from probe.experiments.experiment import WeightsExperiment
 from probe.interventions.recovery import outlying_p
 from probe.interventions.weight_difference import Change, cosines, random_changes, weight_changes
 from probe.measurements import Rows, row_of
@@ -43,7 +42,7 @@ SHAPES = ("stable_rank", "top_share", "n90", "sparsity")  # what a Gaussian chan
 
 @experiments.register("weights")
 @dataclass(frozen=True)
-class WeightsJob(PairExperiment):
+class WeightsJob(WeightsExperiment):
     """The weight difference of one pair."""
 
     FIGURES: ClassVar = ("weight_change",)
@@ -55,16 +54,8 @@ class WeightsJob(PairExperiment):
         return {"study": "inside", "what": "weights", "draws": self.draws} | self.pair.spec
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.label} weights"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def work(self) -> tuple[Work, ...]:

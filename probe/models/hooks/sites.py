@@ -74,10 +74,10 @@ def n_heads(model: PreTrainedModel) -> int:
 
 def output_projection(attention: nn.Module) -> nn.Linear:
     """The matrix that mixes what the heads read: the last one that an attention module holds."""
-    found = [part for part in attention.children() if isinstance(part, nn.Linear)]
-    if not found:
+    linears = [part for part in attention.children() if isinstance(part, nn.Linear)]
+    if not linears:
         raise BadInput(f"{type(attention).__name__} has no output projection", do="read attn.i instead of head.i.h")
-    return found[-1]
+    return linears[-1]
 
 
 def head_width(model: PreTrainedModel, attention: nn.Module) -> int:
