@@ -21,7 +21,9 @@ from probe.measurements import RowKey
 from probe.models.loading.adapter import load_adapter, trained_on
 from probe.models.loading.entries import CheckpointEntry
 from probe.models.loading.hub import fetch
-from probe.models.loading.load import Dtype, Loaded, check_itself, load_folder
+from probe.models.loading.load import Dtype, load_folder
+from probe.models.loading.loaded import Loaded
+from probe.models.loading.self_test import check_itself
 from probe.store import Store, file_digest
 
 PINNED = (".json", ".safetensors", ".jinja", ".txt", ".model")  # files of a checkpoint that change what it says
