@@ -77,7 +77,8 @@ class Estimate:
     """A number with its interval, its sample size and its null: the only form in which a result leaves a measure.
 
     `n` counts responses (or tokens), `n_problems` the clusters the interval is taken over, `null` the value expected
-    when nothing happened, `p` the p-value against that null. `params` names what varies within a measure.
+    when nothing happened, `p` the p-value against that null. `params` says what varies within a measure, by columns of
+    `probe.measurements`.
     """
 
     name: str

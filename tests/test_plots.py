@@ -26,27 +26,8 @@ from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
 from probe.plots.save import csv_bytes, save
 
-NAMES = (
-    "base_profile",
-    "clip_fraction",
-    "code_share",
-    "contamination",
-    "direction_shift",
-    "entropy_at_forks",
-    "gain_parts",
-    "pass_at_k",
-    "patching",
-    "probe_accuracy",
-    "random_over_time",
-    "random_reward",
-    "real_calibration",
-    "real_outcomes",
-    "real_strategy",
-    "response_curves",
-    "steering",
-    "strategy_switches",
-    "weight_change",
-)
+NAMES = figures.names()
+COMMITTED = Path(__file__).parents[1] / "figures"
 INSIDE = ("direction_shift", "patching", "probe_accuracy", "steering", "weight_change")
 HOSTILE = ("$\\frac{1}{2", "<script>alert(1)</script>", "x" * 200, "a\nb\tc\x00", "日本語 ]]> --", "=1+1,\"'")
 
@@ -56,9 +37,16 @@ def rows():
     return table()
 
 
+class Drawings(dict):
+    """By name; a figure of rows that are not made up here is skipped."""
+
+    def __missing__(self, name):
+        pytest.skip(f"plot_rows has no rows for {name}")
+
+
 @pytest.fixture(scope="module")
 def drawn(rows):
-    return {name: figures.get(name)(rows) for name in NAMES}
+    return Drawings({name: found for name in NAMES if (found := figures.get(name)(rows)) is not None})
 
 
 def bare(**columns):
@@ -77,8 +65,10 @@ def numbers_drawn(figure: Figure):
                     yield [path.vertices[:, 1]]
 
 
-def test_these_are_the_figures():
-    assert set(NAMES) == set(figures.names())
+def test_every_committed_figure_is_drawn(drawn):
+    committed = {file.stem for file in COMMITTED.glob("*.csv")}
+    assert len(committed) > 10
+    assert committed <= set(drawn)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -154,7 +144,7 @@ def test_every_run_of_a_mean_is_drawn_and_destroyed_ones_are_marked(drawn):
 
 
 def test_nulls_are_drawn(drawn):
-    for name in set(NAMES) - {"base_profile", "pass_at_k"}:  # no null; the null is the curve before
+    for name in set(drawn) - {"base_profile", "pass_at_k"}:  # no null; the null is the curve before
         assert any(row["mark"] == "null" for row in drawn[name].table), name
 
 

@@ -108,6 +108,27 @@ def test_a_package_that_is_missing_or_a_module_is_named(package: Path) -> None:
         Registry("thing", "zoo.ant").names()
 
 
+def test_plug_ins_register_beside_the_package(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, body in (("dog", "THINGS.register('dog', legs=4)(5)\n"), ("elk", "THINGS.register('elk')(6)\n")):
+        (package.parent / f"{name}_outside.py").write_text("from zoo import THINGS\n" + body)
+        monkeypatch.delitem(sys.modules, f"{name}_outside", raising=False)
+    importlib.invalidate_caches()
+    monkeypatch.setenv("PROBE_PLUGINS", " dog_outside , elk_outside,")
+    registry = things()
+    assert registry.names() == ["ant", "bee", "dog", "elk"]
+    assert (registry.about("dog"), registry.about("elk")) == ({"legs": 4}, {})
+    with pytest.raises(BadInput, match="no thing named 'cat'"):
+        registry.about("cat")
+
+
+def test_a_plug_in_under_a_name_that_is_taken_is_named(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (package.parent / "again_outside.py").write_text("from zoo import THINGS\nTHINGS.register('bee')(7)\n")
+    monkeypatch.setenv("PROBE_PLUGINS", "again_outside")
+    importlib.invalidate_caches()
+    with pytest.raises(ProbeError, match=r"again_outside failed to import: two things are named 'bee'"):
+        things().names()
+
+
 def test_a_member_may_look_up_its_registry_while_being_imported(package: Path) -> None:
     write(package, "cat", "assert THINGS.get('ant')() == 1\nTHINGS.register('cat')(4)\n")
     assert things().names() == ["ant", "bee", "cat"]

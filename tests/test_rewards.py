@@ -2,11 +2,13 @@ r"""Rewards: one test for every registered file, each by hand, the addressed ran
 
 import json
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import probe.rewards as package
 from probe.errors import BadInput
 from probe.rewards import Reward, rewards
 from probe.rewards.compose import COMPOSITIONS, Both, Negated, Weighted, Without, from_spec, spec
@@ -21,17 +23,8 @@ from probe.rewards.random import Random
 from probe.rl.advantage import GroupNormalised, reward_table
 from probe.tasks.grading import Grader
 
-NAMES = [
-    "closeness",
-    "constant",
-    "format",
-    "ground_truth",
-    "incorrect",
-    "inverse",
-    "majority_online",
-    "python",
-    "random",
-]
+NAMES = rewards.names()
+FILES = {file.stem for file in Path(package.__file__).parent.glob("[a-z]*.py")} - {"compose"}
 TEXTS = [
     "```python\na=3\n```\n\\boxed{3}",
     "Think: it is 3",
@@ -59,7 +52,7 @@ def rows(order: list[int]) -> dict[str, Any]:
 
 
 def test_every_file_is_found() -> None:
-    assert rewards.names() == NAMES
+    assert set(NAMES) >= FILES
     with pytest.raises(BadInput, match="ground_truth"):
         rewards.get("ground-truth")
 
@@ -72,7 +65,8 @@ def test_every_reward(name: str) -> None:
     assert type(reward).__dataclass_params__.frozen
     scores = score(reward)
     assert len(scores) == 6
-    assert all(s is None or s in (0.0, 1.0) for s in scores)
+    assert all(s is None or 0.0 <= s <= 1.0 for s in scores)
+    assert isinstance(reward.informative, bool) and isinstance(reward.is_null, bool)
     assert score(reward) == scores
     order = [3, 5, 0, 4, 2, 1]
     assert reward(**rows(order)) == [scores[i] for i in order]
@@ -248,3 +242,30 @@ def test_bad_batches_are_named(reward: Reward, change: dict[str, Any], says: str
 def test_bad_configurations_are_refused(make: Any, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         make()
+
+
+def test_a_null_reward_is_one_whose_scores_are_all_alike() -> None:
+    for name in NAMES:
+        given = {score for score in score_of(name) if score is not None}
+        assert not rewards.get(name)().is_null or len(given) == 1, name
+    assert {name for name in NAMES if rewards.get(name)().is_null} >= {"constant"}
+
+
+def score_of(name: str) -> list[float | None]:
+    return score(rewards.get(name)())
+
+
+def test_compositions_say_of_themselves_what_their_parts_do() -> None:
+    true, look, nothing = GroundTruth(), Format(), Constant()
+    assert Both(true, look).informative and Without(look, true).informative and Negated(true).informative
+    assert not Both(look, nothing).informative and not Negated(look).informative
+    assert Weighted((look, true), (1.0, 0.1)).informative and not Weighted((look, nothing), (1.0, 1.0)).informative
+    assert Both(nothing, nothing).is_null and not Both(nothing, look).is_null
+    assert Weighted((nothing,), (2.0,)).is_null and not Weighted((nothing, look), (1.0, 1.0)).is_null
+
+
+def test_a_reward_that_does_not_say_what_it_is_has_no_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Format, "informative")
+    with pytest.raises(BadInput, match="does not say whether it is informative") as caught:
+        spec(Format())
+    assert "ClassVar" in caught.value.do

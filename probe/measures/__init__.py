@@ -8,8 +8,9 @@
 
 A measure is a pure function of tables: it opens no files, loads no model and draws nothing that is not addressed. It
 returns estimates with intervals clustered by problem, each beside the value expected when nothing happened (`null`).
-Convention for names in `Estimate.params`: `side` is "before", "after", "change" (after - before, paired by problem), or
-"" for what is of the pair as a whole.
+`Estimate.params` holds columns of the measurement table (`probe.measurements`): `side` is "before", "after", "change"
+(after - before, paired by problem), or "" for what is of the pair as a whole; the others say what varies within the
+measure (`strategy`, `k`, `cell`, ...), each with its own type.
 """
 
 from collections.abc import Callable
