@@ -12,20 +12,23 @@ import torch
 from outside_checkpoints import save_tiny
 from typer.testing import CliRunner
 
-from probe.checkpoints.jobs import OrganismJob
-from probe.checkpoints.resolve import Folder, Subject
+from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.pair import Pair
 from probe.cli import app
-from probe.cli import contamination as _command  # noqa: F401 - registers it
 from probe.data import Problem
-from probe.engine.runner import make, plan
+from probe.engine.executor import make
+from probe.engine.plan import plan
 from probe.errors import BadInput
-from probe.experiments.contamination.job import ContaminationJob, contamination
+from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import Sets, sets
 from probe.experiments.contamination.signs import LEADS, SignsJob, columns_of, nlls
+from probe.experiments.result import run
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rl.pretrain import pretrain
 from probe.rng import numpy_rng
+from probe.rollouts.options import Compute
 from probe.stats.leak import findings
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet, problems
@@ -55,15 +58,14 @@ def store(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
     return held
 
 
-PLANTED = Subject("planted", OrganismJob("contaminated", "tiny", 0))
-CLEAN = Subject("clean", OrganismJob("latent-code", "tiny", 0))
+PLANTED = Checkpoint("planted", OrganismJob("contaminated", "tiny", 0))
+CLEAN = Checkpoint("clean", OrganismJob("latent-code", "tiny", 0))
 BOTH = sets(problems("chain"))
 
 
-def measured(store: Store, before: Subject, after: Subject | None = None, both: Sets = BOTH) -> Rows:
-    job = ContaminationJob(before, after, both, both.max_new)
-    rows = contamination(job, store, workers=1).to_pylist()
-    return {(row["name"], row["level"], row["side"]): row for row in rows}
+def measured(store: Store, before: Checkpoint, after: Checkpoint | None = None, both: Sets = BOTH) -> Rows:
+    rows = run(ContaminationJob(Pair(before, after), both, both.max_new), store, workers=1).rows
+    return {(row["name"], label(row), row["side"]): row for row in rows}
 
 
 def flags(rows: Rows, side: str = "before") -> set[str]:
@@ -113,12 +115,12 @@ def test_an_unleaked_organism_is_not_flagged_and_its_auroc_is_a_half(store: Stor
     assert row["lo"] < 0.5 < row["hi"] and row["null"] == 0.5
 
 
-@pytest.mark.parametrize("subject", [PLANTED, CLEAN], ids=["planted", "clean"])
-def test_flags_are_as_rare_as_stated_over_splits_of_fresh_problems(store: Store, subject: Subject) -> None:
+@pytest.mark.parametrize("one", [PLANTED, CLEAN], ids=["planted", "clean"])
+def test_flags_are_as_rare_as_stated_over_splits_of_fresh_problems(store: Store, one: Checkpoint) -> None:
     known = leaked(problems("chain").problems)
     fresh = [p for p in chain_problems(1400, "test", 7) if p.id not in known][:1200]
     both = sets(chains("one", fresh[:600]), chains("two", fresh[600:]))
-    job = SignsJob(subject, both, both.max_new)
+    job = SignsJob(one, both, both.max_new)
     for each in plan([job], store).todo.values():
         make(each, str(store.root))
     columns, _ = columns_of(store.get(job.recipe).read_table())
@@ -184,14 +186,13 @@ def test_a_problem_without_an_answer_to_score_is_named(organism: Loaded) -> None
 def test_what_can_change_a_number_changes_the_artifact() -> None:
     job = SignsJob(CLEAN, BOTH, 32)
     fewer = sets(problems("chain", limit=100))
-    others = [replace(job, subject=PLANTED), replace(job, max_new=40), replace(job, sets=fewer)]
+    others = [replace(job, checkpoint=PLANTED), replace(job, max_new=40), replace(job, sets=fewer)]
     digests = {each.recipe.digest for each in (job, *others)}
     assert len(digests) == 4
-    assert replace(job, batch=3).recipe.digest == job.recipe.digest
-    assert len({ask.recipe.digest for ask in job.asked}) == len(SHARES)
-    pair = ContaminationJob(CLEAN, PLANTED, BOTH, 32)
-    alone = ContaminationJob(CLEAN, None, BOTH, 32)
-    assert len({pair.recipe.digest, alone.recipe.digest, replace(pair, after=CLEAN).recipe.digest}) == 3
+    assert replace(job, compute=Compute(3)).recipe.digest == job.recipe.digest
+    assert len({ask.recipe.digest for ask in job.continuations}) == len(SHARES)
+    pair, alone, null = (ContaminationJob(Pair(CLEAN, after), BOTH, 32) for after in (PLANTED, None, CLEAN))
+    assert len({each.recipe.digest for each in (pair, alone, null)}) == 3
     assert alone.needs[0].recipe.digest == pair.needs[0].recipe.digest  # made once
 
 
@@ -275,13 +276,13 @@ def test_a_checkpoint_from_outside_that_read_nothing_is_not_flagged(place: Any, 
     folder = save_tiny("qwen2", tmp_path / "random")
     told = ("--problems", "s.jsonl", "--control", "c.jsonl", "--max-new", 8, "--json")
     found = json.loads(place(folder, *told).stdout)
-    rows = {(row["name"], row["level"], row["side"]): row for row in found["measurements"]}
+    rows = {(row["name"], label(row), row["side"]): row for row in found["measurements"]}
     assert flags(rows) == set()
     assert found["left_out"] == 0
     assert rows["completion_exact", "suspect 60%", "before"]["n"] == 6
     assert rows["prompt_nll", "control", "before"]["value"] > 3  # random weights over 330 tokens
-    subject = Subject("random", Folder(folder))
-    assert {row["family"] for row in found["measurements"]} == {subject.family}
+    one = Checkpoint("random", Folder(folder))
+    assert {row["family"] for row in found["measurements"]} == {one.family}
 
 
 def test_the_command_tells_what_was_found_and_draws_it(place: Any) -> None:
@@ -327,7 +328,7 @@ def test_the_figure_shows_groups_sides_and_what_the_flags_say(store: Store) -> N
     assert "has read its test questions" in title(pair)
     assert len(alone.table) == 2 * (len(SHARES) + 2)
     assert len(pair.table) == 2 * len(alone.table)
-    assert {row["level"] for row in alone.table if row["name"] == "answer_nll"} == {"suspect", "control"}
+    assert {row["group"] for row in alone.table if row["name"] == "answer_nll"} == {"suspect", "control"}
     assert "256 suspects and 256 controls" in alone.caption
     assert "Changes of NLL" in pair.caption and "Changes of NLL" not in alone.caption
 

@@ -1,6 +1,7 @@
 """Forced first words: part of the response, graded with it, paired draw by draw; what cannot be spelt is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,20 @@ import pytest
 from outside_checkpoints import save_tiny
 from typer.testing import CliRunner
 
-from probe.checkpoints.jobs import OrganismJob
-from probe.checkpoints.resolve import Folder, Subject
+from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.organism_job import OrganismJob
 from probe.cli import app
-from probe.cli import forced as _command  # noqa: F401 - registers it
 from probe.errors import BadInput
-from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, force, prefix_for
+from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, prefix_for
+from probe.experiments.result import run
 from probe.models.loading.load import Loaded, save_folder
-from probe.rollouts.sample_job import CHAIN
+from probe.rollouts.elicitation import CHAIN
+from probe.rollouts.options import Compute, SamplingOptions
 from probe.store import Store
 
-CLEAN = Subject("clean", OrganismJob("latent-code", "tiny", 0))
-OUTSIDE = Subject("outside", Folder(Path("somewhere")))
+CLEAN = Checkpoint("clean", OrganismJob("latent-code", "tiny", 0))
+TWICE = SamplingOptions(samples=2)
+OUTSIDE = Checkpoint("outside", Folder(Path("somewhere")))
 MANIFEST = """\
 version: 1
 templates: {none: {text: "{prompt}"}}
@@ -37,14 +40,14 @@ def store(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def measured(store: Store, prefix: str) -> Rows:
-    rows = force(PrefixJob(CLEAN, CHAIN, prefix, samples=2), store, workers=1).to_pylist()
-    return {(row["name"], row["level"], row["side"], row["temperature"]): row for row in rows}
+    rows = run(PrefixJob(CLEAN, CHAIN, prefix, TWICE), store, workers=1).rows
+    return {(row["name"], label(row), row["side"], row["temperature"]): row for row in rows}
 
 
 def responses(store: Store, prefix: str) -> list[list[dict[str, Any]]]:
     """Sampled without and with, greedy without and with."""
     measured(store, prefix)
-    needs = PrefixJob(CLEAN, CHAIN, prefix, samples=2).needs
+    needs = PrefixJob(CLEAN, CHAIN, prefix, TWICE).needs
     return [store.get(job.recipe).read_table("responses.parquet").to_pylist() for job in needs]
 
 
@@ -84,11 +87,13 @@ def test_words_of_the_other_strategy_end_code(store: Store) -> None:
 
 def test_the_words_are_part_of_the_identity() -> None:
     jobs = [PrefixJob(CLEAN, CHAIN, words) for words in (ORGANISM_CODE, "Think:")]
-    jobs += [PrefixJob(CLEAN, CHAIN, "Think:", samples=3), PrefixJob(CLEAN, CHAIN, "Think:", temperature=0.5)]
+    jobs += [
+        PrefixJob(CLEAN, CHAIN, "Think:", each) for each in (replace(TWICE, samples=3), replace(TWICE, temperature=0.5))
+    ]
     assert len({job.recipe.digest for job in jobs}) == len(jobs)
     first, second = jobs[:2]
     assert [job.recipe.digest for job in first.needs[::2]] == [job.recipe.digest for job in second.needs[::2]]
-    assert PrefixJob(CLEAN, CHAIN, "Think:", batch=2).recipe.digest == second.recipe.digest
+    assert PrefixJob(CLEAN, CHAIN, "Think:", compute=Compute(2)).recipe.digest == second.recipe.digest
 
 
 def test_the_words_by_default_and_what_organisms_cannot_spell() -> None:
@@ -98,9 +103,9 @@ def test_the_words_by_default_and_what_organisms_cannot_spell() -> None:
     for words in (PYTHON, "```python", "Think: about"):
         with pytest.raises(BadInput, match="cannot spell"):
             prefix_for(CLEAN, words)
-    for subject in (CLEAN, OUTSIDE):
+    for one in (CLEAN, OUTSIDE):
         with pytest.raises(BadInput, match="no words to force"):
-            prefix_for(subject, "")
+            prefix_for(one, "")
 
 
 @pytest.fixture

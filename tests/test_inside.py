@@ -13,33 +13,38 @@ import torch
 from outside_checkpoints import byte_tokenizer, save_tiny
 from typer.testing import CliRunner
 
-from probe.checkpoints.resolve import Folder, Subject
-from probe.cli import app, patch  # noqa: F401 - importing registers the commands
-from probe.engine.runner import make
+from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.pair import Pair
+from probe.cli import app
 from probe.errors import BadInput
 from probe.experiments.patching.fork import OUTSIDE, Openings, left_padded
 from probe.experiments.patching.job import PatchJob
-from probe.experiments.patching.layers import LayersJob, answers
+from probe.experiments.patching.layers import LayersJob
+from probe.experiments.result import run as run_job
 from probe.experiments.weight_difference.job import WeightsJob
+from probe.interventions.steering import MEASURES, answer
 from probe.interventions.transplant import part_modules
+from probe.measurements import label
 from probe.models.hooks.forward_hooks import run
 from probe.models.loading.load import load_folder, save_folder
 from probe.plots import figures
-from probe.rollouts.sample_job import CHAIN
+from probe.rollouts.elicitation import CHAIN
+from probe.rollouts.options import GREEDY, Compute, SamplingOptions
+from probe.rollouts.respond import Request
 from probe.store import Store
 
-HOW = replace(CHAIN, max_new=4)
+SHORT = replace(GREEDY, max_new=4)
 N = 6
 OPENINGS = Openings(("```python",), ("To",))
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Subject, Subject]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """after = before with the MLP of block 1 changed by rank one: at the fork it writes what opens in code."""
     root = tmp_path_factory.mktemp("pair")
     save_tiny("llama", root / "before")
     loaded = load_folder(root / "before")
-    prompts = left_padded(loaded, HOW.problems.problems[:N], HOW)
+    prompts = left_padded(loaded, CHAIN.problems.problems[:N], CHAIN)
     down, seen = part_modules(loaded.model)["mlp.1"].down_proj, []
     handle = down.register_forward_pre_hook(lambda _module, args: seen.append(args[0][:, -1]))
     with torch.no_grad():
@@ -51,22 +56,22 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Subject, Subject]:
         once = torch.linalg.pinv(seen[0]) @ torch.ones(N)  # reads 1 at the last token of every prompt
         down.weight.add_(3 * towards[:, None] * once)
     save_folder(loaded, root / "after")
-    return tuple(Subject(name, Folder(root / name)) for name in ("before", "after"))  # type: ignore[return-value]
+    return Pair(*(Checkpoint(name, Folder(root / name)) for name in ("before", "after")))
 
 
 def rows_of(job, store: Store) -> list[dict]:
-    make(job, str(store.root))
-    return store.get(job.recipe).read_table().to_pylist()
+    return list(run_job(job, store).rows)
 
 
 @pytest.fixture(scope="module")
-def patched(pair: tuple[Subject, Subject], tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    job = PatchJob(*pair, how=HOW, n=N, positions=(-1, None), draws=3, other=pair[1], openings=OPENINGS, batch=4)
+def patched(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    thrice = replace(pair, other=pair.after)
+    job = PatchJob(thrice, n=N, positions=(-1, None), draws=3, openings=OPENINGS, compute=Compute(4))
     return rows_of(job, Store(tmp_path_factory.mktemp("store")))
 
 
 def value(rows: list[dict], name: str, side: str, level: str) -> float:
-    return next(row["value"] for row in rows if (row["name"], row["side"], row["level"]) == (name, side, level))
+    return next(row["value"] for row in rows if (row["name"], row["side"], label(row)) == (name, side, level))
 
 
 def test_the_planted_layer_is_found(patched: list[dict]) -> None:
@@ -88,11 +93,11 @@ def test_the_planted_layer_is_found(patched: list[dict]) -> None:
 
 def test_every_recovery_has_its_null_and_its_n(patched: list[dict]) -> None:
     found = {
-        (row["side"], row["level"])
+        (row["side"], row["site"], row["position"])
         for row in patched
         if row["name"] == "patch/recovery" and not math.isnan(row["value"])
     }
-    nulls = {(row["side"], row["level"]): row for row in patched if row["name"] == "patch/null"}
+    nulls = {(row["side"], row["site"], row["position"]): row for row in patched if row["name"] == "patch/null"}
     assert found == set(nulls)
     assert all(row["n"] == 3 and row["lo"] <= row["value"] <= row["hi"] for row in nulls.values())
     assert {row["n_problems"] for row in patched if row["name"] == "patch/recovery"} == {6}
@@ -100,46 +105,46 @@ def test_every_recovery_has_its_null_and_its_n(patched: list[dict]) -> None:
     assert any(row["name"] == "patch/null_weights" for row in patched)
 
 
-def test_equal_checkpoints_say_why_nothing_is_recovered(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
-    job = PatchJob(pair[0], pair[0], how=HOW, n=4, kinds=("mlp",), positions=(-1,), draws=1)
+def test_equal_checkpoints_say_why_nothing_is_recovered(pair: Pair, tmp_path: Path) -> None:
+    job = PatchJob(Pair(pair.before, pair.before), n=4, kinds=("mlp",), positions=(-1,), draws=1)
     rows = rows_of(job, Store(tmp_path))
     change = [row for row in rows if row["side"] == "change"]
     assert all(math.isnan(row["value"]) for row in change if row["name"].endswith("/recovery"))
-    assert all("agree" in row["level"] for row in change if row["name"].endswith("/gap"))
+    assert all("agree" in row["reason"] for row in change if row["name"].endswith("/gap"))
     assert {row["kind"] for row in rows} == {"null"}
 
 
-def test_one_layer_carries_the_answers(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
+def test_one_layer_carries_the_answers(pair: Pair, tmp_path: Path) -> None:
     """Accuracy of such models is 0: nothing to recover, said so; the values are those of the whole checkpoints."""
-    job = LayersJob(*pair, how=HOW, n=4, draws=1)
+    job = LayersJob(pair, options=SHORT, n=4, draws=1)
     rows = rows_of(job, Store(tmp_path))
-    levels = {row["level"] for row in rows if row["name"] == "output_accuracy/value"}
-    assert levels == {"", "attn.0", "attn.1", "mlp.0", "mlp.1"}
+    levels = {row["site"] for row in rows if row["name"] == "output_accuracy/value"}
+    assert levels == {None, "attn.0", "attn.1", "mlp.0", "mlp.1"}
     gaps = [row for row in rows if row["name"].endswith("/gap")]
-    assert len(gaps) == 4 and all(row["level"] for row in gaps)
+    assert len(gaps) == 4 and all(row["reason"] for row in gaps)
 
 
-def test_sampled_answers_share_their_draws(pair: tuple[Subject, Subject]) -> None:
-    loaded = load_folder(pair[0].source.path)
-    problems = tuple(HOW.problems.problems[:3])
-    first, second = (answers(loaded, problems, HOW, batch, 1.0, 2) for batch in (2, 64))
-    assert all((first[name] == second[name]).all() for name in first)
-    assert len(first["accuracy"]) == 6
+def test_sampled_answers_share_their_draws(pair: Pair) -> None:
+    loaded = load_folder(pair.before.source.files())
+    problems, options = tuple(CHAIN.problems.problems[:3]), SamplingOptions(samples=2, max_new=4)
+    first, second = (answer(loaded, Request(problems, CHAIN, options, Compute(batch))) for batch in (2, 64))
+    assert all((getattr(first, name) == getattr(second, name)).all() for name in MEASURES)
+    assert first.accuracy.shape == (3, 2)
 
 
-def test_weights(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
-    rows = rows_of(WeightsJob(*pair, other=pair[1], draws=3), Store(tmp_path))
+def test_weights(pair: Pair, tmp_path: Path) -> None:
+    rows = rows_of(WeightsJob(replace(pair, other=pair.after), draws=3), Store(tmp_path))
     assert value(rows, "weight_change/relative", "change", "mlp.0.up_proj.weight") == 0
     down = "mlp.1.down_proj.weight"
     assert value(rows, "weight_change/stable_rank", "change", down) == pytest.approx(1, abs=1e-3)
     assert value(rows, "weight_change/cosine", "change", down) == pytest.approx(1)
-    null = next(row for row in rows if row["name"] == "weight_change/stable_rank" and row["level"] == down)
+    null = next(row for row in rows if row["name"] == "weight_change/stable_rank" and row["module"] == down)
     assert null["null"] > 5 and null["p"] == 1 / 4
 
 
-def test_prompts_are_padded_on_the_left(pair: tuple[Subject, Subject]) -> None:
-    loaded, problems = load_folder(pair[0].source.path), CHAIN.problems.problems[:8]
-    plain, styled = left_padded(loaded, problems, HOW), left_padded(loaded, problems, HOW, "D")
+def test_prompts_are_padded_on_the_left(pair: Pair) -> None:
+    loaded, problems = load_folder(pair.before.source.files()), CHAIN.problems.problems[:8]
+    plain, styled = left_padded(loaded, problems, CHAIN), left_padded(loaded, problems, CHAIN, "D")
     for i, problem in enumerate(problems):
         row = plain.ids[i] if plain.mask is None else plain.ids[i][plain.mask[i].bool()]
         assert loaded.tokenizer.decode(row) == problem.prompt
@@ -153,22 +158,23 @@ def test_openings_that_begin_alike() -> None:
     assert len(OUTSIDE.fork(byte_tokenizer()).code) >= 1
 
 
-def test_what_changes_a_number_changes_the_identity(pair: tuple[Subject, Subject]) -> None:
-    job = PatchJob(*pair, how=HOW)
+def test_what_changes_a_number_changes_the_identity(pair: Pair) -> None:
+    job = PatchJob(pair)
     others = [
         replace(job, n=5),
         replace(job, draws=3),
         replace(job, openings=Openings(("x",), ("y",))),
-        replace(job, other=pair[0]),
+        replace(job, pair=replace(pair, other=pair.before)),
     ]
     others += [replace(job, kinds=("mlp",)), replace(job, positions=(-1,))]
     assert len({each.recipe.digest for each in (job, *others)}) == 7
-    assert replace(job, batch=3).recipe.digest == job.recipe.digest
-    layers = LayersJob(*pair, how=HOW)
-    assert (
-        len({each.recipe.digest for each in (layers, replace(layers, temperature=1.0), replace(layers, samples=2))})
-        == 3
-    )
+    assert replace(job, compute=Compute(3)).recipe.digest == job.recipe.digest
+    layers = LayersJob(pair, options=SHORT)
+    asked = [
+        replace(SHORT, **changed) for changed in ({"temperature": 1.0}, {"samples": 2}, {"max_new": 5}, {"seed": 1})
+    ]
+    changed = [replace(layers, options=options) for options in asked]
+    assert len({each.recipe.digest for each in (layers, *changed)}) == 5
 
 
 # figures
@@ -208,8 +214,8 @@ def test_no_gap_is_drawn_as_no_gap(patched: list[dict]) -> None:
     assert "no gap" in drawing.figure.texts[0].get_text()
 
 
-def test_the_weight_figure(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
-    rows = rows_of(WeightsJob(*pair, draws=2), Store(tmp_path))
+def test_the_weight_figure(pair: Pair, tmp_path: Path) -> None:
+    rows = rows_of(WeightsJob(pair, draws=2), Store(tmp_path))
     drawing = figures.get("weight_change")(rows)
     assert drawing is not None
     assert {row["name"] for row in drawing.table} == {
@@ -234,8 +240,8 @@ def told(*words: str) -> str:
     return result.output
 
 
-def test_the_commands(pair: tuple[Subject, Subject], tmp_path: Path) -> None:
-    names = [str(each.source.path) for each in pair]
+def test_the_commands(pair: Pair, tmp_path: Path) -> None:
+    names = [str(each.source.path) for each in pair.checkpoints]
     at = ["--store", str(tmp_path / "store"), "--figures", str(tmp_path / "figures")]
     out = told(
         "patch", *names, "--limit", str(N), "--draws", "2", "--no-heads", "--code", "```python", "--prose", "To", *at

@@ -18,22 +18,26 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.activations.linear import Examples, probe
-from probe.checkpoints.resolve import Folder, Subject
-from probe.engine.runner import make
+from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.pair import Pair
+from probe.engine.executor import make
 from probe.experiments.patching.job import parts_of
 from probe.experiments.patching.layers import LayersJob
-from probe.experiments.steering.directions import FitJob, ask_about, chosen
+from probe.experiments.result import run
+from probe.experiments.steering.directions import FitJob, chosen
 from probe.interventions.patching import Fork, direct, measure, patch, sites_of
 from probe.interventions.recovery import Gap, recovery, share
-from probe.interventions.steering import Asking, ablating_edit, answer, random_vectors, steer
-from probe.interventions.transplant import part_modules, per_part, transplanted
+from probe.interventions.steering import ablating_edit, answer, random_vectors, steer
+from probe.interventions.transplant import part_modules, transplanted
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import Site, output_projection
 from probe.models.loading.load import Loaded, save_folder, stop_ids
 from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
-from probe.rollouts.sample_job import CHAIN, How
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import SamplingOptions
+from probe.rollouts.respond import Request
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.chain import chain_problems
@@ -57,7 +61,7 @@ def fork_of(model: PreTrainedModel, ids: Tensor, fork: Fork) -> np.ndarray:
     return measure(model, ids, fork).double().numpy()
 
 
-def mini(problems: int) -> How:
+def mini(problems: int) -> Elicitation:
     told = ProblemSet("mini", PROBLEMS[:problems], "synthetic", "made up", f"mini:{problems}")
     return replace(CHAIN, problems=told)
 
@@ -73,13 +77,17 @@ class Planted:
     u: Tensor
     texts: Tensor  # ids of every question, answered twice
 
-    def asking(self, n: int = 24, samples: int = 2) -> Asking:
-        return ask_about(self.base, CHAIN, PROBLEMS[:n], samples, 1.0, 0, 64)
+    def asking(self, n: int = 24, samples: int = 2) -> Request:
+        return Request(PROBLEMS[:n], CHAIN, SamplingOptions(samples=samples))
+
+    def prompts(self, n: int = 24) -> Tensor:
+        """Ids of the first questions."""
+        return torch.tensor(CHAIN.prompts(self.base.tokenizer, PROBLEMS[:n])[0])
 
     def writing(self, size: float, wanted: Tensor, elsewhere: float = 0.0) -> Loaded:
         """With the last MLP writing size * wanted * u where each question ends; `elsewhere` nan: whatever elsewhere."""
         model, at = copy.deepcopy(self.base.model), torch.full(self.texts.shape, elsewhere)
-        at[:, len(self.asking().prompts[0]) - 1] = wanted.repeat_interleave(2)
+        at[:, self.prompts().shape[1] - 1] = wanted.repeat_interleave(2)
         down = part_modules(model)["mlp.1"].down_proj
         with torch.no_grad():
             down.weight.add_(size * torch.outer(self.u, reading(model, down, self.texts, at)))
@@ -101,11 +109,11 @@ def planted(organism: Loaded) -> Planted:
     head[code] = 2 * u
     head[prose] = -2 * u
     model.lm_head.weight = torch.nn.Parameter(head)
-    asked = ask_about(organism, CHAIN, PROBLEMS, 2, 1.0, 0, 64)
-    prompts = [list(prompt) for prompt in asked.prompts]
-    draws = torch.rand(2 * len(prompts), asked.max_new, generator=torch_rng("plain answers"))
+    prompts, _ = CHAIN.prompts(organism.tokenizer, PROBLEMS)
+    longest = SamplingOptions().max_new
+    draws = torch.rand(2 * len(prompts), longest, generator=torch_rng("plain answers"))
     made = generate(
-        organism.model, prompts, n_samples=2, max_new=asked.max_new, stop=stop_ids(organism), pad=0, uniforms=draws
+        organism.model, prompts, n_samples=2, max_new=longest, stop=stop_ids(organism), pad=0, uniforms=draws
     )
     texts = torch.cat([torch.tensor(prompts).repeat_interleave(2, 0), made.ids], 1)
     return Planted(Loaded(model, organism.tokenizer), u, texts)
@@ -118,9 +126,10 @@ def test_a_strategy_written_into_the_weights_is_probed_fitted_and_steered(plante
     """The last MLP writes +-u by the style letter: the fitted direction is u, and moving along it moves strategy."""
     loaded, asking = planted.writing(40.0, STYLE), planted.asking()
     save_folder(loaded, tmp_path / "planted")
-    fit = FitJob(Subject("planted", Folder(tmp_path / "planted")), mini(len(PROBLEMS)))
-    make(fit, str(tmp_path / "store"))
-    table = Store(tmp_path / "store").get(fit.recipe).read_table()
+    fit = FitJob(Checkpoint("planted", Folder(tmp_path / "planted")), mini(len(PROBLEMS)))
+    store = Store(tmp_path / "store")
+    make([fit], store, workers=1)
+    table = store.get(fit.recipe).read_table()
     found, mean = chosen(table, str(LAST))
     assert abs(float(found.vector.float() @ planted.u)) > 0.95
     assert abs(float(chosen(table, "resid.1")[0].vector.float() @ planted.u)) < 0.5  # before it is written
@@ -140,7 +149,7 @@ def test_a_strategy_written_into_the_weights_is_probed_fitted_and_steered(plante
 def test_probes_find_the_strategy_where_it_is_written(planted: Planted) -> None:
     """By a coin per question, that nothing else in the stream knows."""
     coin = torch.randint(0, 2, (len(PROBLEMS),), generator=torch_rng("coin")).float() * 2 - 1
-    ids = torch.tensor([list(prompt) for prompt in planted.asking(len(PROBLEMS)).prompts])
+    ids = planted.prompts(len(PROBLEMS))
     loaded = planted.writing(30.0, coin, elsewhere=math.nan)
     states = read(loaded.model, ids, [Site("resid", 1), LAST])
     yes = (coin > 0).double().numpy()
@@ -156,7 +165,7 @@ def test_steering_and_ablation_do_and_undo_what_the_weights_do(planted: Planted)
     """after = before + a rank-one change that writes 24 u: adding 24 u by hand recovers it, clamping u removes it."""
     asking, (before, after) = planted.asking(), planted.pair()
     start, end = (answer(loaded, asking).code_share.mean(1) for loaded in (before, after))
-    ids = torch.tensor([list(prompt) for prompt in asking.prompts])
+    ids = planted.prompts()
     mean = read(before.model, ids, [LAST])[LAST][:, -1].mean(0)
     steered = steer(before, asking, 24 * planted.u, LAST, (1.0,))[1.0].code_share.mean(1)
     ablated = answer(after, asking, ablating_edit(LAST, planted.u, mean, "clamp", "fork")).code_share.mean(1)
@@ -174,16 +183,14 @@ def test_the_layer_that_was_changed_carries_what_is_answered(planted: Planted, t
     """The same pair end to end: one layer's weights, or output, in greedy answers."""
     for name, loaded in zip(("before", "after"), planted.pair(), strict=True):
         save_folder(loaded, tmp_path / name)
-    job = LayersJob(
-        *(Subject(name, Folder(tmp_path / name)) for name in ("before", "after")), how=mini(24), n=24, draws=1
-    )
-    make(job, str(tmp_path / "store"))
-    rows = Store(tmp_path / "store").get(job.recipe).read_table().to_pylist()
+    pair = Pair(*(Checkpoint(name, Folder(tmp_path / name)) for name in ("before", "after")))
+    job = LayersJob(pair, mini(24), n=24, draws=1)
+    rows = run(job, Store(tmp_path / "store")).rows
     for what, carrying in (("output", {"mlp.1"}), ("weights", {"mlp.1", "block.1", "all"})):
-        found = {row["level"]: row["value"] for row in rows if row["name"] == f"{what}_code_share/recovery"}
+        found = {label(row): row["value"] for row in rows if row["name"] == f"{what}_code_share/recovery"}
         assert len(found) > 3
         assert found == {level: float(level in carrying) for level in found}
-        null = next(r for r in rows if (r["name"], r["level"]) == (f"{what}_code_share/null", "mlp.1"))
+        null = next(r for r in rows if (r["name"], label(r)) == (f"{what}_code_share/null", "mlp.1"))
         assert null["value"] < 0.7
 
 
@@ -298,7 +305,9 @@ def test_of_layers_that_all_changed_the_one_that_matters_carries_it(kind: str) -
             mine["embed"].weight[30:].add_(1.0)
     gap = Gap(start, fork_of(after, ids, fork), names(8))
     far = float(np.abs(gap.source - gap.target).max())
-    for part, values in per_part(before, after, lambda model: fork_of(model, ids, fork)):
+    for part in part_modules(before):
+        with transplanted(before, after, [part]):
+            values = fork_of(before, ids, fork)
         there = gap.source if part in ("mlp.1", "block.1") else gap.target
         assert np.abs(values - there).max() < 1e-4 * far, part
 

@@ -1,6 +1,7 @@
 """Probes of a small organism: what is read, matched and measured; killed and resumed; the command and its figures."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,25 @@ import torch
 from typer.testing import CliRunner
 
 from probe.activations.shards import Activations
-from probe.checkpoints.resolve import Folder, Subject
-from probe.cli import probes as _command  # noqa: F401 - registers it
-from probe.cli.app import app
+from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.pair import Pair
+from probe.cli import app
 from probe.data import Strategy
+from probe.engine.job import Job
+from probe.engine.listener import Listener
 from probe.errors import BadInput
-from probe.experiments.activation_dataset import MOST, ActivationsJob, answers, text_of
-from probe.experiments.probing.job import ProbesJob, probes, same_question
+from probe.experiments.activation_dataset import MOST, ActivationsJob, activation_dataset, text_of
+from probe.experiments.probing.job import ProbesJob, same_question
+from probe.experiments.result import run
 from probe.models.hooks.backends import MADE_IN
 from probe.models.loading.load import Loaded, save_folder
-from probe.plots import MEASUREMENT_COLUMNS, figures
-from probe.rollouts.sample_job import How
+from probe.plots import figures
+from probe.rollouts.elicitation import Elicitation
+from probe.rollouts.options import Compute, SamplingOptions
 from probe.store import Store
 from probe.tasks.benchmarks import problems
+
+FOUR = SamplingOptions(samples=4, max_new=24)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +39,8 @@ def folder(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def how() -> How:
-    return How(problems("chain", limit=60), max_new=24)
+def asked() -> Elicitation:
+    return Elicitation(problems("chain", limit=60))
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +49,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def job(folder: Path, how: How) -> ProbesJob:
+def job(folder: Path, asked: Elicitation) -> ProbesJob:
     """A null pair: the same weights answer twice."""
-    subject = Subject("organism", Folder(folder))
-    return ProbesJob(subject, subject, how, samples=4, sites=("resid.1", "resid.2"), draws=3)
+    one = Checkpoint("organism", Folder(folder))
+    return ProbesJob(Pair(one, one), asked, FOUR, ("resid.1", "resid.2"), 3)
 
 
 @pytest.fixture(scope="module")
 def rows(job: ProbesJob, store: Store) -> list[dict]:
-    return probes(job, store).to_pylist()
+    return list(run(job, store).rows)
 
 
 def test_positions_of_a_rollout() -> None:
@@ -66,10 +73,10 @@ def test_positions_of_a_rollout() -> None:
 
 
 def test_what_is_matched(job: ProbesJob, rows: list[dict], store: Store) -> None:
-    read = job.read[0]
-    told = answers(store.get(read.recipe), store.get(read.asked.recipe))
-    rollouts = store.get(read.asked.recipe).read_table("rollouts.parquet").to_pylist()
-    graded = store.get(read.asked.recipe).read_table("responses.parquet").to_pylist()
+    read = job.activations[0]
+    told = activation_dataset(store.get(read.recipe), store.get(read.responses.recipe))
+    rollouts = store.get(read.responses.recipe).read_table("rollouts.parquet").to_pylist()
+    graded = store.get(read.responses.recipe).read_table("responses.parquet").to_pylist()
     held = Activations(store.get(read.recipe).path).rows()
     assert len(told.keys) == 60 * 4
     for i, row in enumerate(rollouts):
@@ -87,10 +94,10 @@ def test_what_is_matched(job: ProbesJob, rows: list[dict], store: Store) -> None
 
 
 def test_the_rows(rows: list[dict]) -> None:
-    assert list(rows[0]) == list(MEASUREMENT_COLUMNS)
+    assert list(rows[0]) == list(COLUMNS)
     assert {row["study"] for row in rows} == {"inside"}
     assert {row["kind"] for row in rows} == {"null"}
-    at = {(row["name"], row["side"], row["level"]): row for row in rows}
+    at = {(row["name"], row["side"], label(row)): row for row in rows}
     strategy = at["probe_auroc", "before", "strategy resid.2 logistic"]
     assert strategy["n"] == 240
     assert strategy["n_problems"] == 60
@@ -103,7 +110,8 @@ def test_the_rows(rows: list[dict]) -> None:
 
 
 def test_a_question_tells_what_its_other_answers_do(job: ProbesJob, rows: list[dict], store: Store) -> None:
-    told = answers(store.get(job.read[0].recipe), store.get(job.read[0].asked.recipe))
+    read = job.activations[0]
+    told = activation_dataset(store.get(read.recipe), store.get(read.responses.recipe))
     always = np.array([float(int(problem[-2]) % 2) if problem[-2].isdigit() else 0.0 for problem in told.problem])
     by_problem = dict.fromkeys(told.problem.tolist())
     decided = np.array([float(list(by_problem).index(problem) % 2) for problem in told.problem])
@@ -114,10 +122,12 @@ def test_a_question_tells_what_its_other_answers_do(job: ProbesJob, rows: list[d
 
 
 def test_made_once_and_the_same_again(job: ProbesJob, rows: list[dict], store: Store, tmp_path: Path) -> None:
-    made = []
-    assert probes(job, store, on_done=made.append).to_pylist() == rows
+    made: list[Job] = []
+    listener = Listener()
+    listener.on_done = made.append  # type: ignore[method-assign]
+    assert run(job, store, listener=listener).rows == rows
     assert made == []
-    read = job.read[0]
+    read = job.activations[0]
     whole = {p.name: p.read_bytes() for p in store.get(read.recipe).path.iterdir() if p.name != "spec.json"}
     for file in list(whole)[:2]:  # some of it is there already, as after a kill
         (tmp_path / file).write_bytes(whole[file])
@@ -125,22 +135,22 @@ def test_made_once_and_the_same_again(job: ProbesJob, rows: list[dict], store: S
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == whole
 
 
-def test_identity(job: ProbesJob, how: How, folder: Path) -> None:
-    subject = job.before
-    assert job.is_null
-    assert [read.seed for read in job.read] == [0, 1]
-    assert ProbesJob(subject, None, how, samples=4).recipe.digest != job.recipe.digest
-    one, other = (ActivationsJob(subject, how, 1.0, 4, sites=s) for s in ((), ("resid.1",)))
+def test_identity(job: ProbesJob, asked: Elicitation, folder: Path) -> None:
+    base = job.pair.before
+    assert job.pair.is_null
+    assert [read.options.seed for read in job.activations] == [0, 1]
+    assert replace(job, pair=Pair(base)).recipe.digest != job.recipe.digest
+    one, other = (ActivationsJob(base, asked, FOUR, sites=s) for s in ((), ("resid.1",)))
     assert one.recipe.digest != other.recipe.digest
-    assert ActivationsJob(subject, how, 1.0, 4, batch=7).recipe.digest == one.recipe.digest
+    assert ActivationsJob(base, asked, FOUR, compute=Compute(7)).recipe.digest == one.recipe.digest
 
 
-def test_bad_input(job: ProbesJob, how: How, store: Store) -> None:
+def test_bad_input(job: ProbesJob, asked: Elicitation, store: Store) -> None:
     for wrong in ({"samples": 1}, {"temperature": 0.0}):
         with pytest.raises(BadInput, match="one answer"):
-            ProbesJob(job.before, None, how, **wrong)  # type: ignore[arg-type]
+            ProbesJob(Pair(job.pair.before), asked, replace(FOUR, **wrong))  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=r"no resid\.7"):
-        probes(ProbesJob(job.before, None, how, samples=4, sites=("resid.7",)), store)
+        run(ProbesJob(Pair(job.pair.before), asked, FOUR, ("resid.7",)), store)
 
 
 def test_figures_draw_what_they_say(rows: list[dict]) -> None:
@@ -170,11 +180,13 @@ def test_the_command(folder: Path, store: Store, tmp_path: Path) -> None:
     assert wrong.exit_code == 2
 
 
-def test_activations_are_the_same_on_every_backend(folder: Path, how: How, store: Store) -> None:
-    subject, read = Subject("organism", Folder(folder)), {}
+def test_activations_are_the_same_on_every_backend(folder: Path, asked: Elicitation, store: Store) -> None:
+    one, read = Checkpoint("organism", Folder(folder)), {}
     for name in MADE_IN:
-        job = ActivationsJob(subject, how, 1.0, 2, sites=("resid.1", "attn.0", "head.1.0"), backend=name)
-        for each in (job.asked, job):
+        job = ActivationsJob(
+            one, asked, replace(FOUR, samples=2), sites=("resid.1", "attn.0", "head.1.0"), backend=name
+        )
+        for each in (job.responses, job):
             store.build(each.recipe, functools.partial(each.make, store))
         read[name] = Activations(store.get(job.recipe).path), job
     assert "backend" not in read["hooks"][1].recipe.params

@@ -19,9 +19,9 @@ from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.measurements import RowKey
 from probe.models.loading.adapter import load_adapter, trained_on
+from probe.models.loading.entries import CheckpointEntry
 from probe.models.loading.hub import fetch
 from probe.models.loading.load import Dtype, Loaded, check_itself, load_folder
-from probe.models.loading.manifest import CheckpointEntry
 from probe.store import Store, file_digest
 
 PINNED = (".json", ".safetensors", ".jinja", ".txt", ".model")  # files of a checkpoint that change what it says
@@ -73,7 +73,7 @@ class Hub:
         return fetch(self.id, self.revision).folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """One set of weights; `step` counts batches of a run made here, else 0."""
 
@@ -83,6 +83,10 @@ class Checkpoint:
     adapter: Folder | Hub | None = None
     dtype: Dtype = "float32"
     device_map: str | None = None  # where it runs is no part of what it is
+
+    def __repr__(self) -> str:
+        kind = "from outside" if self.is_outside else "a run made here" if self.run else "an organism"
+        return f"Checkpoint({self.name}: {self.family}, {kind})"
 
     @property
     def organism(self) -> OrganismJob | None:
