@@ -287,7 +287,7 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
         ("compare", ("--samples", 8), ("--samples", 16), "sampling_hours"),
         ("compare", ("--limit", 100), ("--limit", 200), "reading_hours"),
         ("prefix", ("--samples", 8), ("--samples", 16), "sampling_hours"),
-        ("contamination", ("--max-new", 32), ("--max-new", 64), "sampling_hours"),
+        ("contamination", ("--max-new", 32), ("--max-new", 256), "sampling_hours"),
         ("probes", ("--samples", 8), ("--samples", 16), "reading_hours"),
         ("steer", ("--randoms", 20), ("--randoms", 40), "sampling_hours"),
         ("steer", ("--coefficients", "0,1"), ("--coefficients", "0,1,2"), "sampling_hours"),

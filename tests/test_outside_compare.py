@@ -228,8 +228,13 @@ def test_an_organism_and_its_run_are_sampled_alike_with_and_without_a_limit(raw:
     """Before: one side's special tokens were dropped and the other's kept, and --limit changed which job sampled."""
     where = ("--manifest", raw / "m.yaml", "--store", raw / "s", "--json")
     store, tokenizer = Store(raw / "s"), build_tokenizer()
-    for limit in ((), ("--limit", 6)):
-        run("compare", "raw", "run", "--samples", 2, "--workers", 1, *limit, *where)
+    words = ("compare", "raw", "run", "--samples", 2, *where)
+    run(*words, "--limit", 6, "--workers", 1)
+    manifest = load_manifest(raw / "m.yaml")
+    pair = Pair(*(resolve(name, manifest) for name in ("raw", "run")))
+    make(CompareJob(pair, CHAIN, replace(SAMPLED, samples=2)).sampled, store, workers=1)
+    (left,) = json.loads(run(*words, "--dry").stdout)["jobs"]  # those are what the command without a limit asks for
+    assert left["stage"] == "measurements"
     for name in ("raw", "run"):
         every, few = (asked_of(store, name, n) for n in (256, 6))
         for temperature, samples in ((1.0, 2), (0.0, 1)):
