@@ -22,6 +22,7 @@ from probe.experiments.compare.job import CompareJob
 from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import sets
 from probe.experiments.experiment import PairExperiment
+from probe.experiments.patching.fork import CHAINS
 from probe.experiments.patching.job import PatchJob
 from probe.experiments.patching.layers import LayersJob
 from probe.experiments.probing.job import ProbesJob
@@ -143,7 +144,7 @@ EXPERIMENTS: dict[str, Callable[[Pair], PairExperiment]] = {
     "compare": lambda pair: CompareJob(pair, ASKED, TWICE),
     "probes": lambda pair: ProbesJob(pair, ASKED, TWICE, ("resid.2",), 2),
     "steering": lambda pair: SteerJob(pair, ASKED, TWICE, "resid.2", (0.0, 1.0), 1),
-    "patching": lambda pair: PatchJob(pair, ASKED, 4, ("mlp",), (-1,), 1),
+    "patching": lambda pair: PatchJob(pair, ASKED, 4, ("mlp",), (-1,), 1, CHAINS),
     "layers": lambda pair: LayersJob(pair, ASKED, n=4, draws=1),
     "weights": lambda pair: WeightsJob(pair, 1),
     "contamination": lambda pair: ContaminationJob(pair, LEAK, 8),
