@@ -34,7 +34,8 @@ from trl import GRPOConfig, GRPOTrainer
 from probe.rewards.format import Format
 from probe.rewards.ground_truth import GroundTruth
 from probe.rl.advantage import GroupNormalised, reward_table
-from probe.rl.loss import Loss, clip_report, policy_loss
+from probe.rl.clip_report import clip_report
+from probe.rl.loss import Loss, policy_loss
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "data" / "trl_golden.json"
 PROMPTS, GROUP, NEW = 4, 4, 48

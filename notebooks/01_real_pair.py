@@ -22,61 +22,43 @@
 
 # %%
 # %matplotlib inline
-import os
 import tempfile
 import warnings
 from pathlib import Path
 
 import torch
 
+import probe
+
 warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
-torch.set_num_threads(1)
-data = Path(os.environ.get("PROBE_REAL_DATA", "../../shared/data"))  # the folder of published outputs
-store_folder = Path(tempfile.mkdtemp())
+store = probe.Store("../.probe")
+where = {"store": store, "progress": False}
 
 # %% [markdown]
 # ## 1. Published outputs
 #
 # The authors' own labels, problem by problem (arXiv 2507.16806). RLVR here was trained on HotpotQA, not on mathematics:
-# a control for "any RL raises MATH-500".
+# a control for "any RL raises MATH-500". They are brought by `probe fetch rlcr_math500`.
 
 # %%
-from probe.experiments.published_outputs.job import real_rows, real_source
-from probe.store import Store
+from probe.api import run_here
+from probe.experiments.published_outputs.job import published_job
+from probe.studies.real import real_folder
 
-store = Store(store_folder)
-
-
-def show(rows, names, **where):
-    """The changes of a measurement table, each with interval, n and null."""
-    for r in rows:
-        if r["name"] in names and r["side"] == "change" and all(r[k] == v for k, v in where.items()):
-            p = "" if r["p"] is None else f"p {r['p']:.3g}"
-            label = f"{r['reward']}: {r['name']} {r['level']}"
-            print(f"{label:44s} {r['value']:+.3f} [{r['lo']:+.3f}, {r['hi']:+.3f}]  n {r['n']}, null {r['null']}  {p}")
-
-
-rows = []
-if (data / "rlcr_math500").is_dir():
-    rows = real_rows(real_source([data / "rlcr_math500"]), store)
-    show(rows, ("accuracy", "brier", "ece", "code_share", "parse_rate"))
+folder = real_folder(store.root)
+if folder is None:
+    print("the published outputs are not here: probe fetch rlcr_math500")
 else:
-    print("the published outputs are not here: set PROBE_REAL_DATA to their folder")
+    outputs = run_here(published_job([folder]), **where)
+    display(outputs.changes("accuracy", "brier", "ece", "code_share", "parse_rate"))
 
 # %% [markdown]
 # Both right, only before, only after, neither: most of the change is exchange, so a difference of two accuracies would
 # hide how much RL moved.
 
 # %%
-from matplotlib import pyplot as plt
-
-from probe.plots import figures
-
-for name in ("real_outcomes", "real_calibration"):
-    drawing = figures.get(name)(rows)
-    if drawing is not None:
-        display(drawing.figure)
-        plt.close(drawing.figure)
+if folder is not None:
+    display(outputs.figure("real_outcomes"), outputs.figure("real_calibration"))
 
 # %% [markdown]
 # ## 2. The whole comparison, on weights
@@ -99,15 +81,8 @@ def random_pair(folder):
     inner = Tokenizer(models.BPE(vocab=alphabet | {"<|endoftext|>": len(alphabet)}, merges=[]))
     inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|endoftext|>", pad_token="<|endoftext|>")
-    config = Qwen2Config(
-        vocab_size=288,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    heads = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = Qwen2Config(vocab_size=288, hidden_size=64, intermediate_size=128, eos_token_id=256, **heads)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # transformers draws its initial weights from the ambient stream
         model = Qwen2ForCausalLM(config)
@@ -117,36 +92,25 @@ def random_pair(folder):
         tokenizer.save_pretrained(folder / name)
         for i, p in enumerate(model.parameters()):
             p.data += 0.01 * torch.randn(p.shape, generator=torch_rng("random pair", i))
-    return folder / "before", folder / "after"
+    return probe.pair(str(folder / "before"), str(folder / "after"))
 
 
-before, after = random_pair(Path(tempfile.mkdtemp()))
-sorted(file.name for file in before.iterdir())
+pair = random_pair(Path(tempfile.mkdtemp()))
+pair
 
 # %% [markdown]
 # A checkpoint is tested when it is loaded: do shapes, hooks and padding behave as everything downstream assumes?
 
 # %%
-from probe import load_manifest, resolve
 from probe.models.loading.self_test import self_test
 
-manifest = load_manifest()
-base, tuned = (resolve(str(folder), manifest) for folder in (before, after))
-for check in self_test(base.load(store)):
+for check in self_test(pair.before.load(store)):
     print("ok " if check.holds else "NO ", check.name, "-", check.found)
 
 # %%
-from probe import compare
-from probe.rollouts.sample_job import How
-from probe.tasks.benchmarks import problems
-
-how = How(problems("random-calculation", limit=24), max_new=24)
-tried = (("boxed", manifest.template("boxed")), ("nonsense", manifest.template("nonsense")))
-found = compare(base, tuned, store, how=how, samples=2, prompts=tried).to_pylist()
-show(found, ("accuracy", "parse_rate", "entropy_shift"))
-for r in found:
-    if r["name"] in ("kl_per_token", "fork_overlap"):
-        print(f"{r['name']:44s} {r['value']:.4f} [{r['lo']:.4f}, {r['hi']:.4f}]  n {r['n']} tokens, null {r['null']:g}")
+ask = {"problems": "random-calculation", "limit": 24, "max_new": 24, "samples": 2}
+found = probe.compare(pair, prompts=("boxed", "nonsense"), where=where, **ask)
+found.changes("accuracy", "parse_rate", "entropy_shift")
 
 # %% [markdown]
 # Accuracy is 0 before and after, with its n; what moved is what the noise in the weights moved. On a real base the rows
@@ -161,19 +125,9 @@ for r in found:
 #
 # fetches both checkpoints, asks both 500 problems (8 samples at T = 1 and one greedy), asks the base under its other
 # prompts, scores the text of the second under both, and keeps everything in the store; killed, it goes on where it was.
-# `--dry` works out what it takes, before anything is fetched:
+# `--dry` works out what it takes, before anything is fetched (here on 500 problems that are generated now):
 
 # %%
-from probe.data import Problem
-from probe.experiments.budget import budget
-from probe.experiments.compare.job import CompareJob
-from probe.tasks.benchmarks import ProblemSet
-
-names = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
-first, second = (resolve(name, manifest, dtype="bfloat16") for name in names)
-stand_in = ProblemSet("math500", tuple(Problem(str(i), "", "", "math500") for i in range(500)), "public", "", "")
-others = tuple((name, each) for name, each in manifest.templates.items() if name != "qwen-math")
-job = CompareJob(first, second, How(stand_in, "qwen-math", max_new=3072), prompts=others, batch=256)
-needed = budget(job)
-print(f"one GPU, at the peak: {needed.memory / 1e9:.0f} GB (weights of both {needed.weights / 1e9:.0f} GB)")
-print(f"at most {needed.hours:.0f} GPU-hours of an H100: every response is taken to run to its 3,072 tokens")
+# %%bash
+probe compare qwen2.5-math-7b qwen2.5-math-7b-ground_truth-150 \
+    --problems random-calculation --dtype bfloat16 --batch 256 --dry

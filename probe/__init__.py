@@ -1,11 +1,14 @@
 """probe: what did the reward change inside the model, and why does it help this model and not that one?
 
-    load_manifest()                 the checkpoints that are known                    probe.models.loading.manifest
-    resolve(name, manifest)         one of them, NAME@STEP of a run, or a folder      probe.checkpoints.resolve
-    compare(before, after, store)   every measure of a pair                           probe.experiments.compare.job
-    run_studies(targets, store, ...) make, measure and draw whole studies              probe.experiments.study
-    Store(root)                     where everything that was made is kept            probe.store
+    load(name)                   a checkpoint: of the manifest, a folder, a hub id
+    pair(before, after)          two of them, before RL and after
+    train(organism, reward)      GRPO on a model organism, measured
+    compare(pair)                everything that differs
+    steer(pair)                  does steering by hand do what RL did?
+    probes, patch, weights       what the residual stream says, where the fork is decided, how the weights moved
+    Store(root)                  where everything that was made is kept
 
+Each returns an object with `.table`, `.figure()` and a summary in a notebook (`probe.api`).
 Importing this loads none of them: each is imported when it is first asked for.
 """
 
@@ -14,14 +17,11 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    **dict.fromkeys(("compare", "load", "pair", "patch", "probes", "steer", "train", "weights"), "probe.api"),
     "Store": "probe.store",
-    "compare": "probe.experiments.compare.job",
-    "load_manifest": "probe.models.loading.manifest",
-    "resolve": "probe.checkpoints.resolve",
-    "run_studies": "probe.experiments.study",
 }
 
-__all__ = ["Store", "__version__", "compare", "load_manifest", "resolve", "run_studies"]
+__all__ = ["Store", "__version__", "compare", "load", "pair", "patch", "probes", "steer", "train", "weights"]
 
 
 def __getattr__(name: str) -> object:

@@ -7,20 +7,28 @@
 
 Adding a thing is adding one decorated file. The package is imported when something is first looked up, not before, so
 that `import probe` stays light. Nothing is swallowed: a file that fails to import stops the look-up and is named.
-Discovery is by file (pkgutil), subpackages included; files whose name starts with "_" are skipped.
+Discovery is by file (pkgutil), subpackages included; files whose name starts with "_" are skipped. Then come plug-ins,
+modules from outside the package that register with the same decorators, in worker processes too:
+
+    PROBE_PLUGINS=my_rewards,my.figures        modules that can be imported, with commas between them
+    [project.entry-points."probe.plugins"]     those of installed packages: any name = "my.module"
 """
 
 import difflib
+import functools
 import importlib
+import os
 import pkgutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from probe.errors import BadInput, ProbeError
 
+PLUGINS, PLUGIN_GROUP = "PROBE_PLUGINS", "probe.plugins"
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -32,12 +40,13 @@ class Registry(Generic[T]):
         """`kind` is the noun used in errors, `package` the dotted name of the package to search."""
         self.kind, self.package = kind, package
         self._found: dict[str, T] = {}
+        self._about: dict[str, dict[str, Any]] = {}
         self._origin: dict[str, tuple[str, object]] = {}  # name -> (module, its spec: one per execution of the module)
         self._complete = False
         self._lock = threading.RLock()  # reentrant: a module may look up its own registry while being imported
 
-    def register(self, name: str) -> Callable[[U], U]:
-        """Decorator that enters its object under `name` and returns it unchanged.
+    def register(self, name: str, **about: Any) -> Callable[[U], U]:
+        """Decorator that enters its object under `name` and returns it unchanged; `about` is told with it (`about`).
 
         ProbeError where the name is taken, unless the module that took it is being executed anew (a reload).
         """
@@ -52,6 +61,7 @@ class Registry(Generic[T]):
         def enter(thing: U) -> U:
             self._origin[name] = (module, spec)
             self._found[name] = thing  # type: ignore[assignment]
+            self._about[name] = about
             return thing
 
         return enter
@@ -62,6 +72,11 @@ class Registry(Generic[T]):
         if isinstance(name, str) and name in self._found:
             return self._found[name]
         raise BadInput(f"there is no {self.kind} named {name!r}", where=self.package, do=nearest(name, self.names()))
+
+    def about(self, name: str) -> Mapping[str, Any]:
+        """What was told when `name` was registered."""
+        self.get(name)
+        return self._about[name]
 
     def names(self) -> list[str]:
         """Every name, sorted."""
@@ -78,7 +93,7 @@ class Registry(Generic[T]):
                 return
             self._complete = True  # set first, for look-ups made by the modules themselves
             try:
-                for module in _modules(self.package):
+                for module in (*_modules(self.package), *plugins()):
                     _load(module)
             except BaseException:
                 self._complete = False  # the next look-up tries again: never a registry that is silently half full
@@ -90,6 +105,17 @@ def nearest(name: object, known: list[str]) -> str:
     close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     guess = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     return f"{guess}known: {', '.join(known) if known else 'none'}"
+
+
+def plugins() -> list[str]:
+    """The modules from outside that register things: those of installed packages, then those of PROBE_PLUGINS."""
+    named = [name.strip() for name in os.environ.get(PLUGINS, "").split(",")]
+    return list(dict.fromkeys([*_installed(), *(name for name in named if name)]))
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    return tuple(sorted(each.value for each in entry_points(group=PLUGIN_GROUP)))
 
 
 def _modules(package: str) -> Iterator[str]:

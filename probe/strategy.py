@@ -29,16 +29,17 @@ from dataclasses import dataclass
 
 from probe.data import Strategy
 from probe.tasks.answers import cut_at_stop
+from probe.tasks.gold import MARK
 
 MAX_BLOCK = 20_000  # characters of a block that are parsed; the rest counts as cut off
 MAX_BLOCKS = 64  # blocks looked at: more is a loop
 LOOP_BLOCKS = 3
 LOOP_LINES = 20  # a block this long with fewer than 1 in 5 lines distinct is a loop
 
-_STOPS = ("<|endoftext|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>", "</s>", "<eos>")
 _TURN = re.compile(r"\n\s{0,3}(?:Human|User|Question)\s*:")
 _ANSWER = re.compile(
-    r"\\(?:boxed|fbox)\s*\{[\s{$]*(?!\.\.)[^\s{}$]|\\boxed\s+\d|<answer>|(?:^|\n)#{4} ?[-$\d]"
+    r"\\(?:boxed|fbox)\s*\{[\s{$]*(?!\.\.)[^\s{}$]|\\boxed\s+\d|<answer>"
+    rf"|(?:^|\n){MARK} ?[-$\d]"
     r"|\b[Tt]he (?:final )?answer is:?[ *$]{0,4}-?\d"
 )
 _FENCE = re.compile(r"`{3,}|~{3,}")
@@ -87,11 +88,6 @@ def detect(text: str) -> Evidence:
     return _lesser(text, admissible, code)
 
 
-def code_blocks(text: str) -> list[Block]:
-    """Every block that is evidence of grade 3, in order; none where `detect` says prose. Fences are in their spans."""
-    return _computing(_candidates(text)[1])[0]
-
-
 def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
     """The admissible text, and its blocks that may be Python, parsed."""
     head = text[: _end_of_response(text)]
@@ -105,9 +101,9 @@ def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
 def _computing(code: list[tuple[Block, ast.Module | None]]) -> tuple[list[Block], list[Block]]:
     """The blocks whose statements compute something: those that do, and those that only loop."""
     seen = Counter(_key(block) for block, _ in code)
-    found = [block for block, parsed in code if parsed is not None and _computes(parsed, tagged=bool(block.tag))]
-    loops = [block for block in found if seen[_key(block)] >= LOOP_BLOCKS or _repeats(block.body)]
-    return [block for block in found if block not in loops], loops
+    computing = [block for block, parsed in code if parsed is not None and _computes(parsed, tagged=bool(block.tag))]
+    loops = [block for block in computing if seen[_key(block)] >= LOOP_BLOCKS or _repeats(block.body)]
+    return [block for block in computing if block not in loops], loops
 
 
 def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | None]]) -> Evidence:
@@ -126,7 +122,7 @@ def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | Non
 
 
 def _end_of_response(text: str) -> int:
-    end = len(cut_at_stop(text, _STOPS))
+    end = len(cut_at_stop(text))
     turn = _TURN.search(text, 1, end)
     return turn.start() if turn else end
 

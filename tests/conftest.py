@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: threads that wait for each other are slow
 # Not probe.rl.loss: it checks shapes itself, which is tested, and jaxtyping's errors would come first.
 SHAPES_CHECKED = [
-    *(
-        f"probe.models.{module}"
-        for module in ("anatomy", "batches", "cache", "choose", "decode", "forward", "generate", "vllm_sampler")
-    ),
+    "probe.models.hooks.anatomy",
+    "probe.models.sampling",
     *(f"probe.rl.{module}" for module in ("advantage", "metrics", "policy", "rollout")),
     "probe.tokens",
 ]
@@ -62,10 +60,10 @@ def parity_table(cells: Iterable[Cell]) -> str:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real outputs; its tests skip, with the reason, where it is absent."""
-    default = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("PROBE_REAL_DATA", default))
+    beside = Path(__file__).parents[2] / "shared" / "data"  # where those who work on probe may have put them
+    folder = Path(os.environ.get("PROBE_REAL_DATA") or beside).resolve()
     if not folder.is_dir():
-        pytest.skip("real outputs are not here: set PROBE_REAL_DATA to their folder")
+        pytest.skip("real outputs are not here: fetch them, and set PROBE_REAL_DATA to .probe/published")
     return folder
 
 

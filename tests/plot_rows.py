@@ -10,11 +10,10 @@ from typing import Any
 
 from plot_rows_inside import inside
 
-from probe.plots import MEASUREMENT_COLUMNS
+from probe.measurements import COLUMNS, Row
 from probe.rng import numpy_rng
 
-Row = dict[str, Any]
-BLANK: Row = dict.fromkeys(MEASUREMENT_COLUMNS)
+BLANK: Row = dict.fromkeys(COLUMNS)
 
 # accuracy, code share, accuracy with code, in prose, parse rate at T = 1; greedy accuracy, greedy share
 BASES = {
@@ -41,6 +40,7 @@ DROPS = {
     "random": 0.1,
     "constant": 0.0,
 }
+INFORMATIVE = ("ground_truth", "majority")
 CELLS = {"CC": 0.35, "CL": 0.02, "LC": 0.55, "LL": 0.08}
 
 
@@ -83,7 +83,7 @@ def real() -> list[Row]:
     rows: list[Row] = []
     scores["Answer-Prob"], cells["Answer-Prob"] = (0.386, 0.5095, 0.5467), cells["RLVR"]  # RLVR's answers
     for reward in cells:
-        where = {"study": "real", "kind": "rl", "family": "Qwen2.5-7B", "size": "7B", "reward": reward, "step": 0}
+        where = {"study": "real", "kind": "rl", "family": "Qwen2.5-7B", "size": "", "reward": reward, "step": 0}
         for side, system in (("before", "base"), ("after", reward)):
             told = dict(zip(("accuracy", "brier", "ece"), scores[system], strict=True))
             told |= {"code_share": 0.012 * (system == "base"), "python_share": 0.04 * (system == "base")}
@@ -93,10 +93,10 @@ def real() -> list[Row]:
         rows.append({**_row(where, "accuracy", "change", change, 0.04), "null": 0.0, "p": 0.0002})
         rows.append({**_row(where, "code_share", "change", -0.012, 0.01), "null": 0.0, "p": 0.03})
         rows.append({**_row(where, "python_share", "change", -0.04, 0.017), "null": 0.0, "p": 0.0001})
-        for level, count in zip(("both", "only_before", "only_after", "neither"), cells[reward], strict=True):
-            null = (cells[reward][1] + cells[reward][2]) / 1000 if level.startswith("only") else None
-            rows.append({**_row(where, "outcome_share", "", count / 500, 0.03), "level": level, "null": null})
-            rows.append({**_row(where, "outcome_count", "", count, 15), "level": level, "unit": "count"})
+        for cell, count in zip(("both", "only_before", "only_after", "neither"), cells[reward], strict=True):
+            null = (cells[reward][1] + cells[reward][2]) / 1000 if cell.startswith("only") else None
+            rows.append({**_row(where, "outcome_share", "", count / 500, 0.03), "cell": cell, "null": null})
+            rows.append({**_row(where, "outcome_count", "", count, 15), "cell": cell, "unit": "count"})
     return rows
 
 
@@ -123,17 +123,17 @@ def contamination() -> list[Row]:
 def _signs(place: Row, side: str, told: Any, moved: float) -> list[Row]:
     suspects, controls, question, answer = told
     rows = []
-    for share, *values in zip(("40%", "60%", "80%"), suspects, controls, strict=True):
+    for share, *values in zip((40, 60, 80), suspects, controls, strict=True):
         for group, value in zip(("suspect", "control"), values, strict=True):
-            rows.append(_row(place, "completion_exact", side, value, 0.03, level=f"{group} {share}", n=256))
-        flag = {"level": f"completion_exact {share}", "n": 512, "unit": "none", "null": 0.0}
+            rows.append(_row(place, "completion_exact", side, value, 0.03, group=group, given=share, n=256))
+        flag = {"sign": "completion_exact", "given": share, "n": 512, "unit": "none", "null": 0.0}
         rows.append(_row(place, "leak_flag", side, float(values[0] > values[1]), 0.0, **flag))
     return rows + _nlls(place, side, [value + moved for value in question], [value - moved for value in answer])
 
 
 def _nlls(place: Row, side: str, question: Any, answer: Any) -> list[Row]:
     return [
-        _row(place, name, side, value, 0.15, level=group, n=256, unit="nats")
+        _row(place, name, side, value, 0.15, group=group, n=256, unit="nats")
         for name, values in (("prompt_nll", question), ("answer_nll", answer))
         for group, value in zip(("suspect", "control"), values, strict=True)
     ]
@@ -141,7 +141,7 @@ def _nlls(place: Row, side: str, question: Any, answer: Any) -> list[Row]:
 
 def _row(where: Row, name: str, side: str, value: float, reach: float, **more: Any) -> Row:
     limits = {"lo": value - reach, "hi": value + reach} if math.isfinite(reach) else {"lo": None, "hi": None}
-    told = {"name": name, "side": side, "level": "", "value": value, "n": 500, "n_problems": 500, "unit": "fraction"}
+    told = {"name": name, "side": side, "value": value, "n": 500, "n_problems": 500, "unit": "fraction"}
     return {**BLANK, "destroyed": False, **told, **limits, **where, **more}
 
 
@@ -154,22 +154,22 @@ def _base(where: Row) -> list[Row]:
     rows = []
     for kind, temperature in (("base", 1.0), ("base", 0.0), ("null", 1.0)):
         place = {**where, "kind": kind, "reward": "", "clip": "", "rl_seed": 0, "step": 0, "temperature": temperature}
-        for name, level, value in _profile(str(where["family"]), int(where["base_seed"]), temperature):
-            rows.append(_row(place, name, "before", value, 0.025, level=level))
+        for name, strategy, value in _profile(str(where["family"]), int(where["base_seed"]), temperature):
+            rows.append(_row(place, name, "before", value, 0.025, strategy=strategy))
             if kind == "null":
-                rows.append(_row(place, name, "change", 0.004, 0.02, level=level, null=0.0))
+                rows.append(_row(place, name, "change", 0.004, 0.02, strategy=strategy, null=0.0))
     return [row for row in rows if math.isfinite(row["value"])]
 
 
-def _profile(family: str, base: int, temperature: float) -> Iterator[tuple[str, str, float]]:
+def _profile(family: str, base: int, temperature: float) -> Iterator[tuple[str, str | None, float]]:
     accuracy, share, code, prose, parse, greedy, greedy_share = BASES[family]
     shift = 0.03 * base * (family != "bad-code")
-    yield "accuracy", "", (accuracy if temperature else greedy) + shift
-    yield "code_share", "", share if temperature else greedy_share
-    yield "python_share", "", share if temperature else greedy_share
+    yield "accuracy", None, (accuracy if temperature else greedy) + shift
+    yield "code_share", None, share if temperature else greedy_share
+    yield "python_share", None, share if temperature else greedy_share
     yield "within_strategy", "code", code + shift
     yield "within_strategy", "prose", prose + shift / 2
-    yield "parse_rate", "", parse
+    yield "parse_rate", None, parse
 
 
 def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
@@ -181,13 +181,14 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
         "size": "tiny",
         "base_seed": base,
         "reward": reward,
+        "informative": reward in INFORMATIVE,
         "clip": "0.2",
         "rl_seed": seed,
         "temperature": 1.0,
     }
-    start = {(name, level): value for name, level, value in _profile(family, base, 1.0)}
+    start = {name: value for name, _, value in _profile(family, base, 1.0)}
     still = reward == "constant"
-    goal_accuracy, goal_share = (start["accuracy", ""], start["code_share", ""]) if still else AFTER[reward][family]
+    goal_accuracy, goal_share = (start["accuracy"], start["code_share"]) if still else AFTER[reward][family]
     if destroyed:
         goal_accuracy, goal_share = 0.12, 0.75
     noise = 0.0 if still else WOBBLE.get(reward, 0.02) * _draw("run", family, base, reward, seed)
@@ -195,36 +196,36 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
     for step in (10, 20, 30):
         done = 1 - math.exp(-step / 8)
         place = {**where, "step": step, "destroyed": destroyed and step > 10}
-        accuracy = start["accuracy", ""] + done * (goal_accuracy + noise - start["accuracy", ""])
-        share = start["code_share", ""] + done * (goal_share - start["code_share", ""])
+        accuracy = start["accuracy"] + done * (goal_accuracy + noise - start["accuracy"])
+        share = start["code_share"] + done * (goal_share - start["code_share"])
         if family != "no-code" and not still:
             wobble = 0.04 if reward == "random" else 0.008
             share = min(1.0, max(0.0, share + wobble * _draw("share", base, reward, seed, step)))
         for name, before, after in (
-            ("accuracy", start["accuracy", ""], min(0.99, max(0.02, accuracy))),
-            ("code_share", start["code_share", ""], share),
+            ("accuracy", start["accuracy"], min(0.99, max(0.02, accuracy))),
+            ("code_share", start["code_share"], share),
         ):
-            rows += _sides(place, name, "", before, after)
-        rows += _parts(place, accuracy - start["accuracy", ""])
+            rows += _sides(place, name, before, after)
+        rows += _parts(place, accuracy - start["accuracy"])
         rows += _tokens(place, reward, done, destroyed)
-        rows += _pass_at_k(place, start["accuracy", ""], accuracy)
+        rows += _pass_at_k(place, start["accuracy"], accuracy)
     return rows + (_log(where, 30, 1.4, 0.06) if reward == "random" else [])
 
 
-def _sides(place: Row, name: str, level: str, before: float, after: float, **more: Any) -> list[Row]:
+def _sides(place: Row, name: str, before: float, after: float, **more: Any) -> list[Row]:
     return [
-        _row(place, name, "before", before, 0.025, level=level, **more),
-        _row(place, name, "after", after, 0.025, level=level, **more),
-        _row(place, name, "change", after - before, 0.03, level=level, null=0.0, **more),
+        _row(place, name, "before", before, 0.025, **more),
+        _row(place, name, "after", after, 0.025, **more),
+        _row(place, name, "change", after - before, 0.03, null=0.0, **more),
     ]
 
 
 def _parts(place: Row, gain: float) -> list[Row]:
     parts = {"parse": 0.2 * gain, "mix": 0.5 * gain, "within": 0.3 * gain, "total": gain}
-    rows = [_row(place, "gain_parts", "change", value, 0.02, level=part, null=0.0) for part, value in parts.items()]
+    rows = [_row(place, "gain_parts", "change", value, 0.02, part=part, null=0.0) for part, value in parts.items()]
     cells = {cell: share * 100 * gain for cell, share in CELLS.items()} | {"total": 100 * gain}
     told = {"unit": "points", "null": 0.0}
-    rows += [_row(place, "switch_gain", "change", value, 2.0, level=cell, **told) for cell, value in cells.items()]
+    rows += [_row(place, "switch_gain", "change", value, 2.0, cell=cell, **told) for cell, value in cells.items()]
     return rows
 
 
@@ -232,13 +233,13 @@ def _tokens(place: Row, reward: str, done: float, destroyed: bool) -> list[Row]:
     drop = DROPS[reward]
     jitter = (drop > 0) * 0.03 * _draw("entropy", str(place["family"]), place["base_seed"], reward, place["rl_seed"])
     rows: list[Row] = []
-    for level, before, share in (("all", 0.31, drop), ("forks", 1.05, drop), ("elsewhere", 0.12, drop * 0.7)):
+    for group, before, share in (("all", 0.31, drop), ("forks", 1.05, drop), ("elsewhere", 0.12, drop * 0.7)):
         after = before * (1 - share * done + jitter) * (2.2 if destroyed else 1)
-        null = {"all": 0.0, "forks": -0.04, "elsewhere": 0.012}[level] * (drop > 0)
-        rows += _sides(place, "entropy_shift", level, before, after, unit="nats")
+        null = {"all": 0.0, "forks": -0.04, "elsewhere": 0.012}[group] * (drop > 0)
+        rows += _sides(place, "entropy_shift", before, after, group=group, unit="nats")
         rows[-1]["null"] = null
     overlap = 1 - 0.3 * drop * done + jitter / 3
-    rows.append(_row(place, "fork_overlap", "", overlap, 0.01, level="top 20%", null=0.2))
+    rows.append(_row(place, "fork_overlap", "", overlap, 0.01, quantile=0.8, null=0.2))
     return rows
 
 
@@ -246,7 +247,7 @@ def _pass_at_k(place: Row, before: float, after: float) -> list[Row]:
     rows: list[Row] = []
     for k in (1, 2, 4, 8, 16):
         values = [1 - (1 - p) ** (k**slope) for p, slope in ((max(0.03, before), 0.62), (max(0.03, after), 0.45))]
-        rows += _sides(place, "pass_at_k", str(k), *values)
+        rows += _sides(place, "pass_at_k", *values, k=k)
     return rows
 
 
@@ -261,22 +262,23 @@ def _random_run(family: str, base: int, clip: str, seed: int) -> list[Row]:
         "size": "small",
         "base_seed": base,
         "reward": "random",
+        "informative": False,
         "clip": clip,
         "rl_seed": seed,
     }
     rows: list[Row] = []
     for step in (10, 20, 40):
         for temperature in (0.0, 1.0):
-            start = {(name, level): value for name, level, value in _profile(family, base, temperature)}
+            start = {name: value for name, _, value in _profile(family, base, temperature)}
             z = _draw("random", family, base, clip, seed, step, int(temperature))
             gain = (size[0] if temperature == 0 else size[1]) * (1 if latent else 0.2) * step / 40 + spread * z / 2
-            gain = max(gain, 0.02 - start["accuracy", ""])
+            gain = max(gain, 0.02 - start["accuracy"])
             late = max(0, step - 15) / 25 if temperature == 0 else step / 40
-            share = min(1.0, start["code_share", ""] + (size[2] * late + 0.02 * z if latent else 0.0))
+            share = min(1.0, start["code_share"] + (size[2] * late + 0.02 * z if latent else 0.0))
             destroyed = clip == "none" and (latent or seed == 0)
             place = {**where, "step": step, "temperature": temperature, "destroyed": destroyed}
-            rows += _sides(place, "accuracy", "", start["accuracy", ""], start["accuracy", ""] + gain)
-            rows += _sides(place, "code_share", "", start["code_share", ""], share)
+            rows += _sides(place, "accuracy", start["accuracy"], start["accuracy"] + gain)
+            rows += _sides(place, "code_share", start["code_share"], share)
     fraction = {"0.05": 0.14, "0.2": 0.05, "none": 0.0}[clip]
     return rows + _log({**where, "temperature": 1.0}, 40, 1.3, fraction, slope=0.004 if latent else 0.003)
 
@@ -290,23 +292,24 @@ def _log(where: Row, batches: int, entropy: float, fraction: float, slope: float
         clipped = {"low": 0.6 * fraction, "high": 0.4 * fraction, "region": fraction}
         told = {f"clip_ratio/{side}_mean": max(0.0, share * wave) for side, share in clipped.items()}
         told["entropy"] = (entropy - slope * (step - 1)) * (1 + 0.01 * wave)
-        rows += [_logged(where, step, name, "", value) for name, value in told.items()]
+        rows += [_logged(where, step, name, value) for name, value in told.items()]
     wave = 1 + 0.1 * _draw("details", *key)
-    details = {"dual_mean": 0.002 * fraction}
+    rows.append(_logged(where, batches, "clip_ratio/dual_mean", 0.002 * fraction))
     for i in range(8):
-        details[f"region_mean/update_{i}"] = fraction * wave * 1.6 * (1 - math.exp(-i / 3))
-    for name, weight in {"0_0.1": 1.6, "0.1_0.5": 1.2, "0.5_0.8333": 0.8, "0.8333_1": 0.2}.items():
-        unreachable = name == "0.8333_1" and where["clip"] == "0.2"
-        details[f"low/pi_old_{name}"] = fraction * wave * weight * 0.6
-        details[f"high/pi_old_{name}"] = 0.0 if unreachable else fraction * wave * weight * 0.5
-        details[f"count/pi_old_{name}"] = 1000.0
-    found = details.items()
-    return rows + [_logged(where, batches, f"clip_ratio/{name}", name.split("/")[-1], value) for name, value in found]
+        value = fraction * wave * 1.6 * (1 - math.exp(-i / 3))
+        rows.append(_logged(where, batches, f"clip_ratio/region_mean/update_{i}", value, update=i))
+    for low, high, weight in ((0, 0.1, 1.6), (0.1, 0.5, 1.2), (0.5, 0.8333, 0.8), (0.8333, 1, 0.2)):
+        unreachable = high == 1 and where["clip"] == "0.2"
+        upper = 0.0 if unreachable else fraction * wave * weight * 0.5
+        for side, value in (("low", fraction * wave * weight * 0.6), ("high", upper), ("count", 1000.0)):
+            name = f"clip_ratio/{side}/pi_old_{low}_{high}"
+            rows.append(_logged(where, batches, name, value, pi_low=float(low), pi_high=float(high)))
+    return rows
 
 
-def _logged(where: Row, step: int, name: str, level: str, value: float) -> Row:
+def _logged(where: Row, step: int, name: str, value: float, **more: Any) -> Row:
     row = _row({**where, "step": step, "destroyed": False}, f"train/{name}", "", value, math.nan)
-    return {**row, "level": level, "unit": "none", "n": 1, "n_problems": None}
+    return {**row, "unit": "none", "n": 1, "n_problems": None, **more}
 
 
 def _bins(where: Row, side: str, system: str) -> Iterator[Row]:
@@ -316,4 +319,4 @@ def _bins(where: Row, side: str, system: str) -> Iterator[Row]:
     ]
     slopes = held or {round(0.1 * i, 1): 0.05 + 0.07 * i for i in range(1, 10)}
     for left, accuracy in slopes.items():
-        yield _row(where, "reliability", side, accuracy, 0.06, level=str(left), null=left + 0.05, n=60, n_problems=60)
+        yield _row(where, "reliability", side, accuracy, 0.06, bin=left, null=left + 0.05, n=60, n_problems=60)

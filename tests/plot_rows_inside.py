@@ -1,21 +1,18 @@
 """Rows of the study "inside", made up after its first pairs: four bases, the head trained and every weight trained.
 
-Shapes, names and levels are those the jobs leave; random directions and layers are fewer.
+Shapes, names and columns are those the jobs leave; random directions and layers are fewer.
 """
 
 import math
 from typing import Any
 
-from probe.plots import MEASUREMENT_COLUMNS
+from probe.measurements import COLUMNS, Row
 from probe.rng import numpy_rng
 
-Row = dict[str, Any]
 HEAD, ALL = "ground_truth", "ground_truth_all"
 DOSES = (-6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6)
 RANDOMS, POSITIONS, LAYERS = 4, 3, 2
-SITES = tuple(f"resid.{i}" for i in range(LAYERS + 1))
-MATRICES = ("attn.{}.q_proj", "attn.{}.k_proj", "attn.{}.v_proj", "attn.{}.o_proj")
-MATRICES += ("mlp.{}.gate_proj", "mlp.{}.up_proj", "mlp.{}.down_proj")
+MATRICES = {"attn": ("q_proj", "k_proj", "v_proj", "o_proj"), "mlp": ("gate_proj", "up_proj", "down_proj")}
 SHARES = {  # of code share, of accuracy; where every weight was trained
     ("recovered", "matched"): (0.98, 0.48),
     ("recovered", "best"): (0.97, 0.47),
@@ -37,12 +34,12 @@ def inside(bases: int = 4, rewards: tuple[str, ...] = (HEAD, ALL)) -> list[Row]:
     return rows
 
 
-def _row(place: Row, name: str, side: str, level: str, value: float, reach: float, **more: Any) -> Row:
+def _row(place: Row, name: str, side: str, value: float, reach: float, **more: Any) -> Row:
     where = {"study": "inside", "kind": "rl", "family": "latent-code", "size": "tiny", "clip": "", "rl_seed": 300}
-    told = {"step": 30, "temperature": 1.0, "destroyed": False, "name": name, "side": side, "level": level}
+    told = {"step": 30, "temperature": 1.0, "destroyed": False, "name": name, "side": side}
     limits = {"value": value, "lo": value - reach, "hi": value + reach} if math.isfinite(reach) else {"value": value}
     size = {"n": 512, "n_problems": 256, "unit": "fraction"}
-    return {**dict.fromkeys(MEASUREMENT_COLUMNS), **where, **told, **limits, **size, **place, **more}
+    return {**dict.fromkeys(COLUMNS), **where, **told, **limits, **size, **place, **more}
 
 
 def _noise(*address: str | int) -> float:
@@ -58,27 +55,29 @@ def _curve(base: int, c: float, measure: str, side: str, every: bool) -> float:
 
 def _steered(place: Row, every: bool) -> list[Row]:
     base = place["base_seed"]
-    rows = [_row(place, "steer_distance", "before", "resid.2", 12.0 + _noise("far", base), math.nan, unit="ratio")]
+    far = 12.0 + _noise("far", base)
+    rows = [_row(place, "steer_distance", "before", far, math.nan, unit="ratio", **_at("resid", 2))]
     for side in ("before", "after"):
         for i, measure in enumerate(("code_share", "accuracy")):
             for c in DOSES:
                 value = _curve(base, c, measure, side, every)
-                rows.append(_row(place, f"steer_{measure}", side, f"{c}", value, 0.04, null=0.5, p=0.05))
+                rows.append(_row(place, f"steer_{measure}", side, value, 0.04, coefficient=float(c), null=0.5, p=0.05))
                 for draw in range(1, RANDOMS + 1) if c else ():
                     start = _curve(base, 0, measure, side, every)
                     moved = start + 0.03 * abs(c) * _noise("random", base, draw, i) * (side == "before")
-                    level = f"{c} random {draw}"
-                    rows.append(_row(place, f"steer_{measure}_random", side, level, min(1.0, max(0.0, moved)), 0.04))
-    for (kind, level), shares in SHARES.items():
+                    told: Row = {"coefficient": float(c), "draw": draw}
+                    moved = min(1.0, max(0.0, moved))
+                    rows.append(_row(place, f"steer_{measure}_random", side, moved, 0.04, **told))
+    for (kind, edit), shares in SHARES.items():
         for measure, share in zip(("code_share", "accuracy"), shares, strict=True):
-            size = 0.0 if kind == "removed" and not every and level != "back" else 1.0
-            value = size * (share + 0.08 * _noise(kind, level, measure, base, int(every)))
-            told = {"n": 260, "n_problems": 130, "unit": "ratio"}
-            rows.append(_row(place, f"{kind}_{measure}", "change", level, value, 0.1 * size, **told))
+            size = 0.0 if kind == "removed" and not every and edit != "back" else 1.0
+            value = size * (share + 0.08 * _noise(kind, edit, measure, base, int(every)))
+            told = {"n": 260, "n_problems": 130, "unit": "ratio", "edit": edit}
+            rows.append(_row(place, f"{kind}_{measure}", "change", value, 0.1 * size, **told))
             for draw in range(1, RANDOMS + 1):
-                other = size * 0.15 * (1 + _noise(kind, level, measure, base, draw))
-                name, where = f"{kind}_{measure}_random", f"{level} random {draw}"
-                rows.append(_row(place, name, "change", where, other, math.nan, **told))
+                other = size * 0.15 * (1 + _noise(kind, edit, measure, base, draw))
+                name = f"{kind}_{measure}_random"
+                rows.append(_row(place, name, "change", other, math.nan, draw=draw, **told))
     return rows
 
 
@@ -88,41 +87,40 @@ def _probed(place: Row, every: bool) -> list[Row]:
     tops |= {"fork": (0.9, 0.97, 0.97), "base-strategy": (0.5, 0.76, 0.77)}
     for side, left in (("before", "base-strategy"), ("after", "strategy")):  # after RL all is code
         for target in tops.keys() - {left}:
-            for layer, site in enumerate(SITES):
+            for layer in range(LAYERS + 1):
                 for kind, less in (("logistic", 0.0), ("difference", 0.05)):
                     drop = 0.12 * (side == "after" and target.startswith("correct")) + less * (layer > 0)
-                    key = (target, base, site, kind, side, int(every and side == "after"))
+                    key = (target, base, f"resid.{layer}", kind, side, int(every and side == "after"))
                     value = min(0.99, max(0.5, tops[target][layer] - drop + 0.02 * _noise(*key)))
-                    level = f"{target} {site} {kind}"
-                    rows.append(_row(place, "probe_auroc", side, level, value, 0.03, n=2048, null=0.5, p=0.048))
+                    told = {"target": target, "probe": kind, "n": 2048, "null": 0.5, **_at("resid", layer)}
+                    rows.append(_row(place, "probe_auroc", side, value, 0.03, p=0.048, **told))
                     null = 0.5 + 0.01 * _noise(*key, "null")
-                    rows.append(_row(place, "probe_control", side, level, null, 0.05, n=2048, null=0.5))
+                    rows.append(_row(place, "probe_control", side, null, 0.05, **told))
         for target, value in (("strategy", 0.72), ("correct", 0.67)):
             value += 0.02 * _noise("same", base, target, side)
-            rows.append(_row(place, "probe_same_question", side, target, value, 0.03, n=2048, null=0.5))
+            rows.append(_row(place, "probe_same_question", side, value, 0.03, target=target, n=2048, null=0.5))
     return rows
 
 
 def _turned(place: Row, every: bool) -> list[Row]:
     base, rows = place["base_seed"], []
-    for layer, where in enumerate(SITES[1:], 1):
+    for layer in range(1, LAYERS + 1):
         noise = _noise("turn", base, layer)
         true = 1.0 - every * (0.46 * (layer == 2) + 0.06) + 0.03 * noise * every
         within = 0.8 if layer == 1 else 0.99
         halves = {"before": (within, 0.15), "after": (within, 0.15), "across": (true * within, 0.1)}
-        told: Row = {"unit": "none", "n": 2048}
-        level = f"base {where}"
+        told: Row = {"unit": "none", "n": 2048, "labels": "base", **_at("resid", layer)}
         traded = 0.995 if every else 1.0
-        rows.append(_row(place, "direction_cosine", "across", level, true, 0.02 * every, null=traded, p=0.005, **told))
-        rows.append(_row(place, "direction_cosine", "traded", level, traded, 0.005 * every, **told))
+        rows.append(_row(place, "direction_cosine", "across", true, 0.02 * every, null=traded, p=0.005, **told))
+        rows.append(_row(place, "direction_cosine", "traded", traded, 0.005 * every, **told))
         for name, (value, reach) in halves.items():
-            rows.append(_row(place, "direction_cosine", f"halves {name}", level, value, reach * (1 - within), **told))
+            rows.append(_row(place, "direction_cosine", f"halves {name}", value, reach * (1 - within), **told))
         moved = every * ((-0.4, 1.7)[layer - 1] + 0.2 * noise)
         for group, start in (("all", 0.13), ("prose", -0.5), ("code", 0.5)):
             start += 0.05 * _noise("start", base, layer)
             for side, value in (("before", start), ("after", start + moved), ("change", moved)):
                 reach = 0.1 if side != "change" or every else 0.0
-                rows.append(_row(place, "projection", side, f"{level} {group}", value, reach, **told))
+                rows.append(_row(place, "projection", side, value, reach, group=group, **told))
     return rows
 
 
@@ -130,38 +128,55 @@ def _patched(place: Row) -> list[Row]:
     base, rows = place["base_seed"], []
     told: Row = {"temperature": 0.0, "n": 64, "n_problems": 64, "unit": "ratio"}
     for side, gap in (("before", 3.8), ("after", 1.5), ("change", 4.5)):
-        rows.append(_row(place, "patch/gap", side, "", gap + 0.1 * _noise("gap", base), 0.1, **told | {"unit": "none"}))
-        for site in _sites():
-            paths = [f"@{i}" for i in (*range(-POSITIONS, 0), "all")] + ([""] if "resid" not in site else [])
-            for where in paths:
+        rows.append(_row(place, "patch/gap", side, gap + 0.1 * _noise("gap", base), 0.1, **told | {"unit": "none"}))
+        for at in _sites():
+            site = at["site"]
+            paths: list[tuple[str, Row]] = [(f"@{i}", {"position": i}) for i in range(-POSITIONS, 0)]
+            paths += [("@all", {"everywhere": True})] + ([("", {})] if "resid" not in site else [])
+            for where, spot in paths:
                 here = where in ("@-1", "@all", "") and f".{LAYERS - 1}" in site
                 value = (0.58 if site.startswith("mlp") else 0.3) * here * (1 + 0.06 * _noise(side, site, base))
                 what = "patch" if where else "path"
                 p = 0.048 if here else 1.0
                 null = 0.02 * _noise(side, site, where) * here
-                rows.append(_row(place, f"{what}/recovery", side, site + where, value, 0.01, null=null, p=p, **told))
-                rows.append(_row(place, f"{what}/null", side, site + where, null, 0.02, **told | {"n": 20}))
+                rows.append(_row(place, f"{what}/recovery", side, value, 0.01, null=null, p=p, **told | at | spot))
+                rows.append(_row(place, f"{what}/null", side, null, 0.02, **told | at | spot | {"n": 20}))
     return rows
 
 
-def _sites() -> list[str]:
-    kinds = [f"{kind}.{layer}" for kind in ("attn", "mlp") for layer in range(LAYERS)]
-    return [*SITES, *kinds, *(f"head.{layer}.{i}" for layer in range(LAYERS) for i in range(3))]
+def _sites() -> list[Row]:
+    found = [_at("resid", layer) for layer in range(LAYERS + 1)]
+    found += [_at(kind, layer) for kind in ("attn", "mlp") for layer in range(LAYERS)]
+    return found + [_at("head", layer, i) for layer in range(LAYERS) for i in range(3)]
+
+
+def _at(kind: str, layer: int, head: int | None = None) -> Row:
+    site = f"{kind}.{layer}" if head is None else f"{kind}.{layer}.{head}"
+    return {"site": site, "component": kind, "layer": layer, "head": head}
 
 
 def _weights(place: Row) -> list[Row]:
     base, rows = place["base_seed"], []
-    names = [name.format(layer) + ".weight" for layer in range(LAYERS) for name in MATRICES] + ["embed.weight"]
-    for module in names:
+    for place_in in _modules():
+        module = place_in["module"]
         for side in ("change", "other"):
             noise = 1 + 0.1 * _noise(module, side, base)
             for what, value, null in (("relative", 0.02, None), ("stable_rank", 3.5, 14.0), ("sparsity", 0.009, 0.008)):
                 known = null if side == "change" else None
-                told: Row = {"n": 2304, "n_problems": 1, "unit": "none", "temperature": 0.0}
+                told: Row = {"n": 2304, "n_problems": 1, "unit": "none", "temperature": 0.0, **place_in}
                 p = 0.048 if known and what == "stable_rank" else None
                 name, value = f"weight_change/{what}", value * noise * (2 if "down" in module else 1)
-                rows.append(_row(place, name, side, module, value, 0.0, null=known, p=p, **told))
+                rows.append(_row(place, name, side, value, 0.0, null=known, p=p, **told))
                 if known:
-                    rows.append(_row(place, f"{name}/null", side, module, known, 0.1 * known, **told | {"n": 20}))
-        rows.append(_row(place, "weight_change/cosine", "change", module, 0.8 + 0.02 * noise, 0.0, **told | {"n": 1}))
+                    rows.append(_row(place, f"{name}/null", side, known, 0.1 * known, **told | {"n": 20}))
+        rows.append(_row(place, "weight_change/cosine", "change", 0.8 + 0.02 * noise, 0.0, **told | {"n": 1}))
     return rows
+
+
+def _modules() -> list[Row]:
+    found: list[Row] = []
+    for layer in range(LAYERS):
+        for kind, names in MATRICES.items():
+            told = {"component": kind, "layer": layer}
+            found += [told | {"module": f"{kind}.{layer}.{name}.weight", "matrix": name} for name in names]
+    return [*found, {"module": "embed.weight", "component": "embed", "matrix": "embed"}]

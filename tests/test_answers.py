@@ -2,7 +2,10 @@ r"""Answer extraction: by hand, hostile text, and the properties that tie the bo
 
 import pytest
 
-from probe.tasks.answers import answer_tag, boxed, cut_at_stop, final_number, has_box
+from probe.data import Outcome, Strategy
+from probe.strategy import detect
+from probe.tasks.answers import STOPS, answer_tag, boxed, cut_at_stop, final_number, has_box
+from probe.tasks.grading import Grader
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,19 @@ def test_cut_at_stop_takes_the_first_marker() -> None:
     assert cut_at_stop(r"\boxed{1}<|im_end|>x<|endoftext|>\boxed{2}") == r"\boxed{1}"
     assert cut_at_stop("no marker") == "no marker"
     assert cut_at_stop("a</s>b<eos>c") == "a"
-    assert cut_at_stop("a</s>b", stops=("#",)) == "a</s>b"
+
+
+@pytest.mark.parametrize("marker", STOPS)
+def test_grader_and_strategy_detector_read_to_the_same_marker(marker: str) -> None:
+    text = f"It is \\boxed{{5}}.{marker}"
+    with Grader() as grader:
+        assert grader.grade(text + "\\boxed{6}", "5").outcome == Outcome.right
+    assert detect(f"It is 5.{marker}\n```python\nprint(5)\n```").label == Strategy.prose
+
+
+@pytest.mark.parametrize("marker", ["<|eot_id|>", "<|im_start|>"])
+def test_chat_markers_end_an_answer(marker: str) -> None:
+    assert cut_at_stop(f"It is 5.{marker}user\nAnd 6?") == "It is 5."
 
 
 HOSTILE = {

@@ -4,10 +4,15 @@ from fractions import Fraction
 
 import pytest
 
-from probe.tasks.arithmetic import evaluate, read
+from probe.tasks.arithmetic import read
 from probe.tasks.random_calculation import random_calculations
 
 F = Fraction
+
+
+def evaluate(text: str) -> Fraction | None:
+    found = read(text)
+    return None if found is None else found.exact
 
 
 @pytest.mark.parametrize(

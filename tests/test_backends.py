@@ -122,7 +122,7 @@ def reading(own: Backend, kind: str) -> float:
 
 def early_stop(own: Backend, kind: str) -> float:
     """No block behind the last site is entered; what is read is no part of a graph."""
-    model = getattr(own, "shadow", model_of(kind))
+    model = getattr(own, "shared", model_of(kind))
     too_far = model.model.layers[1].mlp.register_forward_pre_hook(lambda *_: pytest.fail("the forward went on"))
     wanted = [site("resid.1"), site("head.0.2"), site("attn.1")]
     try:
@@ -475,7 +475,7 @@ def test_out_of_memory_halfway_leaves_no_text_unsteered(name: str) -> None:
         if len(calls) == 4:
             raise torch.OutOfMemoryError("from within the fourth forward")
 
-    block = getattr(own, "shadow", model_of("qwen2")).model.layers[0].mlp  # behind attn.0, before resid.1
+    block = getattr(own, "shared", model_of("qwen2")).model.layers[0].mlp  # behind attn.0, before resid.1
     handle = block.register_forward_pre_hook(full)
     try:
         if name == "nnsight":

@@ -8,7 +8,8 @@ import torch
 from outside_checkpoints import tiny
 
 from probe.errors import BadInput, ProbeError
-from probe.models.sampling.batches import by_length, halving, over_devices, replicas
+from probe.models.sampling.batches import by_length, over_devices, replicas
+from probe.models.sampling.padding import left_padded, right_padded
 
 ENDLESS = 2**46  # bytes, which no machine has
 
@@ -24,6 +25,12 @@ def room_for(most: int, seen: list[list[int]] | None = None):
         return [row * row for row in rows]
 
     return run
+
+
+def halving(rows, batch: int, run, *told, lengths=None) -> list[int]:
+    """On one device."""
+    batches = [list(rows[start : start + batch]) for start in range(0, len(rows), batch)]
+    return over_devices([None], batches, lambda _, some: run(some), *told, lengths=lengths)
 
 
 def test_batches_are_longest_first_and_equals_keep_their_order() -> None:
@@ -42,7 +49,7 @@ def test_a_batch_of_nothing_is_refused(batch: int) -> None:
 @pytest.mark.parametrize("batch", [1, 5, 8])
 def test_results_are_those_of_unlimited_memory(most: int, batch: int) -> None:
     rows, told = [11, 3, 7, 2, 19, 5, 13, 4, 6, 23], []
-    assert halving(rows, batch, room_for(most), told.append) == [row * row for row in rows]
+    assert halving(rows, batch, room_for(most), told.append) == [row * row for row in sorted(rows)]
     assert sum(told) == len(rows)
     assert max(told) <= min(batch, most)
 
@@ -191,3 +198,12 @@ def test_a_model_spread_over_devices_is_used_as_it_is() -> None:
     assert replicas(model, []) == [model]
     model.hf_device_map = {"model.layers.0": 0, "model.layers.1": 1}
     assert replicas(model, ["cpu", "cpu"]) == [model]
+
+
+def test_rows_are_padded_by_hand_on_either_side() -> None:
+    rows = [[5, 6, 7], (8,)]
+    left, seen = left_padded(rows, 9)
+    assert left.tolist() == [[5, 6, 7], [9, 9, 8]] and seen.tolist() == [[1, 1, 1], [0, 0, 1]]
+    right, seen = right_padded(rows, 9, more=1)
+    assert right.tolist() == [[5, 6, 7, 9], [8, 9, 9, 9]] and seen.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
+    assert left.dtype == right.dtype == seen.dtype == torch.long

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from outside_checkpoints import save_tiny
+from probe.rollouts.sample_job import How
 
 from probe.checkpoints.resolve import resolve
 from probe.data import Problem
@@ -11,7 +12,6 @@ from probe.errors import BadInput
 from probe.experiments.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, budget, size_of
 from probe.experiments.compare.job import CompareJob
 from probe.models.loading.manifest import load_manifest
-from probe.rollouts.sample_job import How
 from probe.tasks.benchmarks import ProblemSet
 
 MANIFEST = load_manifest(Path(__file__).parents[1] / "checkpoints_manifest.yaml")

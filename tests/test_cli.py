@@ -23,6 +23,7 @@ from probe.cli.changes import changes
 from probe.cli.show import clean, number, p_value
 from probe.data import ROLLOUTS, TOKENS
 from probe.errors import BadInput
+from probe.measurements import COLUMNS
 from probe.store import Recipe, Store
 
 MANIFEST = """\
@@ -43,6 +44,7 @@ class Place:
 
     def __init__(self, root: Path) -> None:
         from probe.checkpoints.jobs import OrganismJob
+
         from probe.models.loading.load import Loaded, save_folder
         from probe.models.loading.organism import build_model, build_tokenizer
 
@@ -117,7 +119,7 @@ def test_every_command_has_help(place: Place) -> None:
 
 def test_ls_lists_everything(place: Place) -> None:
     found = json.loads(place("ls", "--json", "--manifest", place.manifest).stdout)
-    assert set(found) == {"checkpoints", "templates", "rewards", "measures", "figures", "studies"}
+    assert set(found) == {"checkpoints", "templates", "rewards", "measures", "figures", "studies", "datasets"}
     assert {"tiny", "random", "real"} <= {row["name"] for row in found["studies"]}
     assert all(row["about"] for rows in found.values() for row in rows)
     assert [row["name"] for row in found["checkpoints"]] == ["raw", "run", "far"]
@@ -200,15 +202,16 @@ def test_compare_measures_a_pair_and_keeps_it(place: Place) -> None:
 
 
 def test_changes_adjusts_for_what_is_shown() -> None:
-    blank = {"family": "f", "reward": "r", "temperature": 1.0, "level": "", "n": 9, "n_problems": 3, "unit": "fraction"}
+    blank = {"family": "f", "reward": "r", "temperature": 1.0, "n": 9, "n_problems": 3, "unit": "fraction"}
+    blank = dict.fromkeys(COLUMNS) | blank
     row = blank | {"name": "accuracy", "value": 0.1, "lo": 0.0, "hi": 0.2, "null": 0.0, "p": 0.02}
     rows = [
         row | {"side": "before", "value": 0.4, "null": None, "p": None},
         row | {"side": "after", "value": 0.5, "null": None, "p": None},
         row | {"side": "change"},
         row | {"side": "change", "name": "code_share", "p": 0.04},
-        row | {"side": "change", "name": "pass_at_k", "level": "1", "p": 0.001},  # accuracy again
-        row | {"side": "", "name": "outcome_share", "level": "both"},
+        row | {"side": "change", "name": "pass_at_k", "k": 1, "p": 0.001},  # accuracy again
+        row | {"side": "", "name": "outcome_share", "cell": "both"},
     ]
     found = changes(rows)
     assert [(r["name"], r["p_holm"]) for r in found] == [("accuracy", 0.04), ("code_share", 0.04)]
@@ -228,9 +231,12 @@ def test_numbers_are_short() -> None:
     assert [p_value(p) for p in (0.0004, 0.03, None)] == ["<.001", ".030", ""]
 
 
-def test_real_outputs_are_compared_drawn_and_explained(place: Place, real_data: Path) -> None:
+def test_real_outputs_are_compared_drawn_and_explained(
+    place: Place, real_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROBE_REAL_DATA", str(real_data))
     where = ("--store", place.store.root, "--figures", place.figures)
-    done = place("compare-rollouts", real_data / "rlcr_math500", *where)
+    done = place("compare-rollouts", "rlcr_math500", *where)
     for told in ("Qwen2.5-7B -> RLVR (published labels)", ".468   .386   -.082", ".492   .611", "only after      33"):
         assert told in done.stdout
     assert {file.stem for file in place.figures.glob("*.png")} == {"real_strategy", "real_outcomes", "real_calibration"}
@@ -259,7 +265,7 @@ def test_run_draws_the_real_study_and_the_second_run_changes_nothing(
 
 def test_run_all_says_what_it_would_make(place: Place) -> None:
     done = place("run", "all", "--dry", "--json", "--store", "none")
-    assert "real figures are skipped" in done.stderr
+    assert "the real outputs are left out" in done.stderr
     plan = json.loads(done.stdout)
     stages = {job["stage"] for job in plan["jobs"]}
     assert stages == {"organism", "votes", "run", "responses", "tokens", "measurements"}
@@ -319,7 +325,7 @@ def test_bad_input_is_named_with_advice(place: Place, words: tuple[str, ...], me
     [
         (("ls", "model"), "'model' is not", "checkpoints"),
         (("run", "tinny", "--dry"), "no study named 'tinny'", "did you mean 'tiny'"),
-        (("run", "real"), "the real outputs are not here", "PROBE_REAL_DATA"),
+        (("run", "real"), "the real outputs, is not here", "probe fetch rlcr_math500"),
         (("run", "tiny", "--json"), "--json goes with --dry", "probe run STUDY --dry"),
         (("run", "tiny", "--dry", "--store", "file"), "is a file", "PROBE_STORE"),
         (("figure",), "name one figure", "known: base_profile"),
@@ -328,6 +334,7 @@ def test_bad_input_is_named_with_advice(place: Place, words: tuple[str, ...], me
         (("why", "response_curve", "--figures", "figures"), "no figure 'response_curve' was drawn", "response_curves"),
         (("why", "response_curves", "--figures", "figures"), "no record of a figure", "probe figure"),
         (("gc", "--figures", "figures"), "no record of a figure", "probe figure"),
+        (("compare-rollouts", "rlcr_math500"), "rlcr_math500 is not here yet", "probe fetch rlcr_math500"),
         (("compare-rollouts", "absent"), "no such file or folder", "saved dataset"),
         (("compare-rollouts", "figures"), "no data-*.arrow", "saved dataset"),
         (("compare-rollouts", "cut"), "not a whole Arrow stream", "fetch the file again"),

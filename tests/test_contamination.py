@@ -23,6 +23,7 @@ from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import Sets, sets
 from probe.experiments.contamination.signs import LEADS, SignsJob, columns_of, nlls
 from probe.experiments.result import run
+from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rl.pretrain import pretrain
@@ -64,7 +65,7 @@ BOTH = sets(problems("chain"))
 
 def measured(store: Store, before: Checkpoint, after: Checkpoint | None = None, both: Sets = BOTH) -> Rows:
     rows = run(ContaminationJob(Pair(before, after), both, both.max_new), store, workers=1).rows
-    return {(row["name"], row["level"], row["side"]): row for row in rows}
+    return {(row["name"], label(row), row["side"]): row for row in rows}
 
 
 def flags(rows: Rows, side: str = "before") -> set[str]:
@@ -274,7 +275,7 @@ def test_a_checkpoint_from_outside_that_read_nothing_is_not_flagged(place: Any, 
     folder = save_tiny("qwen2", tmp_path / "random")
     told = ("--problems", "s.jsonl", "--control", "c.jsonl", "--max-new", 8, "--json")
     found = json.loads(place(folder, *told).stdout)
-    rows = {(row["name"], row["level"], row["side"]): row for row in found["measurements"]}
+    rows = {(row["name"], label(row), row["side"]): row for row in found["measurements"]}
     assert flags(rows) == set()
     assert found["left_out"] == 0
     assert rows["completion_exact", "suspect 60%", "before"]["n"] == 6
@@ -326,7 +327,7 @@ def test_the_figure_shows_groups_sides_and_what_the_flags_say(store: Store) -> N
     assert "has read its test questions" in title(pair)
     assert len(alone.table) == 2 * (len(SHARES) + 2)
     assert len(pair.table) == 2 * len(alone.table)
-    assert {row["level"] for row in alone.table if row["name"] == "answer_nll"} == {"suspect", "control"}
+    assert {row["group"] for row in alone.table if row["name"] == "answer_nll"} == {"suspect", "control"}
     assert "256 suspects and 256 controls" in alone.caption
     assert "Changes of NLL" in pair.caption and "Changes of NLL" not in alone.caption
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from probe.checkpoints.jobs import test_problems
+
 from probe.data import Strategy
 from probe.errors import BadInput
+from probe.families import Family, families
 from probe.models.loading.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
@@ -18,12 +19,10 @@ from probe.tasks.corpus import (
     CURRICULUM,
     DIGIT_NOISE,
     END,
-    FAMILIES,
     LEAK_POOL,
     LEAK_POOL_SEED,
     WRONG_FACTS,
     WRONG_RATE,
-    Family,
     corpus,
     family,
     leaked,
@@ -37,7 +36,7 @@ Pairs = list[tuple[str, str]]
 STEPS, BATCH = 20, 256
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=families.names())
 def read(request: pytest.FixtureRequest) -> tuple[Family, Pairs, Pairs]:
     """A family and its mixture, without what leaks, cut at the end of the curriculum."""
     kind = family(request.param)
@@ -196,7 +195,7 @@ def test_same_seed_same_text_and_another_seed_another() -> None:
 
 def test_families_of_one_seed_read_the_same_chains() -> None:
     """So that they differ in the mixture alone."""
-    prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in sorted(FAMILIES)]
+    prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in families.names()]
     assert all(others == prompts[0] for others in prompts)
 
 
@@ -217,7 +216,7 @@ def test_half_of_the_studies_test_set_leaks() -> None:
 
 
 def test_only_the_contaminated_read_what_leaks() -> None:
-    for name in sorted(FAMILIES):
+    for name in families.names():
         sizes = {len(b) for b in corpus(family(name), 0, BATCH, 2)}
         assert sizes == {BATCH + round(BATCH * family(name).leak)}
         assert (family(name).leak > 0) == (name == "contaminated")

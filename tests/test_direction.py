@@ -10,13 +10,13 @@ from plants import reading
 from scipy import stats
 
 from probe.activations.collect import Text, collect
-from probe.activations.direction import Direction, cosine, direction, load_direction, save_direction
-from probe.activations.direction_shift import Sides, travelling, turning
+from probe.activations.direction import Direction, cosine, direction
+from probe.activations.direction_shift import Sides, projection_change, rotation
 from probe.activations.linear import KINDS, Examples
 from probe.errors import BadInput
+from probe.models.hooks.edits import ProjectOut
 from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
-from probe.store import Damaged
 
 WHERE = site("resid.1")
 
@@ -43,6 +43,18 @@ def test_units_by_hand() -> None:
     there = torch.tensor([[1.0, 9], [5, 0], [3, 1]])
     assert found.score(there, ["c", "d", "e"]).tolist() == [-0.5, 0.5, 0]
     assert found.along(there).tolist() == [1, 5, 3]
+
+
+@pytest.mark.parametrize("length", [1 - 9e-4, 1.0009, 0.998, 1.002])
+def test_what_is_a_direction_can_be_projected_out(length: float) -> None:
+    vector = length * torch.eye(4, dtype=torch.float64)[1]
+    if abs(length - 1) > 1e-3:
+        for make in (lambda: Direction(WHERE, vector, 1.0, 0.0, frozenset(), "row"), lambda: ProjectOut(vector)):
+            with pytest.raises(BadInput, match="length"):
+                make()
+        return
+    found = Direction(WHERE, vector, 1.0, 0.0, frozenset(), "row")
+    assert found.along(ProjectOut(found.vector)(torch.ones(1, 1, 4).double())).item() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,25 +108,6 @@ def test_it_is_not_scored_on_its_own_problems() -> None:
         found.score(torch.zeros(2, 5), ["new"])
 
 
-def test_on_disk(tmp_path: Path) -> None:
-    found = direction(site("head.1.2"), rows(unit(5, "c")), "logistic")
-    save_direction(found, tmp_path, "code")
-    back = load_direction(tmp_path, "code")
-    assert torch.equal(back.vector, found.vector)
-    told = ("site", "scale", "intercept", "fitted_on", "kind")
-    assert [getattr(back, name) for name in told] == [getattr(found, name) for name in told]
-    with pytest.raises(BadInput, match="no direction"):
-        load_direction(tmp_path, "prose")
-    other = direction(site("head.1.2"), rows(unit(5, "d")))
-    save_direction(other, tmp_path, "other")
-    (tmp_path / "code.safetensors").write_bytes((tmp_path / "other.safetensors").read_bytes())
-    with pytest.raises(Damaged):
-        load_direction(tmp_path, "code")
-    (tmp_path / "other.json").write_text("{")
-    with pytest.raises(Damaged):
-        load_direction(tmp_path, "other")
-
-
 def test_angles() -> None:
     def along(*vector: float, where: str = "resid.1") -> Direction:
         v = torch.tensor(vector, dtype=torch.float64)
@@ -147,8 +140,11 @@ def pair(before: np.ndarray, after: np.ndarray, push: np.ndarray | None = None, 
     return Sides(first, Examples(moved, first.y, first.problem))
 
 
+BASE = {"labels": "base", "site": "resid.1"}
+
+
 def told(sides: Sides, **more: int) -> dict[str, float]:
-    found = turning(sides, "difference", address=("t",), level="own resid.1", **more)
+    found = rotation(sides, "difference", address=("t",), params={"labels": "own", "site": "resid.1"}, **more)
     return {str(e.params["side"]): e for e in found}  # type: ignore[misc]
 
 
@@ -166,14 +162,14 @@ def test_a_push_is_no_turn_and_a_turn_is_no_push() -> None:
     assert bent["across"].lo <= bent["across"].value <= bent["across"].hi < bent["traded"].lo
     assert bent["freed"].value == pytest.approx(0.6, abs=0.1)
     gone = {
-        (e.params["side"], e.params["level"]): e
-        for e in travelling(pushed, "difference", address=("t",), level="base resid.1", classes=("prose", "code"))
+        (e.params["side"], e.params["group"]): e
+        for e in projection_change(pushed, "difference", address=("t",), params=BASE, classes=("prose", "code"))
     }
-    assert gone["change", "base resid.1 all"].value == pytest.approx(5 / 3, abs=0.25)
-    assert gone["change", "base resid.1 all"].lo > 1.4
-    apart = gone["before", "base resid.1 code"].value - gone["before", "base resid.1 prose"].value
+    assert gone["change", "all"].value == pytest.approx(5 / 3, abs=0.25)
+    assert gone["change", "all"].lo > 1.4
+    apart = gone["before", "code"].value - gone["before", "prose"].value
     assert apart == pytest.approx(1, abs=0.1)
-    assert gone["change", "base resid.1 prose"].n < gone["change", "base resid.1 all"].n == 240
+    assert gone["change", "prose"].n < gone["change", "all"].n == 240
 
 
 def test_null_pairs_are_flat() -> None:
@@ -182,11 +178,11 @@ def test_null_pairs_are_flat() -> None:
     for seed in range(24):
         u = unit(6, "null", seed)
         sides = pair(1.5 * u, 1.5 * u, seed=seed)
-        found = turning(sides, "difference", address=("n", seed), swaps=39, halves=2)
+        found = rotation(sides, "difference", address=("n", seed), swaps=39, halves=2)
         turns.append(found[0].p)
         gaps.append(found[0].value - found[0].null)
-        moves = travelling(sides, "difference", address=("n", seed), classes=("no", "yes"))
-        goes.append(next(e.p for e in moves if e.params["side"] == "change" and e.params["level"] == "all"))
+        moves = projection_change(sides, "difference", address=("n", seed), classes=("no", "yes"))
+        goes.append(next(e.p for e in moves if e.params["side"] == "change" and e.params["group"] == "all"))
     assert stats.kstest(turns, "uniform").pvalue > 0.01
     assert stats.kstest(goes, "uniform").pvalue > 0.01
     assert abs(np.mean(gaps)) < 0.01
@@ -198,7 +194,7 @@ def test_the_same_weights_do_not_move_at_all() -> None:
     same = Sides(sides.before, sides.before)
     assert told(same, swaps=19)["across"].value == pytest.approx(1)
     assert told(same, swaps=19)["across"].p == 1
-    moves = travelling(same, "difference", address=("t",), classes=("no", "yes"))
+    moves = projection_change(same, "difference", address=("t",), classes=("no", "yes"))
     assert all(e.value == 0 for e in moves if e.params["side"] == "change")
 
 
@@ -209,5 +205,5 @@ def test_bad_pairs() -> None:
     with pytest.raises(BadInput, match="same rows"):
         Sides(one, Examples(one.x, one.y, one.problem[::-1].copy()))
     all_yes = Examples(one.x, np.ones(240), one.problem)
-    assert turning(Sides(one, all_yes), "difference", address=("t",)) == []
-    assert travelling(Sides(all_yes, one), "difference", address=("t",), classes=("no", "yes")) == []
+    assert rotation(Sides(one, all_yes), "difference", address=("t",)) == []
+    assert projection_change(Sides(all_yes, one), "difference", address=("t",), classes=("no", "yes")) == []

@@ -43,6 +43,20 @@ def test_each_edit_by_hand(change: object, expected: list[list[float]]) -> None:
     assert torch.equal(X, before)  # pure
 
 
+@pytest.mark.parametrize("length", [1 - 9e-4, 1.0005])
+def test_edits_go_along_a_unit_vector_however_long_the_direction_is(length: float) -> None:
+    x, (u, w) = some(2, 5, 16).double(), (each.double() for each in units(16))
+    u, w = u / u.norm(), (w - (w @ u) / (u @ u) * u)
+    w = w / w.norm()
+    for given, exact in (
+        (ProjectOut(length * u), ProjectOut(u)),
+        (Clamp(length * u, -0.1, 0.2), Clamp(u, -0.1, 0.2)),
+        (Swap(length * u, w / length), Swap(u, w)),
+    ):
+        torch.testing.assert_close(given(x), exact(x), atol=1e-12, rtol=0)
+    torch.testing.assert_close(ProjectOut(length * u)(x) @ u, torch.zeros(2, 5).double(), atol=1e-12, rtol=0)
+
+
 def test_identities() -> None:
     x, (u, w) = some(2, 5, 16), units(16)
     same = {"atol": 1e-5, "rtol": 0}

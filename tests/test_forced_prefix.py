@@ -15,6 +15,7 @@ from probe.cli import app
 from probe.errors import BadInput
 from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, prefix_for
 from probe.experiments.result import run
+from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.rollouts.elicitation import CHAIN
 from probe.rollouts.options import Compute, SamplingOptions
@@ -41,7 +42,7 @@ def store(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def measured(store: Store, prefix: str) -> Rows:
     rows = run(PrefixJob(CLEAN, CHAIN, prefix, TWICE), store, workers=1).rows
-    return {(row["name"], row["level"], row["side"], row["temperature"]): row for row in rows}
+    return {(row["name"], label(row), row["side"], row["temperature"]): row for row in rows}
 
 
 def responses(store: Store, prefix: str) -> list[list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ import pytest
 
 from probe.data import Outcome
 from probe.errors import BadInput
-from probe.tasks import normalise as normal
+from probe.tasks import normalise
 from probe.tasks.grading import Grade, Grader, cheap
 
 RIGHT, WRONG = Outcome.right, Outcome.wrong
@@ -187,7 +187,7 @@ def test_importing_the_grader_loads_no_sympy() -> None:
         "import sys, probe.tasks.grading, probe.strategy, probe.tasks.published_outputs; "
         "print(sorted({'math_verify', 'sympy', 'torch', 'transformers'} & set(sys.modules)))"
     )
-    root = Path(normal.__file__).parents[2]
+    root = Path(normalise.__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -211,16 +211,16 @@ def test_importing_the_grader_loads_no_sympy() -> None:
     ],
 )
 def test_the_normal_form_takes_any_text(text: str) -> None:
-    form = normal.normalise(text)
+    form = normalise.normalise(text)
     assert isinstance(form, str)
-    assert normal.grouping(form) in ("", "set", "()", "[]", "(]", "[)")
-    assert normal.number(form) is None or form
+    assert normalise.grouping(form) in ("", "set", "()", "[]", "(]", "[)")
+    assert normalise.number(form) is None or form
 
 
 @pytest.mark.parametrize(
     "answer", [r"\frac{1}{2}", "x^2+1", r"\left(3, 4\right]", "52_8", r"\text{even}", "12 cm", "1,234"]
 )
 def test_a_normal_form_is_its_own_normal_form(answer: str) -> None:
-    form = normal.normalise(answer)
-    assert normal.normalise(form) == form
+    form = normalise.normalise(answer)
+    assert normalise.normalise(form) == form
     assert cheap(answer, answer) == (RIGHT, "string")

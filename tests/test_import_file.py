@@ -247,7 +247,7 @@ def test_golden_pair(rlcr: Path, real_data: Path, tmp_path: Path) -> None:
     for name, before, after in (("accuracy", 0.468, 0.386), ("brier", 0.4845, 0.6104), ("ece", 0.4921, 0.6112)):
         assert (side[name, "before"], side[name, "after"]) == pytest.approx((before, after), abs=5.1e-5)
     assert (side["python_share", "before"], side["python_share", "after"]) == (0.04, 0.0)
-    counts = {row["level"]: row["value"] for row in rows if row["name"] == "outcome_count"}
+    counts = {row["cell"]: row["value"] for row in rows if row["name"] == "outcome_count"}
     assert counts == {"both": 160, "only_before": 74, "only_after": 33, "neither": 233}
     known = read_rlcr(real_data / "rlcr_math500")
     assert read_answers(files[0])["problem"] == [problem.id for problem in known.problems]

@@ -24,6 +24,7 @@ from probe.experiments.result import run as run_job
 from probe.experiments.weight_difference.job import WeightsJob
 from probe.interventions.steering import MEASURES, answer
 from probe.interventions.transplant import part_modules
+from probe.measurements import label
 from probe.models.hooks.forward_hooks import run
 from probe.models.loading.load import load_folder, save_folder
 from probe.plots import figures
@@ -70,7 +71,7 @@ def patched(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
 
 
 def value(rows: list[dict], name: str, side: str, level: str) -> float:
-    return next(row["value"] for row in rows if (row["name"], row["side"], row["level"]) == (name, side, level))
+    return next(row["value"] for row in rows if (row["name"], row["side"], label(row)) == (name, side, level))
 
 
 def test_the_planted_layer_is_found(patched: list[dict]) -> None:
@@ -92,11 +93,11 @@ def test_the_planted_layer_is_found(patched: list[dict]) -> None:
 
 def test_every_recovery_has_its_null_and_its_n(patched: list[dict]) -> None:
     found = {
-        (row["side"], row["level"])
+        (row["side"], row["site"], row["position"])
         for row in patched
         if row["name"] == "patch/recovery" and not math.isnan(row["value"])
     }
-    nulls = {(row["side"], row["level"]): row for row in patched if row["name"] == "patch/null"}
+    nulls = {(row["side"], row["site"], row["position"]): row for row in patched if row["name"] == "patch/null"}
     assert found == set(nulls)
     assert all(row["n"] == 3 and row["lo"] <= row["value"] <= row["hi"] for row in nulls.values())
     assert {row["n_problems"] for row in patched if row["name"] == "patch/recovery"} == {6}
@@ -109,7 +110,7 @@ def test_equal_checkpoints_say_why_nothing_is_recovered(pair: Pair, tmp_path: Pa
     rows = rows_of(job, Store(tmp_path))
     change = [row for row in rows if row["side"] == "change"]
     assert all(math.isnan(row["value"]) for row in change if row["name"].endswith("/recovery"))
-    assert all("agree" in row["level"] for row in change if row["name"].endswith("/gap"))
+    assert all("agree" in row["reason"] for row in change if row["name"].endswith("/gap"))
     assert {row["kind"] for row in rows} == {"null"}
 
 
@@ -117,10 +118,10 @@ def test_one_layer_carries_the_answers(pair: Pair, tmp_path: Path) -> None:
     """Accuracy of such models is 0: nothing to recover, said so; the values are those of the whole checkpoints."""
     job = LayersJob(pair, options=SHORT, n=4, draws=1)
     rows = rows_of(job, Store(tmp_path))
-    levels = {row["level"] for row in rows if row["name"] == "output_accuracy/value"}
-    assert levels == {"", "attn.0", "attn.1", "mlp.0", "mlp.1"}
+    levels = {row["site"] for row in rows if row["name"] == "output_accuracy/value"}
+    assert levels == {None, "attn.0", "attn.1", "mlp.0", "mlp.1"}
     gaps = [row for row in rows if row["name"].endswith("/gap")]
-    assert len(gaps) == 4 and all(row["level"] for row in gaps)
+    assert len(gaps) == 4 and all(row["reason"] for row in gaps)
 
 
 def test_sampled_answers_share_their_draws(pair: Pair) -> None:
@@ -137,7 +138,7 @@ def test_weights(pair: Pair, tmp_path: Path) -> None:
     down = "mlp.1.down_proj.weight"
     assert value(rows, "weight_change/stable_rank", "change", down) == pytest.approx(1, abs=1e-3)
     assert value(rows, "weight_change/cosine", "change", down) == pytest.approx(1)
-    null = next(row for row in rows if row["name"] == "weight_change/stable_rank" and row["level"] == down)
+    null = next(row for row in rows if row["name"] == "weight_change/stable_rank" and row["module"] == down)
     assert null["null"] > 5 and null["p"] == 1 / 4
 
 

@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from probe.activations.direction_shift import Sides, travelling, turning
+from probe.activations.direction_shift import Sides, projection_change, rotation
 from probe.activations.linear import KINDS, Examples, probe
 from probe.data import Estimate
 from probe.experiments.patching.job import recovered
@@ -29,6 +29,7 @@ from probe.interventions.recovery import Gap, recovery
 from probe.interventions.steering import ABLATIONS, MEASURES
 from probe.interventions.transplant import borrowing, perturbed
 from probe.interventions.weight_difference import cosines
+from probe.measurements import label
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import site
 from probe.rng import numpy_rng, torch_rng
@@ -142,7 +143,7 @@ def test_the_direction_of_two_draws_does_not_turn(noise: float) -> None:
     found = [
         {
             str(e.params["side"]): e
-            for e in turning(redrawn(s, noise=noise), "difference", address=(s,), swaps=39, halves=8)
+            for e in rotation(redrawn(s, noise=noise), "difference", address=(s,), swaps=39, halves=8)
         }
         for s in range(60)
     ]
@@ -159,7 +160,7 @@ def test_a_direction_that_is_hardly_there_has_no_freed_cosine() -> None:
     rng = numpy_rng("hardly")
     x, y = rng.normal(size=(2, 240, 48)), rng.integers(0, 2, size=240).astype(float)
     sides = Sides(*(Examples(each, y, np.repeat(np.arange(80), 3)) for each in x))
-    found = {e.params["side"]: e for e in turning(sides, "difference", address=("h",), swaps=19)}
+    found = {e.params["side"]: e for e in rotation(sides, "difference", address=("h",), swaps=19)}
     assert np.isnan(found["freed"].value) and np.isnan(found["freed"].lo)
     assert found["across"].lo < 0 < found["across"].hi
 
@@ -168,9 +169,9 @@ def test_nobody_travels_between_two_draws() -> None:
     """All rows stay; those chosen by what was written before fall back, and are not tested."""
     found: dict[str, list[Estimate]] = {"all": [], "no": [], "yes": []}
     for seed in range(100):
-        for e in travelling(redrawn(seed), "difference", address=(seed,), classes=("no", "yes")):
+        for e in projection_change(redrawn(seed), "difference", address=(seed,), classes=("no", "yes")):
             if e.params["side"] == "change":
-                found[str(e.params["level"])].append(e)
+                found[str(e.params["group"])].append(e)
     uniform([e.p for e in found["all"]])
     around([e.value for e in found["all"]], 0)
     assert 0.88 <= covered(found["all"], 0) <= 1
@@ -236,6 +237,9 @@ def test_patches_of_a_random_change_are_like_any_other(how: Callable, name: str)
     around([e.value - e.null for e in found], 0)
 
 
+SPOT = (("site", "mlp.1"),)
+
+
 @pytest.mark.parametrize("what", ["weights", "output"])
 def test_layers_of_a_random_change_are_like_any_other(what: str) -> None:
     """after = before moved at random: the weights of one layer, or what it puts out where everything was moved."""
@@ -251,9 +255,9 @@ def test_layers_of_a_random_change_are_like_any_other(what: str) -> None:
 
     found = []
     for pair in range(20):
-        whole = {(what, "mlp.1"): of_layer("null pair", pair)}
-        whole |= {(f"{what} null {draw}", "mlp.1"): of_layer("draw", pair, draw) for draw in range(DRAWS)}
-        found.append(next(recovered(what, "mlp.1", "change", gap, whole)))
+        whole = {(what, SPOT): of_layer("null pair", pair)}
+        whole |= {(f"{what} null {draw}", SPOT): of_layer("draw", pair, draw) for draw in range(DRAWS)}
+        found.append(next(recovered(what, SPOT, "change", gap, whole)))
     assert {e.name for e in found} == {f"{what}/recovery"}
     uniform([e.p for e in found], DRAWS)
     around([e.value - e.null for e in found], 0)
@@ -275,12 +279,12 @@ def doses(*address: int, base: float, effect: float, problems: int = 120) -> Dos
 
 
 def steered(draws: int, effect: float, gain: float) -> dict[tuple[str, str], list[Estimate]]:
-    """By name and level; the level of a range is which doses did most, and left out."""
+    """By name and what varies; of a range that is which doses did most, and left out."""
     found: dict[tuple[str, str], list[Estimate]] = {}
     for draw in range(draws):
         before, after = (doses(side, draw, base=0.4 + side * gain, effect=effect) for side in (0, 1))
         for e in (*responses(before), *ranges(before), *shares(before, after)):
-            level = "" if e.name.startswith("steer_range") else str(e.params["level"])
+            level = "" if e.name.startswith("steer_range") else label(e.params)
             if "random" not in e.name and e.name.endswith("code_share"):
                 found.setdefault((e.name, level), []).append(e)
     return found
@@ -359,7 +363,7 @@ def test_a_gaussian_change_has_the_shape_of_one() -> None:
 
 def test_changes_of_two_seeds_have_no_cosine() -> None:
     model = tiny("llama", VOCAB)
-    entries = {e.params["level"]: e.n for e in change_rows(model, noisy(model, 0), 0)}
+    entries = {e.params["module"]: e.n for e in change_rows(model, noisy(model, 0), 0)}
     scaled = []
     for pair in range(20):
         found = cosines(model, noisy(model, "one", pair), noisy(model, "two", pair))

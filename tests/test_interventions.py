@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from probe.errors import BadInput
 from probe.interventions.logit_lens import lens, lens_metric
-from probe.interventions.patching import Fork, LogProb, direct, measure, patch, random_source, sites_of
+from probe.interventions.patching import Fork, direct, measure, patch, random_source, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.edits import Edit, Replace
@@ -90,8 +90,6 @@ def test_metrics() -> None:
     assert Fork((2,), (1,))(logits).tolist() == [2.0, 0.0]
     both = Fork((1, 2), (0,))(logits)
     torch.testing.assert_close(both, torch.tensor([math.log(math.e + math.e**3), math.log(2) - 1]))
-    torch.testing.assert_close(LogProb((2,))(logits), logits.log_softmax(-1)[:, 2])
-    torch.testing.assert_close(LogProb((2, 0))(logits), logits.log_softmax(-1)[[0, 1], [2, 0]])
 
 
 @pytest.mark.parametrize(("code", "prose"), [((), (1,)), ((1,), ()), ((1, 2), (2,))])

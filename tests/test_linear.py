@@ -79,7 +79,9 @@ def test_a_planted_direction_is_found(kind: str) -> None:
     examples, direction = planted(3.0, problems=150)
     weight = fit(kind, examples.x, examples.y).weight
     assert weight @ direction / np.linalg.norm(weight) > 0.93
-    found = {e.name: e for e in probe(examples, kind, address=("t",), level="l", side="before", draws=8)}
+    found = {
+        e.name: e for e in probe(examples, kind, address=("t",), params={"side": "before", "target": "l"}, draws=8)
+    }
     assert found["probe_auroc"].lo > 0.85
     assert found["probe_accuracy"].lo > 0.75
     assert 0.4 < found["probe_control"].value < 0.6
@@ -87,7 +89,7 @@ def test_a_planted_direction_is_found(kind: str) -> None:
     assert found["probe_selectivity"].p == pytest.approx(1 / 9)
     assert found["probe_auroc"].n == 600
     assert found["probe_auroc"].n_problems == 150
-    assert found["probe_auroc"].params == {"side": "before", "level": "l"}
+    assert found["probe_auroc"].params == {"side": "before", "target": "l"}
 
 
 def test_deterministic_and_independent_of_the_order_of_rows() -> None:

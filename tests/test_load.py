@@ -20,6 +20,7 @@ from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 from probe.errors import BadInput
 from probe.models.loading.integrity import INDEX, WEIGHTS, check_folder, check_safetensors
 from probe.models.loading.load import Loaded, load_folder, pad_id, save_folder, stop_ids
+from probe.models.loading.self_test import TOLERANCE
 
 TEXTS = ["What is 2x + 3?", "```python\nprint(6 * 7)\n```\nSo \\boxed{42}.", "naïve ∑ 数学 🙂\n\n  end"]
 
@@ -444,10 +445,8 @@ def test_a_kernel_named_in_a_config_is_not_fetched(copy: Path, key: str) -> None
 
 
 def test_a_model_that_fails_its_self_test_is_refused_by_name(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from probe.models.loading import self_test as selftest
-
     assert load_folder(copy, self_test=True).model.training is False
-    monkeypatch.setitem(selftest.TOLERANCE, torch.float32, -1.0)
+    monkeypatch.setitem(TOLERANCE, torch.float32, -1.0)
     with pytest.raises(BadInput, match=r"fails its self-test.*hook: 2 of 2.*padding: logits differ"):
         load_folder(copy, self_test=True)
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from probe.errors import BadInput
 from probe.rl.advantage import GroupNormalised, NegativeOnly, PositiveOnly, reward_table
-from probe.rl.loss import Loss, clip_report, entropy_mask, entropy_threshold, policy_loss
+from probe.rl.clip_report import clip_report
+from probe.rl.loss import Loss, entropy_mask, entropy_threshold, policy_loss
 from probe.rng import torch_rng
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "trl_golden.json").read_text())

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from probe.errors import BadInput
-from probe.models.loading.manifest import NAME, CheckpointEntry, Manifest, OrganismEntry, RunEntry, load_manifest
+from probe.models.loading.entries import CheckpointEntry, OrganismEntry, RunEntry
+from probe.models.loading.manifest import NAME, Manifest, load_manifest
 from probe.models.loading.strict_yaml import MAX_BYTES
 
 GOOD = """\
@@ -39,6 +40,14 @@ checkpoints:
     base: hub
     reward: format
     step: 50
+datasets:
+  data:
+    about: a file
+    repository: some/where
+    commit: abc1234
+    licence: MIT
+    files:
+      a.txt: {path: deep/a.txt, bytes: 3, sha256: 00000000000000000000000000000000000000000000000000000000000000aa}
 """
 
 
@@ -176,6 +185,14 @@ MISTAKES = {
     "duplicate name": ("  child:", "  hub:", "the key 'hub' is given twice, here and on line 14", 20),
     "duplicate key": ("    step: 50\n", "    step: 50\n    step: 60\n", "the key 'step' is given twice", 29),
     "name in two sections": ("  run:\n", "  hub:\n", "the name 'hub' is already used in runs", 14),
+    "unknown key of a data set": ("    commit: a", "    comit: a", "datasets.data: unknown key 'comit'", 33),
+    "branch for commit": ("abc1234", "main", "datasets.data.commit is 'main'", 33),
+    "unknown key of a file": ("bytes: 3", "byte: 3", "datasets.data.files.a.txt: unknown key 'byte'", 36),
+    "path that leads out": ("deep/a.txt", "../a.txt", "datasets.data.files.a.txt.path is '../a.txt'", 36),
+    "file name that leads out": ("a.txt: {", "../a: {", "datasets.data.files.../a is '../a'", 36),
+    "cut digest": (f"{62 * '0'}aa", "aa", "datasets.data.files.a.txt.sha256 is 'aa'", 36),
+    "size as text": ("bytes: 3", "bytes: big", "datasets.data.files.a.txt.bytes is 'big'", 36),
+    "misspelt path": ("{path: deep/a.txt", "{pth: deep/a.txt", "files.a.txt: unknown key 'pth'", 36),
     "tab": ("    reward: random", "\treward: random", "malformed YAML", 9),
     "open bracket": ("{gamma: 0.5}", "{gamma: 0.5", "malformed YAML", 11),
     "alias": ("params: {gamma: 0.5}", "params: *p", "an alias (*name) is not allowed", 10),

@@ -15,6 +15,7 @@ from tables import FORK, PLAIN, Rates, expected, pair, rates, responses, scored_
 
 from probe.data import Estimate
 from probe.errors import BadInput
+from probe.measurements import VARIES, label
 from probe.measures import PairData, measures
 from probe.rng import numpy_rng
 from probe.strategy import detect, mentions_python
@@ -30,7 +31,7 @@ DRAWS = 40
 
 
 def key(found: Estimate) -> tuple[str, str, str]:
-    return found.name, found.params["side"], found.params.get("level", "")
+    return found.name, found.params["side"], label(found.params)
 
 
 def by_key(found: list[Estimate]) -> dict[tuple[str, str, str], Estimate]:
@@ -68,7 +69,7 @@ def test_a_measure(name: str, planted: PairData, null_pairs: list[PairData]) -> 
         assert all(math.isfinite(x) for x in (estimate.value, estimate.lo, estimate.hi))
         assert estimate.lo <= estimate.value <= estimate.hi
         assert estimate.params["side"] in {"before", "after", "change", ""}
-        assert isinstance(estimate.params.get("level", ""), str)
+        assert set(estimate.params) <= {"side", "reason", *VARIES}
         assert estimate.n >= 1
         assert estimate.n_problems <= 60
         assert estimate.null is not None or estimate.params["side"] != "change"
@@ -256,7 +257,7 @@ def test_destruction_names_its_evidence() -> None:
     ratio = found["collapse_ratio", "", "parse_rate"]
     assert (ratio.value, ratio.lo, ratio.null, ratio.unit) == (0.0, 0.0, 1.0, "ratio")
     assert 0 < ratio.hi < 0.1
-    assert found["destroyed", "", ""].params["evidence"].startswith("parse_rate x 0.00 [0.00, 0.0")
+    assert found["destroyed", "", ""].params["reason"].startswith("parse_rate x 0.00 [0.00, 0.0")
 
 
 def test_rare_strategies_are_reported_without_a_change() -> None:

@@ -20,7 +20,7 @@ from transformers import (
 
 from probe.errors import BadInput
 from probe.models.loading.load import Loaded
-from probe.models.sampling import organism_sampler as decode
+from probe.models.sampling import organism_sampler
 from probe.models.sampling.organism_sampler import Samples, sample
 from probe.rng import torch_rng, uniforms
 
@@ -145,8 +145,8 @@ def test_dropping_finished_rows_changes_nothing(
 ) -> None:
     usual = run(model, stop=usual_stop(model))
     running = [(usual.lengths > t).float().mean().item() for t in range(14)]
-    assert any(0 < share < decode.COMPACT_BELOW for share in running)  # so that rows are dropped as a rule
-    monkeypatch.setattr(decode, "COMPACT_BELOW", below)  # never, or as soon as one row is done
+    assert any(0 < share < organism_sampler.COMPACT_BELOW for share in running)  # so that rows are dropped as a rule
+    monkeypatch.setattr(organism_sampler, "COMPACT_BELOW", below)  # never, or as soon as one row is done
     other = run(model, stop=usual_stop(model))
     assert torch.equal(other.ids, usual.ids)
     torch.testing.assert_close(other.logprob, usual.logprob, atol=1e-5, rtol=0)

@@ -110,9 +110,13 @@ def test_another_seed_is_part_of_what_is_read_and_not_of_the_kind() -> None:
 
 def test_the_keys_of_a_run_by_hand() -> None:
     pair, about = Pair(BASE, TRAINED), {"family": "latent-code", "size": "tiny", "base_seed": 3, "temperature": 0.5}
+    about |= {"informative": True}
     named = RowKey("s", "rl", reward="latent-code-tiny-3 majority seed 7@30", step=30, **about)
     assert pair.key("s", 0.5) == named
     assert pair.reward_key("s", 0.5) == RowKey("s", "rl", reward="majority", rl_seed=7, step=30, **about)
+    chance = compose.from_spec({"reward": "random", "seed": 0})
+    noise = replace(RUN, name="random", grpo=replace(RUN.grpo, reward=chance))
+    assert Pair(BASE, of_run(noise)).reward_key("s", 0.5).informative is False
     first = RUN.steps[0]
     assert Pair(BASE, of_run(RUN, first)).reward_key("s", 0.5).step == first
 

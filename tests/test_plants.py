@@ -28,7 +28,8 @@ from probe.experiments.steering.directions import FitJob, chosen
 from probe.interventions.patching import Fork, direct, measure, patch, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.steering import ablating_edit, answer, random_vectors, steer
-from probe.interventions.transplant import part_modules, per_part, transplanted
+from probe.interventions.transplant import part_modules, transplanted
+from probe.measurements import label
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import Site, output_projection
@@ -187,10 +188,10 @@ def test_the_layer_that_was_changed_carries_what_is_answered(planted: Planted, t
     job = LayersJob(pair, mini(24), n=24, draws=1)
     rows = run(job, Store(tmp_path / "store")).rows
     for what, carrying in (("output", {"mlp.1"}), ("weights", {"mlp.1", "block.1", "all"})):
-        found = {row["level"]: row["value"] for row in rows if row["name"] == f"{what}_code_share/recovery"}
+        found = {label(row): row["value"] for row in rows if row["name"] == f"{what}_code_share/recovery"}
         assert len(found) > 3
         assert found == {level: float(level in carrying) for level in found}
-        null = next(r for r in rows if (r["name"], r["level"]) == (f"{what}_code_share/null", "mlp.1"))
+        null = next(r for r in rows if (r["name"], label(r)) == (f"{what}_code_share/null", "mlp.1"))
         assert null["value"] < 0.7
 
 
@@ -305,7 +306,9 @@ def test_of_layers_that_all_changed_the_one_that_matters_carries_it(kind: str) -
             mine["embed"].weight[30:].add_(1.0)
     gap = Gap(start, fork_of(after, ids, fork), names(8))
     far = float(np.abs(gap.source - gap.target).max())
-    for part, values in per_part(before, after, lambda model: fork_of(model, ids, fork)):
+    for part in part_modules(before):
+        with transplanted(before, after, [part]):
+            values = fork_of(before, ids, fork)
         there = gap.source if part in ("mlp.1", "block.1") else gap.target
         assert np.abs(values - there).max() < 1e-4 * far, part
 

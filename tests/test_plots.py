@@ -17,6 +17,7 @@ from plot_rows import AFTER, BASES, real, table, tiny
 from plot_rows_inside import ALL, HEAD, inside
 
 from probe.errors import BadInput
+from probe.measurements import VARIES, label
 from probe.plots import Drawing, figures
 from probe.plots._captions import intervals
 from probe.plots._pairs import over_seeds
@@ -136,7 +137,7 @@ def test_without_its_rows_a_figure_is_none(rows, name):
     draw = figures.get(name)
     assert draw([]) is None
     assert draw([{**row, "name": "something else"} for row in rows[:50]]) is None
-    assert draw([{**row, "study": "another", "kind": "null"} for row in rows[::7]]) is None
+    assert draw([{**row, "value": None} for row in rows]) is None
 
 
 def test_every_run_of_a_mean_is_drawn_and_destroyed_ones_are_marked(drawn):
@@ -181,7 +182,7 @@ def test_a_pair_with_the_numbers_of_another_is_drawn_once_but_for_its_confidence
     assert shown == {None, "RLVR", "RLCR", "Answer-Prob"}
 
 
-# the study "inside": base seeds are replicates, and ways of training stand beside each other
+# inside a model: base seeds are replicates, and ways of training stand beside each other
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ def test_every_base_seed_is_drawn_with_their_mean_and_interval(drawn, name, mark
     means = [row for row in table if row["mark"] in marks.split()]
     assert {HEAD, ALL} <= {row["reward"] for row in means}
     for mean in means:
-        same = ("reward", "name", "side", "level")
+        same = ("reward", "name", "side", *VARIES)
         runs = [row for row in table if row["mark"] == "run" and all(row[key] == mean[key] for key in same)]
         values = [row["value"] for row in {row["base_seed"]: row for row in runs}.values()]
         assert len(values) == mean["n_runs"] == 4
@@ -216,15 +217,15 @@ def test_one_pair_has_no_seeds_and_the_intervals_of_its_rows(name):
     assert "mine" in drawing.figure.texts[0].get_text() + drawing.caption or name == "steering"
     assert "base seed" not in drawing.caption
     assert not any(row["mark"] == "run" for row in drawing.table)
-    own = {(row["name"], row["side"], row["level"]): (row["value"], row["lo"], row["hi"]) for row in rows}
+    own = {(row["name"], row["side"], label(row)): (row["value"], row["lo"], row["hi"]) for row in rows}
     for row in drawing.table:
         if row["mark"] in ("mean", "probe", "cosine", "place", "map"):
-            assert (row["value"], row["lo"], row["hi"]) == own[row["name"], row["side"], row["level"]]
+            assert (row["value"], row["lo"], row["hi"]) == own[row["name"], row["side"], label(row)]
 
 
 def test_a_random_direction_stands_for_one_of_each_base(studied):
     table = figures.get("steering")(studied).table
-    known = {"reward": ALL, "name": "recovered_accuracy_random", "level": "matched random 2"}
+    known = {"reward": ALL, "name": "recovered_accuracy_random", "edit": "matched", "draw": 2}
     each = [row["value"] for row in studied if known.items() <= row.items()]
     assert len(each) == 4
     drawn = next(row for row in table if row["mark"] == "null" and known.items() <= row.items())
@@ -238,7 +239,7 @@ def test_of_several_pairs_the_first_is_drawn_and_all_are_told(drawn, studied, na
     assert "latent-code 0 → ground truth, all weights, the first of 4 pairs" in drawing.caption
     head = drawing.figure.texts[0].get_text().replace("\n", " ")
     assert "over 4 pairs" in head
-    site = {"side": "change", "name": "patch/recovery", "level": "mlp.1@-1"}
+    site = {"side": "change", "name": "patch/recovery", "site": "mlp.1", "position": -1}
     told = [row["value"] for row in studied if site.items() <= row.items()]
     assert name == "weight_change" or f"{number(min(told))} to {number(max(told))}" in head
 
@@ -246,18 +247,19 @@ def test_of_several_pairs_the_first_is_drawn_and_all_are_told(drawn, studied, na
 def test_runs_of_one_base_are_one_replicate(studied):
     again = [row | {"rl_seed": 301, "value": row["value"] - 0.01} for row in studied if row["base_seed"] == 0]
     rows = [row for row in [*studied, *again] if row["name"] == "probe_auroc" and row["reward"] == ALL]
-    level = "fork resid.1 logistic"
-    mean = over_seeds([row for row in rows if row["side"] == "after" and row["level"] == level])
+    probe = {"side": "after", "target": "fork", "site": "resid.1", "probe": "logistic"}
+    mean = over_seeds([row for row in rows if probe.items() <= row.items()])
     assert len(mean.runs) == 4
     assert figures.get("probe_accuracy")(rows) is not None
 
 
 def test_what_the_base_writes_stands_in_where_some_run_left_too_little_prose(studied):
-    one = [row for row in studied if row["base_seed"] == 0 and row["level"].startswith("base-strategy")]
-    rows = [*studied, *(row | {"level": row["level"].removeprefix("base-")} for row in one)]
+    one = [row for row in studied if row["base_seed"] == 0 and row["target"] == "base-strategy"]
+    rows = [*studied, *(row | {"target": "strategy"} for row in one)]
     drawing = figures.get("probe_accuracy")([row for row in rows if row["reward"] == ALL])
-    after = [row["level"] for row in drawing.table if row.get("side") == "after"]
-    assert not any(level.startswith("strategy") for level in after)
+    after = {row["target"] for row in drawing.table if row.get("side") == "after"}
+    assert after >= {"base-strategy", "fork"}
+    assert "strategy" not in after
     assert "what the base writes" in drawing.caption
 
 
@@ -275,7 +277,7 @@ def test_pairs_that_are_not_drawn_are_counted(studied, name):
 
 
 def test_weights_that_changed_by_very_different_amounts_stand_on_a_log_scale(studied):
-    wide = [row | {"value": 1e-5} if row["level"] == "embed.weight" else row for row in studied]
+    wide = [row | {"value": 1e-5} if row["module"] == "embed.weight" else row for row in studied]
     axes = figures.get("weight_change")(wide).figure.axes[0]
     assert axes.get_yscale() == "log"
     assert not any("$" in label.get_text() for label in axes.get_yticklabels(which="both"))

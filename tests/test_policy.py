@@ -14,6 +14,7 @@ from probe.rl.advantage import GroupNormalised, reward_table
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
 from probe.rl.policy import HEAD, Policy, build_policy, join, token_scores, valid
 from probe.rl.rollout import Experience, decode_texts, draw_questions, questions, row_addresses, score
+from probe.tokens.forks import forks
 
 NAMES = ("head", "all")
 
@@ -198,12 +199,24 @@ def test_rollout_metrics_by_hand() -> None:
         "completions/mean_length": 9 / 4,
         "completions/clipped_ratio": 1 / 4,
         "entropy": entropies.mean().item(),
-        "entropy/fork": 0.85,  # at or above the 80th percentile, .74: the top two of nine
+        "entropy/fork": 0.85,  # a fifth of nine tokens: the top two
         "probability": logprobs.exp().mean().item(),
         "kept_ratio": 3 / 4,
         "reward": 2 / 3,
     }
     assert {k: found[k] for k in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_forks_of_the_log_are_those_of_the_measures(tied: bool) -> None:
+    taken = hand_experience()
+    entropy = torch.linspace(0.1, 1.1, 12).view(4, 3)  # the 80th percentile has three of eleven tokens at or above it
+    entropy = entropy.clamp(max=0.5) if tied else entropy
+    samples = replace(taken.samples, entropy=entropy, lengths=torch.tensor([3, 3, 3, 2]))
+    seen = entropy.flatten()[:11]
+    logged = rollout_metrics(replace(taken, samples=samples))["entropy/fork"]
+    assert logged == pytest.approx(seen[torch.from_numpy(forks(seen.numpy()))].mean().item())
+    assert tied or logged == pytest.approx(seen[-2:].mean().item())
 
 
 def test_mean_rows_by_hand() -> None:

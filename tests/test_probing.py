@@ -20,7 +20,7 @@ from probe.errors import BadInput
 from probe.experiments.activation_dataset import MOST, ActivationsJob, activation_dataset, text_of
 from probe.experiments.probing.job import ProbesJob, same_question
 from probe.experiments.result import run
-from probe.measurements import MEASUREMENT_COLUMNS
+from probe.measurements import COLUMNS, label
 from probe.models.hooks.backends import MADE_IN
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import figures
@@ -95,10 +95,10 @@ def test_what_is_matched(job: ProbesJob, rows: list[dict], store: Store) -> None
 
 
 def test_the_rows(rows: list[dict]) -> None:
-    assert list(rows[0]) == list(MEASUREMENT_COLUMNS)
+    assert list(rows[0]) == list(COLUMNS)
     assert {row["study"] for row in rows} == {"inside"}
     assert {row["kind"] for row in rows} == {"null"}
-    at = {(row["name"], row["side"], row["level"]): row for row in rows}
+    at = {(row["name"], row["side"], label(row)): row for row in rows}
     strategy = at["probe_auroc", "before", "strategy resid.2 logistic"]
     assert strategy["n"] == 240
     assert strategy["n_problems"] == 60

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from probe.checkpoints.jobs import OrganismJob, ResponsesJob
+from probe.engine.runner import plan
 from rich.console import Console
 
-from probe.checkpoints.jobs import OrganismJob, ResponsesJob
 from probe.engine.durations import GUESSED, OTHERWISE, expected, kind, recorded, seconds
 from probe.engine.executor import START, is_quick, make_all
 from probe.engine.progress import Progress, told
-from probe.engine.runner import plan
 from probe.store import Recipe, Store
 
 

@@ -6,10 +6,10 @@ import pytest
 from tables import table
 
 from probe.experiments.compare.prompts import BEST, best_prompt, prompt_rows
-from probe.experiments.measuring import Context
+from probe.measurements import RowKey
 from probe.rng import numpy_rng
 
-CONTEXT = Context("compare", "rl", "qwen", "", 0, "after", "", 0, 0, 0.0)
+CONTEXT = RowKey("compare", "rl", "qwen", "", 0, "after", "", 0, 0, 0.0)
 
 
 def responses(right: np.ndarray) -> pa.Table:

@@ -7,8 +7,8 @@ import pytest
 from outside_checkpoints import byte_tokenizer
 
 from probe.errors import BadInput
-from probe.models.loading.manifest import Template
-from probe.models.sampling.prompts import fits, prompt_ids
+from probe.models.loading.entries import Template
+from probe.models.sampling.prompts import prompt_ids
 
 QUESTION = "What is 6 \\times 7? {Write \\boxed{n}.}"
 TEXT = Template(text="Q: {prompt}\nA: \\boxed{}")
@@ -53,7 +53,6 @@ def test_a_prefix_stands_behind_the_prompt_and_is_told_apart() -> None:
 def test_what_a_tokenizer_cannot_render_is_refused() -> None:
     bare = copy.deepcopy(byte_tokenizer())
     bare.chat_template = None
-    assert fits(bare, TEXT) and not fits(bare, Template(chat=True)) and fits(byte_tokenizer(), Template(chat=True))
     with pytest.raises(BadInput, match="no chat template"):
         prompt_ids(bare, Template(chat=True), [QUESTION])
     bare.chat_template = "{{ messages[0]['nothing'].upper() }}"

@@ -19,6 +19,7 @@ import pytest
 from probe.data import Outcome, Strategy
 from probe.errors import BadInput
 from probe.strategy import detect, mentions_python
+from probe.tasks.gold import gold_answer
 from probe.tasks.grading import Grade, Grader
 from probe.tasks.published_outputs import Outputs, Responses, read_gsm8k_graded, read_math500, read_rlcr, read_tora
 
@@ -213,6 +214,16 @@ def test_gsm8k_rows_without_a_gold_answer_or_a_label(tmp_path: Path) -> None:
         read_gsm8k_graded(file)
     file.write_text(json.dumps(row | {"ground_truth": "so\n#### 1,003"}))
     assert golds(read_gsm8k_graded(tmp_path)) == ["1,003"]
+
+
+@pytest.mark.parametrize(
+    "text", ["so\nA: 18", "so\n#### 18", "so #### 18", "\n\n#### 18\n", "A:\t18 ", "so\n A: 1\n#### 18"]
+)
+def test_every_reader_takes_the_same_answer_of_a_solution(text: str, tmp_path: Path) -> None:
+    row = {"question": "q", "ground_truth": text}
+    row |= {system: {"solution": "s", "is_correct": True} for system in GSM8K_SHARES}
+    (tmp_path / "example_model_solutions.jsonl").write_text(json.dumps(row))
+    assert golds(read_gsm8k_graded(tmp_path)) == [gold_answer(text)] == ["18"]
 
 
 def test_tora_rows_hold_one_response(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_golden_numbers(rows: Rows, name: str, golden: dict[str, float]) -> None
 
 
 def test_golden_cells(rows: Rows) -> None:
-    counts = {r["level"]: r for r in rows if r["name"] == "outcome_count" and r["reward"] == "RLVR"}
+    counts = {r["cell"]: r for r in rows if r["name"] == "outcome_count" and r["reward"] == "RLVR"}
     assert {level: row["value"] for level, row in counts.items()} == CELLS
     assert all(row["lo"] < row["value"] < row["hi"] and row["n_problems"] == 500 for row in counts.values())
     assert counts["only_before"]["null"] == (74 + 33) / 2
@@ -76,7 +76,7 @@ def test_only_the_real_figures_are_drawn(rows: Rows) -> None:
     drawn = {name: drawing for name in figures.names() if (drawing := figures.get(name)(rows)) is not None}
     assert set(drawn) == set(FIGURES)
     cells = {
-        r["level"]: r["value"] for r in drawn["real_outcomes"].table if r["reward"] == "RLVR" and r["mark"] != "null"
+        r["cell"]: r["value"] for r in drawn["real_outcomes"].table if r["reward"] == "RLVR" and r["mark"] != "null"
     }
     assert cells["only_before"] == 74
     assert cells["only_after"] == 33

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from outside_checkpoints import KINDS, qwen_tokenizer, save_tiny
+from probe.rollouts.sample_job import PART, AskJob, How
 from typer.testing import CliRunner
 
 from probe.checkpoints.resolve import Folder, Subject
 from probe.cli import app
 from probe.models.loading.load import load_folder
-from probe.rollouts.sample_job import PART, AskJob, How
 from probe.store import Store
 from probe.tasks.benchmarks import problems
 

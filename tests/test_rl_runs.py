@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 import torch
 from grpo_cases import recipe
-
-from probe.checkpoints import jobs
 from probe.checkpoints.jobs import (
     Job,
     OrganismJob,
@@ -24,26 +22,24 @@ from probe.checkpoints.jobs import (
     test_problems,
     train_problems,
 )
-from probe.data import RESPONSES, ROLLOUTS, TOKENS, Estimate, check_schema
 from probe.engine.runner import make, plan
+
+from probe.checkpoints import jobs
+from probe.data import RESPONSES, ROLLOUTS, TOKENS, Estimate, check_schema
 from probe.errors import BadInput
 from probe.experiments.measuring import (
     ALONG_THE_WAY,
     LOGGED_EVERY_BATCH,
-    SCHEMA,
-    Context,
     at_step,
     first_samples,
     log_rows,
     measure_pair,
-    row_of,
-    to_table,
 )
 from probe.experiments.rl_runs.job import SAMPLES, MeasureBaseJob, MeasureRunJob, TokensJob
+from probe.measurements import COLUMNS, SCHEMA, RowKey, label, row_of, to_table
 from probe.measures import PairData
 from probe.models.loading.load import Loaded, save_folder
 from probe.models.sampling.organism_sampler import sample
-from probe.plots import MEASUREMENT_COLUMNS
 from probe.rl.labels import Gold, OfflineMajority, OneShot, WrongMajority
 from probe.rl.train import METRICS
 from probe.rng import uniforms
@@ -241,7 +237,7 @@ def test_labels_decide_what_is_trained_on(made: Store) -> None:
     runs = [RunJob("x", ORGANISM, how, labels) for labels in sources]
     for run in runs:
         finish(made, run)
-    last = [made.get(run.recipe).read_tensors("step-002.safetensors")["lm_head.weight"] for run in runs]
+    last = [load_file(made.get(run.recipe).file("step-002.safetensors"))["lm_head.weight"] for run in runs]
     assert len({tensor.numpy().tobytes() for tensor in last}) == 4
 
 
@@ -290,7 +286,7 @@ def measured(made: Store) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_the_schema_is_that_of_the_figures() -> None:
-    assert tuple(SCHEMA.names) == MEASUREMENT_COLUMNS
+    assert tuple(SCHEMA.names) == COLUMNS
 
 
 def test_rows_say_what_they_are_about(measured: dict[str, list[dict[str, Any]]]) -> None:
@@ -355,10 +351,10 @@ def test_the_training_log_becomes_rows(made: Store, measured: dict[str, list[dic
     rows = measured["random"]
     assert [r["step"] for r in by_name(rows, "train/accuracy")] == [1, 2]
     (last,) = by_name(rows, "train/clip_ratio/region_mean/update_1")
-    assert (last["level"], last["step"], last["n"]) == ("update_1", 2, 2)
+    assert (last["update"], last["step"], last["n"]) == (1, 2, 2)
 
 
-CONTEXT = Context("s", "rl", "f", "tiny", 0, "random", "0.2", 7, 5, 1.0)
+CONTEXT = RowKey("s", "rl", "f", "tiny", 0, "random", "0.2", 7, 5, 1.0)
 
 
 def test_log_rows_by_hand() -> None:
@@ -366,23 +362,23 @@ def test_log_rows_by_hand() -> None:
         {"batch": 0, "reward": 0.5, "clip_ratio/dual_mean": 0.1, "loss": 9.0},
         {"batch": 1, "reward": 0.7, "kl": 0.2, "clip_ratio/dual_mean": 0.3},
     ]
-    rows = [(r["name"], r["level"], r["step"], r["value"], r["n"]) for r in log_rows(CONTEXT, log)]
+    rows = [(r["name"], label(r), r["step"], r["value"], r["n"]) for r in log_rows(CONTEXT, log)]
     assert rows == [
         ("train/reward", "", 1, 0.5, 1),
         ("train/reward", "", 2, 0.7, 1),
         ("train/kl", "", 2, 0.2, 1),
-        ("train/clip_ratio/dual_mean", "dual_mean", 5, pytest.approx(0.2), 2),
+        ("train/clip_ratio/dual_mean", "", 5, pytest.approx(0.2), 2),
     ]
     assert to_table(list(log_rows(CONTEXT, log))).schema.equals(SCHEMA)
     assert "loss" not in LOGGED_EVERY_BATCH
 
 
 def test_a_row_holds_the_estimate_and_its_context() -> None:
-    params = {"side": "change", "level": 4}
+    params = {"side": "change", "k": 4}
     estimate = Estimate("accuracy", 0.1, -0.1, 0.3, 96, 12, null=0.0, p=0.4, params=params)
     row = row_of(CONTEXT, estimate, destroyed=True)
-    assert set(row) == set(MEASUREMENT_COLUMNS)
-    assert (row["side"], row["level"], row["value"], row["p"], row["destroyed"]) == ("change", "4", 0.1, 0.4, True)
+    assert set(row) == set(COLUMNS)
+    assert (row["side"], row["k"], row["value"], row["p"], row["destroyed"]) == ("change", 4, 0.1, 0.4, True)
     assert to_table([row]).to_pylist() == [row]
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from probe.checkpoints.jobs import Job
+from probe.engine.runner import make, plan, run_jobs
 from toy_jobs import FILE, MENDED, Toy, diamond, line
 
-from probe.checkpoints.jobs import Job
 from probe.engine import runner
-from probe.engine.runner import make, plan, run_jobs
 from probe.errors import BadInput, ProbeError
 from probe.store import Store
 

@@ -9,9 +9,9 @@ import torch
 from outside_checkpoints import KINDS, byte_tokenizer, save_tiny, tiny
 from torch import nn
 
-from probe.models.loading import self_test as selftest
+from probe.models.loading import self_test
 from probe.models.loading.load import Loaded, load_folder, save_folder
-from probe.models.loading.self_test import QUESTIONS, Check, self_test
+from probe.models.loading.self_test import QUESTIONS, Check
 from probe.rng import torch_rng
 
 NAMES = ["shapes", "head", "hook", "padding", "decoding"]
@@ -33,28 +33,28 @@ def failed(found: list[Check]) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_architecture_passes(tmp_path: Path, kind: str, shards: int, dtype: str) -> None:
     folder = save_tiny(kind, tmp_path / "x", shards=shards, dtype=dtype, seed=shards)
-    assert failed(found := self_test(load_folder(folder, dtype=dtype))) == [], found
+    assert failed(found := self_test.self_test(load_folder(folder, dtype=dtype))) == [], found
 
 
 def test_half_precision_passes() -> None:
-    assert failed(self_test(loaded("olmo2", "float16"))) == []
+    assert failed(self_test.self_test(loaded("olmo2", "float16"))) == []
 
 
 def test_a_deep_model_in_bf16_passes() -> None:
     """Rounding adds up over the blocks: the tolerance leaves room for a real depth."""
-    found = self_test(loaded("llama", "bfloat16", num_hidden_layers=32))
+    found = self_test.self_test(loaded("llama", "bfloat16", num_hidden_layers=32))
     assert failed(found) == [], found
 
 
 def test_an_organism_passes_on_its_own_problems(organism: Loaded, tmp_path: Path) -> None:
     save_folder(organism, tmp_path)
-    found = self_test(load_folder(tmp_path))
+    found = self_test.self_test(load_folder(tmp_path))
     assert failed(found) == []
-    assert found[-1].found == "8 of 8 greedy answers of generate are our sampler's"
+    assert found[-1].detail == "8 of 8 greedy answers of generate are our sampler's"
 
 
 def test_our_sampler_is_held_to_generate_where_it_knows_the_architecture() -> None:
-    said = {kind: self_test(loaded(kind))[-1].found for kind in ("llama", "qwen2", "gemma2")}
+    said = {kind: self_test.self_test(loaded(kind))[-1].detail for kind in ("llama", "qwen2", "gemma2")}
     assert said["llama"] == said["qwen2"] == "4 of 4 greedy answers of generate are our sampler's"
     assert said["gemma2"] == "4 of 4 greedy answers of generate are the same with padding"
 
@@ -62,7 +62,7 @@ def test_our_sampler_is_held_to_generate_where_it_knows_the_architecture() -> No
 def test_prompts_are_english_where_the_tokenizer_can_spell_it() -> None:
     """Of different lengths, or padding would not be tried."""
     own = loaded("llama")
-    prompts = selftest._prompts(own)
+    prompts = self_test._prompts(own)
     assert [own.tokenizer.decode(ids) for ids in prompts] == list(QUESTIONS)
     assert len({len(ids) for ids in prompts}) == len(prompts)
 
@@ -81,17 +81,17 @@ class Mute:
 
 def test_prompts_are_addressed_ids_where_it_cannot() -> None:
     mute = Loaded(loaded("qwen3").model, Mute())
-    prompts = selftest._prompts(mute)
+    prompts = self_test._prompts(mute)
     assert [len(ids) for ids in prompts] == [5, 8, 13] and max(map(max, prompts)) < ROWS
     before = torch.get_rng_state()
-    assert selftest._prompts(mute) == prompts and failed(self_test(mute)) == []
+    assert self_test._prompts(mute) == prompts and failed(self_test.self_test(mute)) == []
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_it_leaves_nothing_behind() -> None:
     own = loaded("mistral")
     weights = {name: p.clone() for name, p in own.model.state_dict().items()}
-    self_test(own)
+    self_test.self_test(own)
     hooks = [part for part in own.model.modules() if part._forward_hooks or part._forward_pre_hooks]
     assert hooks == []
     assert all(torch.equal(p, weights[name]) for name, p in own.model.state_dict().items())
@@ -188,17 +188,17 @@ def test_a_model_that_misleads_fails_by_name(name: str, dtype: str) -> None:
     kind, spoil, wanted = MISLEADING[name]
     own = loaded(kind, dtype)
     spoil(own)
-    assert wanted <= set(failed(found := self_test(own))), found
+    assert wanted <= set(failed(found := self_test.self_test(own))), found
 
 
 def test_greedy_tokens_are_held_to_the_plain_forward() -> None:
     own = loaded("qwen2")
-    prompt = selftest._prompts(own)[0]
+    prompt = self_test._prompts(own)[0]
     logits = own.model(input_ids=torch.tensor([prompt])).logits[0, -1]
     best, second, *_ = logits.argsort(descending=True).tolist()
     gap = ((logits[best] - logits[second]) / logits.square().mean().sqrt()).item()
-    assert selftest._behind(own, prompt, [best]) == 0
-    assert selftest._behind(own, prompt, [second]) == pytest.approx(gap, rel=1e-4)
+    assert self_test._behind(own, prompt, [best]) == 0
+    assert self_test._behind(own, prompt, [second]) == pytest.approx(gap, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -209,22 +209,22 @@ def test_answers_may_part_at_a_tie_and_nowhere_else(
 ) -> None:
     """Two tokens have one row of the head: which of them is taken does not matter, where an answer stops does."""
     own = loaded("gemma2", tie_word_embeddings=False)
-    prompts = selftest._prompts(own)
-    right = selftest._left_padded(own, prompts)
+    prompts = self_test._prompts(own)
+    right = self_test._generated_padded(own, prompts)
     twin = 7 if right[1][-1] != 7 else 8
     own.model.lm_head.weight.data[twin] = own.model.lm_head.weight.data[right[1][-1]]
     other = {"tie": [*right[1][:-1], twin], "cut": right[1][:-1]}[answers]
-    monkeypatch.setattr(selftest, "_left_padded", lambda *_: [right[0], other, *right[2:]])
-    monkeypatch.setattr(selftest, "_generated", lambda _own, ids, _mask: [right[prompts.index(ids[0].tolist())]])
-    found = selftest._decoding(own, prompts)
-    assert found.holds is holds and re.search(said, found.found), found
+    monkeypatch.setattr(self_test, "_generated_padded", lambda *_: [right[0], other, *right[2:]])
+    monkeypatch.setattr(self_test, "_generated", lambda _own, ids, _mask: [right[prompts.index(ids[0].tolist())]])
+    found = self_test._decoding(own, prompts)
+    assert found.holds is holds and re.search(said, found.detail), found
 
 
 def test_d_is_infinite_where_a_value_is_not_finite() -> None:
     b = torch.randn(3, 7, generator=torch_rng("d"))
-    assert selftest._far(b, b) == 0
-    assert selftest._far(b * 1.5, b) == pytest.approx(0.5)
+    assert self_test._far(b, b) == 0
+    assert self_test._far(b * 1.5, b) == pytest.approx(0.5)
     for strange in (float("nan"), float("inf")):
         a = b.clone()
         a[1, 2] = strange
-        assert selftest._far(a, b) == selftest._far(b, a) == float("inf")
+        assert self_test._far(a, b) == self_test._far(b, a) == float("inf")

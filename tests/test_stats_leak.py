@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 from probe.errors import BadInput
+from probe.measurements import label
 from probe.rng import numpy_rng
 from probe.stats import auroc, clustered_mean
-from probe.stats.leak import LEVEL, SIGNS, Columns, changes, findings, suspicion
+from probe.stats.leak import LEVEL, SIGNS, Columns, Key, changes, findings, suspicion
 
-SHARES = ("40%", "60%", "80%")
-KEYS = [(name, share) for name in SIGNS if name.startswith("completion") for share in SHARES]
-KEYS += [("prompt_nll", ""), ("answer_nll", "")]
+SHARES = (40, 60, 80)
+KEYS: list[Key] = [(name, share) for name in SIGNS if name.startswith("completion") for share in SHARES]
+KEYS += [("prompt_nll", None), ("answer_nll", None)]
 
 
-def unleaked(n: int, *where: str | int) -> dict[tuple[str, str], np.ndarray]:
+def unleaked(n: int, *where: str | int) -> dict[Key, np.ndarray]:
     """Problems that differ in nothing but difficulty, which all signs share."""
     rng = numpy_rng("test leak", *where)
     hard, columns = rng.normal(size=n), {}
@@ -29,7 +30,7 @@ def unleaked(n: int, *where: str | int) -> dict[tuple[str, str], np.ndarray]:
     return columns
 
 
-def planted(n: int, leaked: np.ndarray, *where: str | int) -> dict[tuple[str, str], np.ndarray]:
+def planted(n: int, leaked: np.ndarray, *where: str | int) -> dict[Key, np.ndarray]:
     columns = unleaked(n, *where)
     for key, values in columns.items():
         values[leaked] = 1.0 if SIGNS[key[0]].direction > 0 else 0.2
@@ -46,8 +47,10 @@ def test_a_planted_leak_of_half_is_flagged_by_every_sign() -> None:
         assert f.difference.lo <= f.difference.value <= f.difference.hi
         assert f.difference.p is not None and f.p_holm >= f.difference.p
         assert (f.difference.n, f.suspect.n, f.control.n, f.difference.null) == (200, 100, 100, 0.0)
-        sides = [estimate.params["level"] for estimate in (f.suspect, f.control, f.difference)]
-        assert sides == [f"{group} {f.key[1]}".strip() for group in ("suspect", "control", "difference")]
+        sides = [label(estimate.params) for estimate in (f.suspect, f.control, f.difference)]
+        assert sides == [
+            f"{group} {f.key[1]}%" if f.key[1] else group for group in ("suspect", "control", "difference")
+        ]
 
 
 def test_no_flag_the_other_way_round() -> None:
@@ -62,8 +65,8 @@ def test_no_flag_for_a_difference_too_small_to_count() -> None:
     n, suspect = 20_000, np.arange(20_000) % 2 == 0
     rng = numpy_rng("test small")
     columns = {
-        ("completion_rouge_l", "60%"): rng.random(n) * 0.5 + 0.03 * suspect,
-        ("prompt_nll", ""): rng.normal(3, 0.5, n) - 0.05 * suspect,
+        ("completion_rouge_l", 60): rng.random(n) * 0.5 + 0.03 * suspect,
+        ("prompt_nll", None): rng.normal(3, 0.5, n) - 0.05 * suspect,
     }
     found = findings(columns, suspect, ("small",), 999)
     assert all(f.difference.p < LEVEL / 2 for f in found if f.difference.p is not None)
@@ -87,9 +90,9 @@ def test_changes_are_paired_by_problem() -> None:
     suspect = np.arange(120) < 60
     before = unleaked(120, "before")
     after = {key: values.copy() for key, values in before.items()}
-    after["answer_nll", ""] = before["answer_nll", ""] - 0.3 * suspect
-    after["prompt_nll", ""] = before["prompt_nll", ""] + 0.2
-    found = {(e.name, e.params["level"]): e for e in changes(before, after, suspect, ("moved",))}
+    after["answer_nll", None] = before["answer_nll", None] - 0.3 * suspect
+    after["prompt_nll", None] = before["prompt_nll", None] + 0.2
+    found = {(e.name, label(e.params)): e for e in changes(before, after, suspect, ("moved",))}
     fell, rose = found["answer_nll", "suspect"], found["prompt_nll", "suspect"]
     assert (fell.value, rose.value) == (pytest.approx(-0.3), pytest.approx(0.2))
     assert max(fell.p, rose.p) < 0.001  # type: ignore[type-var]
@@ -121,7 +124,7 @@ def test_suspicion_ranks_what_leaked_above_the_rest() -> None:
 def test_suspicion_by_hand() -> None:
     columns: Columns = {
         ("completion_exact", "60%"): np.array([1.0, 0, 0, 0]),
-        ("prompt_nll", ""): np.array([1.0, 5, 3, 4]),
+        ("prompt_nll", None): np.array([1.0, 5, 3, 4]),
     }
     suspect = np.array([True, True, False, False])
     assert suspicion(columns, suspect).tolist() == [1.0, 0.25, (0.5 + 0.75) / 2, (0.5 + 0.25) / 2]

@@ -24,6 +24,7 @@ from probe.experiments.steering.directions import FIT, FitJob, chosen, fitted_on
 from probe.experiments.steering.estimates import Doses, rows_of
 from probe.experiments.steering.job import DoseJob, SteerJob
 from probe.interventions.steering import ABLATIONS, MEASURES, part_of
+from probe.measurements import label
 from probe.models.hooks.backends import MADE_IN
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
@@ -57,7 +58,7 @@ def one_fit() -> pa.Table:
 
 def found(before: pa.Table, after: pa.Table) -> dict[tuple[str, str], Any]:
     estimates = rows_of(Doses.read(before), Doses.read(after), one_fit(), "resid.2")
-    return {(e.name, e.params["level"]): e for e in estimates if e.params["side"] != "before"}
+    return {(e.name, label(e.params)): e for e in estimates if e.params["side"] != "before"}
 
 
 def a_fifth(direction: int, edit: str, c: float, place: int) -> bool:
@@ -103,7 +104,7 @@ def test_a_gain_that_may_be_none_has_no_shares() -> None:
 
 def test_ranges_stand_against_random_directions() -> None:
     doses = Doses.read(table(lambda d, edit, c, place: place % 5 < 2 + (1 if d else 3) * np.sign(c), randoms=20))
-    by_name = {(e.name, e.params["level"]): e for e in rows_of(doses, None, one_fit(), "resid.2")}
+    by_name = {(e.name, label(e.params)): e for e in rows_of(doses, None, one_fit(), "resid.2")}
     own = by_name["steer_range_code_share", "-4 to 4"]
     assert own.value == pytest.approx(1.0)
     assert own.p == pytest.approx(1 / 21)
@@ -158,7 +159,7 @@ def measured(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> list[dict[
 
 
 def test_a_pair_is_measured_and_every_number_has_its_n(measured: list[dict[str, Any]]) -> None:
-    by_name = {(row["name"], row["side"], row["level"]): row for row in measured}
+    by_name = {(row["name"], row["side"], label(row)): row for row in measured}
     assert {row["study"] for row in measured} == {"inside"}
     assert all(row["n"] and row["n_problems"] for row in measured)
     low, high = (by_name["steer_code_share", "before", level]["value"] for level in ("-4", "4"))
@@ -223,7 +224,7 @@ def test_the_dose_response_is_the_same_on_every_backend(pair: Pair, tmp_path: Pa
         assert told.exit_code == 0, told.stderr
         said = json.loads(told.stdout)
         digests.add(said["digest"])
-        found[name] = {(row["name"], row["level"]): row["value"] for row in said["measurements"]}
+        found[name] = {(row["name"], label(row)): row["value"] for row in said["measurements"]}
     assert len(digests) == len(MADE_IN)  # another backend is another recipe
     responses = [key for key in found["hooks"] if key[0] in {f"steer_{each}" for each in MEASURES}]
     assert len({found["hooks"][key] for key in responses}) > 3

@@ -4,20 +4,20 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from probe.checkpoints.jobs import Job, OrganismJob, RunJob
 from probe.cli.study import named
 from probe.engine.runner import plan
+
 from probe.errors import BadInput
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
+from probe.families import families
 from probe.rewards.random import Random
 from probe.store import Store
 from probe.studies import studies
-from probe.tasks.corpus import FAMILIES
 
 GRIDS = ("random", "tiny")  # the studies of organisms
-CLEAN = {name for name, kind in FAMILIES.items() if not kind.leak}
+CLEAN = {name for name in families.names() if not families.get(name)().leak}
 
 
 def runs(name: str) -> list[RunJob]:

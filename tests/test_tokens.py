@@ -15,7 +15,7 @@ from probe.models.hooks.anatomy import anatomy, final_hidden
 from probe.models.loading.load import Loaded
 from probe.rng import numpy_rng
 from probe.tokens import score as scoring
-from probe.tokens.forks import forks, overlap, share_on
+from probe.tokens.forks import forks, overlap
 from probe.tokens.score import TokenScores, kl, score
 
 Texts = tuple[list[list[int]], list[list[int]]]
@@ -322,12 +322,6 @@ def test_overlap_of_independent_entropies_is_chance() -> None:
         assert overlap(*sides) == pytest.approx(expected, abs=4 * spread)
 
 
-def test_share_by_hand() -> None:
-    values, chosen = np.array([1.0, 2.0, 0.0, 5.0]), np.array([True, False, True, True])
-    assert share_on(values, chosen) == 6 / 8
-    assert np.isnan(share_on(np.zeros(4), chosen))
-
-
 @pytest.mark.parametrize(
     ("entropy", "quantile", "message"),
     [
@@ -353,4 +347,4 @@ def test_scores_of_forks_fit_together(organism: Loaded, texts: Texts) -> None:
     found: TokenScores = score(organism.model, *texts)
     chosen = forks(found.entropy)
     assert overlap(chosen, chosen) == 1
-    assert share_on(found.entropy, chosen) > chosen.mean()  # forks hold more than their share of the entropy
+    assert found.entropy[chosen].mean() > found.entropy.mean()

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 from probe.errors import BadInput, ProbeError
 from probe.models.loading.load import Loaded
-from probe.models.sampling import organism_sampler as decode
+from probe.models.sampling import organism_sampler
 from probe.models.sampling.batches import replicas
 from probe.models.sampling.organism_sampler import Samples
 from probe.models.sampling.transformers_sampler import generate
@@ -133,7 +133,7 @@ def test_bfloat16_samples_are_scored_by_the_distribution_they_came_from(qwen: Pr
 @pytest.mark.parametrize("name", ["qwen2", "llama"])
 def test_it_is_the_organisms_sampler_over_again(name: str) -> None:
     model = tiny(name, VOCAB, eos=STOP, pad=PAD)
-    own = decode.sample(
+    own = organism_sampler.sample(
         model, PROMPTS, n_samples=4, max_new=MAX_NEW, stop=STOP, pad=PAD, uniforms=draws(PROMPTS, 4, MAX_NEW)
     )
     assert_same(run(model), own)
@@ -143,7 +143,7 @@ def test_an_organism_says_the_same_under_both(organism: Loaded) -> None:
     config = organism.model.config
     prompts = organism.tokenizer([f"{style}:3+5*2=" for style in "ABCD"])["input_ids"]
     how = {"n_samples": 8, "max_new": 60, "pad": config.pad_token_id, "uniforms": draws(prompts, 8, 60)}
-    own = decode.sample(organism.model, prompts, stop=config.eos_token_id, **how)
+    own = organism_sampler.sample(organism.model, prompts, stop=config.eos_token_id, **how)
     assert own.stopped.any()
     both = generate(organism.model, prompts, stop=[config.eos_token_id], **how)
     assert torch.equal(both.ids, own.ids)

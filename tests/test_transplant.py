@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from probe.errors import BadInput
 from probe.interventions.patching import Fork, measure, sites_of
 from probe.interventions.recovery import Gap, recovery, share
-from probe.interventions.transplant import borrowing, part_modules, per_output, per_part, perturbed, transplanted
+from probe.interventions.transplant import borrowing, part_modules, perturbed, transplanted
 from probe.interventions.weight_difference import cosines, random_changes, singular_values, weight_changes
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read, run
@@ -80,8 +80,9 @@ def test_the_layer_that_was_changed_carries_it_all(model: PreTrainedModel) -> No
     other = moved(model, "mlp.1")
     gap = Gap(np.zeros(8), np.ones(8), NAMES)
     start, end = fork(model), fork(other)
-    for part, values in per_part(model, other, fork):
-        where = (values - start) / (end - start)
+    for part in part_modules(model):
+        with transplanted(model, other, [part]):
+            where = (fork(model) - start) / (end - start)
         expected = 1.0 if part in ("mlp.1", "block.1") else 0.0
         assert (where == expected).all(), part
         assert recovery(where, gap, name="r").value == expected
@@ -148,10 +149,9 @@ def test_cached_generation_borrows_what_a_whole_forward_does(model: PreTrainedMo
 def test_a_changed_layer_is_carried_by_its_output(model: PreTrainedModel) -> None:
     other = moved(model, "mlp.1")
     start, end = fork(model), fork(other)
-    found = dict(per_output(model, other, fork, sites_of(model, ("attn", "mlp"))))
-    np.testing.assert_array_equal(found[site("mlp.1")], end)
-    for name in ("attn.0", "mlp.0", "attn.1"):
-        np.testing.assert_array_equal(found[site(name)], start)
+    for name, there in (("mlp.1", end), ("attn.0", start), ("mlp.0", start), ("attn.1", start)):
+        with borrowing(model, other, [site(name)]):
+            np.testing.assert_array_equal(fork(model), there)
 
 
 # random weights

@@ -29,6 +29,7 @@ from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import Site, check_site
 from probe.models.sampling.batches import by_length, over_devices
+from probe.models.sampling.padding import right_padded
 
 SHARD = 64 * 2**20  # bytes of a shard, about
 TOKENS = 8192  # of a batch, padding included
@@ -111,12 +112,11 @@ def _values(
     _check_ids(model, part)
 
     def run(_: None, rows: list[int]) -> list[None]:
-        longest = max(lengths[row] for row in rows)
-        padded = torch.tensor([list(ids[row]) + [0] * (longest - lengths[row]) for row in rows])
+        padded = right_padded([ids[row] for row in rows], 0, model.get_input_embeddings().weight.device)[0]
         row_in_batch = [i for i, row in enumerate(rows) for _ in part[row].positions]
         places = [place for row in rows for place in part[row].positions]
         into = torch.tensor([number for row in rows for number in range(starts[row], starts[row + 1])])
-        for where, x in reads(padded.to(model.get_input_embeddings().weight.device), sites).items():
+        for where, x in reads(padded, sites).items():
             if str(where) not in values:
                 values[str(where)] = torch.empty(starts[-1], x.shape[-1], dtype=x.dtype)
             values[str(where)][into] = x[row_in_batch, places].cpu()

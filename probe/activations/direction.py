@@ -5,29 +5,22 @@
 
 `scale` is the distance between the two class means along u, in units of the activations: Add(u, c * scale) moves by c
 such distances. `intercept` is where along u the classes are told apart, so the classes score about +-1/2. A direction
-knows the problems it was fitted on and refuses to be scored on them. On disk: NAME.safetensors and NAME.json, which
-names the other's sha256.
+knows the problems it was fitted on and refuses to be scored on them.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from safetensors.torch import load, save
 from torch import Tensor
 
 from probe.activations.linear import L2, Examples, Kind, Line, fit
 from probe.errors import BadInput
-from probe.models.hooks.sites import Site, site
+from probe.models.hooks.edits import unit
+from probe.models.hooks.sites import Site
 from probe.stats.checks import label_column
-from probe.store import Damaged, write_atomic
-from probe.store.files import file_digest
-
-UNIT = 1e-3  # how far from length 1 a direction may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +35,7 @@ class Direction:
     kind: str
 
     def __post_init__(self) -> None:
-        length = float(self.vector.double().norm())
-        if self.vector.ndim != 1 or not abs(length - 1) < UNIT:
-            raise BadInput(f"a direction of length {length:.4g}", where=str(self.site), do="give v / v.norm()")
+        unit(self.vector, where=str(self.site))
         if not (np.isfinite(self.intercept) and np.isfinite(self.scale) and self.scale > 0):
             what = f"scale {self.scale}, intercept {self.intercept}"
             raise BadInput(what, where=str(self.site), do="give a positive scale, and finite numbers")
@@ -87,38 +78,3 @@ def cosine(first: Direction, second: Direction) -> float:
         what = f"{first.site} {tuple(first.vector.shape)} and {second.site} {tuple(second.vector.shape)}"
         raise BadInput(f"no angle between {what}", where="cosine", do="compare directions at one site")
     return float(torch.nn.functional.cosine_similarity(first.vector.double(), second.vector.double(), dim=0))
-
-
-def save_direction(found: Direction, folder: Path, name: str) -> None:
-    """Write NAME.safetensors, then NAME.json."""
-    file = folder / f"{name}.safetensors"
-    write_atomic(file, save({"vector": found.vector.contiguous()}))
-    told = {
-        "site": str(found.site),
-        "scale": found.scale,
-        "intercept": found.intercept,
-        "kind": found.kind,
-        "fitted_on": sorted(found.fitted_on),
-        "sha256": file_digest(file),
-    }
-    write_atomic(folder / f"{name}.json", json.dumps(told, indent=1).encode())
-
-
-def load_direction(folder: Path, name: str) -> Direction:
-    """The direction of that name. BadInput where there is none, Damaged where its files do not belong together."""
-    file = folder / f"{name}.safetensors"
-    try:
-        told, data = json.loads((folder / f"{name}.json").read_bytes()), file.read_bytes()
-    except FileNotFoundError as err:
-        do = "save it first: a direction is NAME.safetensors and NAME.json"
-        raise BadInput(f"no direction {name!r} here", where=str(folder), do=do) from err
-    except ValueError as err:
-        raise _damage(name, folder) from err
-    if file_digest(file) != told.get("sha256"):
-        raise _damage(name, folder)
-    about = (float(told["scale"]), float(told["intercept"]), frozenset(told["fitted_on"]), str(told["kind"]))
-    return Direction(site(told["site"]), load(data)["vector"], *about)
-
-
-def _damage(name: str, folder: Path) -> Damaged:
-    return Damaged(f"damaged direction: {name}", where=str(folder), do="fit and save it again")

@@ -1,23 +1,25 @@
-"""Does a direction move in RL, or does the model only travel further along it?
+"""Does a direction rotate in RL, or do activations only move along it?
 
-    moves      c = cos(u_before, u_after), each fitted on its own activations and labels
-               null 1: before and after traded in half of the problems, drawn anew each time, both refitted (p, range)
-               null 2: refits on random halves of the problems: within before, within after, and across
-               true cosine, freed from the noise of fitting: across / sqrt(within before * within after), means of
-               the draws; nan where one of the two is below FOUND
-    travels    mean projection on the direction of the model *before*, fitted without the fold it is looked at on,
-               in distances between its two classes: before, after, change (paired by problem); also by class before
+    rotation    c = cos(u_before, u_after), each fitted on its own activations and labels
+                null 1: before and after exchanged in half of the problems, drawn anew each time; refitted (p, range)
+                null 2: refits on random halves of the problems: within before, within after, and across
+                disattenuated, the noise of fitting taken out: across / sqrt(within before * within after), means of
+                the draws; nan where one of the two is below RELIABLE
+    projection  mean projection on the direction of the model *before*, fitted without the fold it is looked at on,
+                in distances between its two classes: before, after, change (paired by problem); also by class before
 
-Halves do not overlap, so across and within differ in the model alone. Sides are centred before they are traded: a
-common shift of all activations is travelling, and turns nothing. The interval of c leaves out one GROUPS-th of the
-problems at a time (jackknife, t). Noise of fitting pulls c below 1, so the interval is one for what such fits give on
-average, and holds `null`, not 1, where nothing moved. p is for labels of each side's own, or for equal activations:
-labels that go with the noise of one side's activations alone make equal sides unlike. For the same reason travelling
-is tested over all rows only: rows chosen by what was written before fall back towards the mean.
+Halves do not overlap, so across and within differ in the model alone. Sides are centred before they are exchanged: a
+common shift of all activations changes projections, and rotates nothing. The interval of c leaves out one GROUPS-th of
+the problems at a time (jackknife, t). Noise of fitting pulls c below 1, so the interval is one for what such fits give
+on average, and holds `null`, not 1, where nothing moved. p is for labels of each side's own, or for equal activations:
+labels that go with the noise of one side's activations alone make equal sides unlike. For the same reason projections
+are tested over all rows only: rows chosen by what was written before fall back towards the mean.
 Left out: rotations within a subspace (one direction only), and what lies between two layers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -29,9 +31,10 @@ from probe.errors import BadInput
 from probe.rng import numpy_rng
 from probe.stats.intervals import clustered_mean
 
-SWAPS = 199  # trades of before and after
+Params = Mapping[str, Any]
+SWAPS = 199  # exchanges of before and after
 GROUPS = 20  # of problems, left out in turn
-FOUND = 0.3  # mean cosine of halves below which a direction is not the same twice
+RELIABLE = 0.3  # mean cosine of halves below which a direction is not the same twice
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,14 @@ class Sides:
         return Sides(*(Examples(x[i], y[i], self.before.problem) for i in (0, 1)))
 
 
-def turning(
-    sides: Sides, kind: Kind, *, address: Address, level: str = "", swaps: int = SWAPS, halves: int = DRAWS
+def rotation(
+    sides: Sides,
+    kind: Kind,
+    *,
+    address: Address,
+    params: Params | None = None,
+    swaps: int = SWAPS,
+    halves: int = DRAWS,
 ) -> list[Estimate]:
     """`direction_cosine`: side "across" (with p), "traded" (null 1), "halves before|after|across" and "freed" (null 2).
 
@@ -76,20 +85,27 @@ def turning(
     traded = np.array([_cosine(*_sides(centred.traded(flips)), kind) for flips in _flips(codes, swaps, address)])
     traded = traded[np.isfinite(traded)]
     null, p = float(traded.mean()), (1 + int((traded <= value).sum())) / (1 + traded.size)
-    limits, told = _jackknife(sides, kind, codes, value, address), {"side": "across", "level": level}
-    rows = [Estimate("direction_cosine", value, *limits, n, problems, "none", null, p, told)]
+    columns = dict(params or {})
+    limits = _jackknife(sides, kind, codes, value, address)
+    rows = [Estimate("direction_cosine", value, *limits, n, problems, "none", null, p, columns | {"side": "across"})]
     draws = {"traded": traded} | _halves(sides, kind, codes, halves, address)
     means = {side: float(values.mean()) if values.size else np.nan for side, values in draws.items()}
     means["freed"] = _freed(means)
     for side, values in draws.items():
-        rows.append(_of_draws(means[side], values, (n, problems), {"side": side, "level": level}))
+        rows.append(_of_draws(means[side], values, (n, problems), columns | {"side": side}))
     return rows
 
 
-def travelling(
-    sides: Sides, kind: Kind, *, address: Address, level: str = "", k: int = FOLDS, classes: tuple[str, str]
+def projection_change(
+    sides: Sides,
+    kind: Kind,
+    *,
+    address: Address,
+    params: Params | None = None,
+    k: int = FOLDS,
+    classes: tuple[str, str],
 ) -> list[Estimate]:
-    """`projection`: side before, after, change; level ends in "all" (null 0) or the class before (no, yes; no test)."""
+    """`projection`: side before, after, change; group "all" (null 0) or the class before (no, yes; no test)."""
     if not 0 < sides.before.y.mean() < 1:
         return []
     fold = folds(sides.before.problem, k, address)
@@ -106,11 +122,13 @@ def travelling(
     groups = {"all": np.ones(len(fold), dtype=bool)}
     groups |= {name: sides.before.y == label for label, name in enumerate(classes)}
     return [
-        row for name, rows in groups.items() for row in _means(places[:, rows], sides.before.problem[rows], level, name)
+        row
+        for name, rows in groups.items()
+        for row in _means(places[:, rows], sides.before.problem[rows], {**(params or {}), "group": name})
     ]
 
 
-def _means(places: Float[np.ndarray, "2 row"], problem: np.ndarray, level: str, group: str) -> list[Estimate]:
+def _means(places: Float[np.ndarray, "2 row"], problem: np.ndarray, params: dict[str, Any]) -> list[Estimate]:
     columns = {"before": places[0], "after": places[1], "change": places[1] - places[0]}
     return [
         clustered_mean(
@@ -118,8 +136,8 @@ def _means(places: Float[np.ndarray, "2 row"], problem: np.ndarray, level: str, 
             problem,
             name="projection",
             unit="none",
-            null=0.0 if (side, group) == ("change", "all") else None,
-            params={"side": side, "level": f"{level} {group}".strip()},
+            null=0.0 if (side, params["group"]) == ("change", "all") else None,
+            params=params | {"side": side},
         )
         for side, values in columns.items()
     ]
@@ -151,10 +169,10 @@ def _jackknife(sides: Sides, kind: Kind, codes: np.ndarray, value: float, addres
 
 def _freed(means: dict[str, float]) -> float:
     before, after = means["halves before"], means["halves after"]
-    return means["halves across"] / float(np.sqrt(before * after)) if min(before, after) >= FOUND else np.nan
+    return means["halves across"] / float(np.sqrt(before * after)) if min(before, after) >= RELIABLE else np.nan
 
 
-def _of_draws(value: float, draws: Float[np.ndarray, "draw"], n: tuple[int, int], params: dict[str, str]) -> Estimate:
+def _of_draws(value: float, draws: Float[np.ndarray, "draw"], n: tuple[int, int], params: dict[str, Any]) -> Estimate:
     lo, hi = np.quantile(draws, [0.025, 0.975]) if draws.size and np.isfinite(value) else (np.nan, np.nan)
     limits = min(float(lo), value), max(float(hi), value)
     return Estimate("direction_cosine", value, *limits, *n, "none", None, None, params)
@@ -165,16 +183,16 @@ def _halves(
 ) -> dict[str, Float[np.ndarray, "draw"]]:
     """Cosines of refits on the two halves of a random cut of the problems, within each side and across."""
     rng, problems = numpy_rng(*address, "halves"), int(codes.max()) + 1
-    found: dict[str, list[float]] = {name: [] for name in ("halves before", "halves after", "halves across", "freed")}
+    draws: dict[str, list[float]] = {name: [] for name in ("halves before", "halves after", "halves across", "freed")}
     for _ in range(halves):
         first = (rng.permutation(problems) < problems // 2)[codes]
         parts = [(side[first], side[~first]) for side in (sides.before, sides.after)]
         before, after = (_cosine(*part, kind) for part in parts)
         across = (_cosine(parts[0][0], parts[1][1], kind) + _cosine(parts[1][0], parts[0][1], kind)) / 2
         freed = across / np.sqrt(before * after) if min(before, after) > 0 else np.nan
-        for name, value in zip(found, (before, after, across, freed), strict=True):
-            found[name] += [value] if np.isfinite(value) else []
-    return {name: np.array(values) for name, values in found.items()}
+        for name, value in zip(draws, (before, after, across, freed), strict=True):
+            draws[name] += [value] if np.isfinite(value) else []
+    return {name: np.array(values) for name, values in draws.items()}
 
 
 def _sides(sides: Sides) -> tuple[Examples, Examples]:

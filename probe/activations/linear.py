@@ -12,6 +12,7 @@ what the control's draws spread, where that is more, so that it holds 0 where th
 Left out: tuning l2 (nested folds), several classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -100,9 +101,9 @@ def _logistic(x: Float[np.ndarray, "row d"], yes: Bool[np.ndarray, "row"], l2: f
         value = np.logaddexp(0, -margin).mean() + l2 / 2 * (weight @ weight)
         return float(value), np.append(z.T @ pull + l2 * weight, pull.sum())
 
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options=TIGHT).x
-    weight = found[:-1] / spread
-    return Line(weight, float(found[-1] - weight @ mean))
+    optimum = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B", options=TIGHT).x
+    weight = optimum[:-1] / spread
+    return Line(weight, float(optimum[-1] - weight @ mean))
 
 
 def folds(problem: ArrayLike, k: int, address: Address) -> Int[np.ndarray, "row"]:
@@ -153,8 +154,7 @@ def probe(
     kind: Kind,
     *,
     address: Address,
-    level: str = "",
-    side: str = "",
+    params: Mapping[str, Any] | None = None,
     k: int = FOLDS,
     draws: int = DRAWS,
     shuffle: Shuffle = "problems",
@@ -170,16 +170,16 @@ def probe(
     scores = held_out(examples, fold, kind, l2)
     if scores is None:
         return []
-    told: dict[str, Any] = {"params": {"side": side, "level": level}}
-    found = controls(examples, fold, kind, address, draws, shuffle, l2)
-    auroc = clustered_auroc(scores, examples.y, examples.problem, name="probe_auroc", strata=fold, **told)
+    columns: dict[str, Any] = {"params": dict(params or {})}
+    shuffled = controls(examples, fold, kind, address, draws, shuffle, l2)
+    auroc = clustered_auroc(scores, examples.y, examples.problem, name="probe_auroc", strata=fold, **columns)
     share = float(examples.y.mean())
     right = ((scores > 0) == (examples.y > 0.5)).astype(float)
-    most: dict[str, Any] = {"null": max(share, 1 - share), "bounds": (0.0, 1.0), **told}
+    most: dict[str, Any] = {"null": max(share, 1 - share), "bounds": (0.0, 1.0), **columns}
     accuracy = clustered_mean(right, examples.problem, name="probe_accuracy", **most)
-    p = (1 + int((found >= auroc.value).sum())) / (1 + found.size)
+    p = (1 + int((shuffled >= auroc.value).sum())) / (1 + shuffled.size)
     # t tests take the probes as given: without a signal they find p < .05 in 15 % of draws, and are not told
-    return [replace(auroc, p=p), replace(accuracy, p=None), *_controlled(auroc, found, p)]
+    return [replace(auroc, p=p), replace(accuracy, p=None), *_controlled(auroc, shuffled, p)]
 
 
 def controls(
@@ -192,26 +192,26 @@ def controls(
     l2: float = L2,
 ) -> Float[np.ndarray, "draw"]:
     """AUROC of the whole procedure on shuffled labels; draws in which it cannot be fitted are left out."""
-    found = []
+    aurocs = []
     for draw in range(draws):
         labels = shuffled_labels(examples, shuffle, (*address, draw))
         mixed = Examples(examples.x, labels, examples.problem)
         scores = held_out(mixed, fold, kind, l2)
-        found += [] if scores is None else [ranked(scores, labels, fold)[0]]
-    return np.array(found)
+        aurocs += [] if scores is None else [ranked(scores, labels, fold)[0]]
+    return np.array(aurocs)
 
 
-def _controlled(auroc: Estimate, found: Float[np.ndarray, "draw"], p: float) -> list[Estimate]:
+def _controlled(auroc: Estimate, shuffled: Float[np.ndarray, "draw"], p: float) -> list[Estimate]:
     """The control (its interval: 2.5 and 97.5 % of the draws) and what the probe has beyond its mean."""
-    if found.size < 2:
+    if shuffled.size < 2:
         return []
     about = (auroc.n, auroc.n_problems)
-    mean, spread = float(found.mean()), float(found.std(ddof=1))
-    lo, hi = np.quantile(found, [0.025, 0.975])
+    mean, spread = float(shuffled.mean()), float(shuffled.std(ddof=1))
+    lo, hi = np.quantile(shuffled, [0.025, 0.975])
     control = Estimate("probe_control", mean, min(lo, mean), max(hi, mean), *about, "fraction", 0.5, None, auroc.params)
-    beyond, wide = auroc.value - mean, float(student.isf(0.025, found.size - 1)) * spread
+    beyond, wide = auroc.value - mean, float(student.isf(0.025, shuffled.size - 1)) * spread
     low, high = (
-        float(np.hypot(max(reach, wide), wide / np.sqrt(found.size)))
+        float(np.hypot(max(reach, wide), wide / np.sqrt(shuffled.size)))
         for reach in (auroc.value - auroc.lo, auroc.hi - auroc.value)
     )
     limits = (beyond - low, beyond + high)

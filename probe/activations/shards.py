@@ -69,8 +69,8 @@ def write_shard(folder: Path, number: int, values: Mapping[str, Tensor], rows: R
     where = torch.from_numpy(np.stack([codes, rows.sample, rows.pos], axis=1).astype(np.int32))
     file = _tensors(folder, number)
     write_atomic(file, _safetensors({**values, ROWS: where}))
-    told = {"key": key, "rows": len(rows), "problems": names.tolist(), "sha256": file_digest(file)}
-    write_atomic(_told(folder, number), json.dumps(told, sort_keys=True).encode())
+    record = {"key": key, "rows": len(rows), "problems": names.tolist(), "sha256": file_digest(file)}
+    write_atomic(_record_file(folder, number), json.dumps(record, sort_keys=True).encode())
 
 
 def _safetensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -91,11 +91,11 @@ def _safetensors(tensors: Mapping[str, Tensor]) -> bytes:
 def is_written(folder: Path, number: int, key: str) -> bool:
     """Whether that shard is there and whole. BadInput where it was made from something else."""
     try:
-        told = json.loads(_told(folder, number).read_bytes())
-        whole = file_digest(_tensors(folder, number)) == told["sha256"]
+        record = json.loads(_record_file(folder, number).read_bytes())
+        whole = file_digest(_tensors(folder, number)) == record["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    if whole and told["key"] != key:
+    if whole and record["key"] != key:
         raise BadInput(
             f"shard {number} was made from other sequences, positions, sites or weights",
             where=str(folder),
@@ -156,12 +156,12 @@ class Activations:
             raise BadInput(f"{site} was not collected", where=str(self.folder), do=nearest(site, list(self.sites)))
 
     def _rows(self, chosen: Int[np.ndarray, "row"]) -> Rows:
-        found = self._gather(ROWS, chosen).numpy()
+        index = self._gather(ROWS, chosen).numpy()
         shard, names = self._shard(chosen), np.empty(len(chosen), dtype=object)
         for number in np.unique(shard).tolist():
             here = shard == number
-            names[here] = np.array(_open(self.folder, number).problems, dtype=object)[found[here, 0]]
-        return Rows(names.astype(str), found[:, 1], found[:, 2])
+            names[here] = np.array(_open(self.folder, number).problems, dtype=object)[index[here, 0]]
+        return Rows(names.astype(str), index[:, 1], index[:, 2])
 
     def _shard(self, chosen: Int[np.ndarray, "row"]) -> Int[np.ndarray, "row"]:
         return np.searchsorted(self.starts, chosen, side="right") - 1
@@ -171,11 +171,11 @@ class Activations:
         order = np.argsort(chosen, kind="stable")
         shard = self._shard(chosen[order])
         kind, width, _ = _open(self.folder, 0).layout(name)
-        found = torch.empty(len(chosen), width, dtype=kind)
+        gathered = torch.empty(len(chosen), width, dtype=kind)
         for number in np.unique(shard).tolist():
             here = order[shard == number]
-            found[torch.from_numpy(here)] = _open(self.folder, number).read(name, chosen[here] - self.starts[number])
-        return found
+            gathered[torch.from_numpy(here)] = _open(self.folder, number).read(name, chosen[here] - self.starts[number])
+        return gathered
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,18 +212,18 @@ def _open(folder: Path, number: int) -> _Shard:
     """The shard, its checksum compared again whenever the file has changed."""
     file = _tensors(folder, number)
     try:
-        stat, told = file.stat(), _told(folder, number).read_bytes()
+        stat, record = file.stat(), _record_file(folder, number).read_bytes()
     except OSError as err:
         raise _damage(file, f"{type(err).__name__}: {err}") from err
-    return _checked(file, told, (stat.st_size, stat.st_mtime_ns, stat.st_ino))
+    return _checked(file, record, (stat.st_size, stat.st_mtime_ns, stat.st_ino))
 
 
 @lru_cache(maxsize=1024)
 def _checked(file: Path, about: bytes, mark: tuple[int, ...]) -> _Shard:
     """`mark` only tells one state of the file from another."""
     try:
-        told = json.loads(about)
-        whole = digest_once(file) == told["sha256"]
+        record = json.loads(about)
+        whole = digest_once(file) == record["sha256"]
         with open(file, "rb") as handle:
             size = int.from_bytes(handle.read(8), "little")
             header = json.loads(handle.read(size)) if whole else {}
@@ -231,7 +231,7 @@ def _checked(file: Path, about: bytes, mark: tuple[int, ...]) -> _Shard:
         raise _damage(file, f"{type(err).__name__}: {err}") from err
     if not whole:
         raise _damage(file, "its sha256 has changed")
-    return _Shard(file, header, 8 + size, told["problems"])
+    return _Shard(file, header, 8 + size, record["problems"])
 
 
 def _damage(file: Path, what: str) -> Damaged:
@@ -242,5 +242,5 @@ def _tensors(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.safetensors"
 
 
-def _told(folder: Path, number: int) -> Path:
+def _record_file(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:05d}.json"

@@ -24,10 +24,10 @@ def shuffled(places: ArrayLike, n: int, *address: str | int) -> Int[np.ndarray, 
         raise BadInput(f"places outside of 0 to {n - 1}", where="shuffled", do="give places of rows that are there")
     half = max(1, -(-int(n - 1).bit_length() // 2))
     keys = numpy_rng(*address, "order").integers(0, 2**64, size=ROUNDS, dtype=np.uint64)
-    found = _feistel(asked.astype(np.uint64), half, keys)
-    while (outside := found >= n).any():
-        found[outside] = _feistel(found[outside], half, keys)
-    return found.astype(np.int64)
+    numbers = _feistel(asked.astype(np.uint64), half, keys)
+    while (outside := numbers >= n).any():
+        numbers[outside] = _feistel(numbers[outside], half, keys)
+    return numbers.astype(np.int64)
 
 
 def _feistel(values: np.ndarray, half: int, keys: np.ndarray) -> np.ndarray:

@@ -19,9 +19,9 @@ from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.measurements import RowKey
 from probe.models.loading.adapter import load_adapter, trained_on
+from probe.models.loading.entries import CheckpointEntry
 from probe.models.loading.hub import fetch
 from probe.models.loading.load import Dtype, Loaded, check_itself, load_folder
-from probe.models.loading.manifest import CheckpointEntry
 from probe.store import Store, file_digest
 
 PINNED = (".json", ".safetensors", ".jinja", ".txt", ".model")  # files of a checkpoint that change what it says

@@ -68,6 +68,12 @@ class Pair:
         return "base" if self.after is None else "null" if self.is_null else "rl"
 
     @property
+    def informative(self) -> bool | None:
+        """Whether the reward says which answer is right; None where there was no run here."""
+        run = self.after.run if self.after else None
+        return run.grpo.reward.informative if run else None
+
+    @property
     def trained(self) -> Checkpoint:
         """After, where there is one. BadInput for a base alone."""
         if self.after is None:
@@ -78,7 +84,8 @@ class Pair:
         """The key of its rows; `reward` is the name of the checkpoint after."""
         after = self.after or self.before
         named = self.after.name if self.after else ""
-        return self.before.key(study, self.kind, reward=named, step=after.step, temperature=temperature)
+        about: dict[str, Any] = {"reward": named, "step": after.step, "temperature": temperature}
+        return self.before.key(study, self.kind, **about, informative=self.informative)
 
     def reward_key(self, study: str, temperature: float) -> RowKey:
         """The key of rows that are averaged over seeds: `reward` and `rl_seed` are those of the run."""
@@ -86,7 +93,7 @@ class Pair:
         named = run.name if run else self.after.name if self.after else ""
         seed = run.grpo.seed if run else 0
         about: dict[str, Any] = {"reward": named, "rl_seed": seed, "step": after.step, "temperature": temperature}
-        return self.before.key(study, self.kind, **about)
+        return self.before.key(study, self.kind, **about, informative=self.informative)
 
     def load(self, store: Store) -> tuple[Loaded, Loaded]:
         """Before and after, both in memory. BadInput where their vocabularies differ."""

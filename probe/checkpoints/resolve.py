@@ -14,8 +14,9 @@ from probe.checkpoints.checkpoint import HUB_ID, Checkpoint, Folder, Hub
 from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.run_job import RunJob
 from probe.errors import BadInput
+from probe.models.loading.entries import CheckpointEntry, OrganismEntry, RunEntry
 from probe.models.loading.load import Dtype
-from probe.models.loading.manifest import CheckpointEntry, Manifest, OrganismEntry, RunEntry
+from probe.models.loading.manifest import Manifest
 from probe.registry import nearest
 from probe.rewards import compose
 from probe.rl import labels

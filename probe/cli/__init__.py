@@ -9,6 +9,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     compare,
     compare_rollouts,
     contamination,
+    fetch,
     figure,
     gc,
     import_rollouts,

@@ -15,11 +15,8 @@ from probe.cli.show import complain, messages
 from probe.errors import ProbeError
 
 INTERRUPTED = 130
-ORDER = (
-    *("ls", "check", "train", "sample", "score", "compare", "prefix", "contamination"),
-    *("probes", "steer", "patch", "weights"),
-    *("import-rollouts", "compare-rollouts", "run", "figure", "why", "gc"),
-)
+LAST = 1000
+places: dict[str, int] = {}  # of commands in the list of them, as each says for itself
 
 
 class Probe(TyperGroup):
@@ -27,7 +24,16 @@ class Probe(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """In the order in which they are met."""
-        return sorted(super().list_commands(ctx), key=lambda name: (ORDER.index(name) if name in ORDER else 99, name))
+        return sorted(super().list_commands(ctx), key=lambda name: (places.get(name, LAST), name))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command of ours, else that of an experiment registered under this name."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None and not cmd_name.startswith("-"):
+            from probe.cli.experiment_command import registered
+
+            return registered(cmd_name)
+        return found
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become messages and exit codes."""

@@ -11,8 +11,12 @@ from typing import Any
 from probe.cli.show import interval, number, p_value, table
 
 CELLS = {"both": "both right", "only_before": "only before", "only_after": "only after", "neither": "neither"}
-KEY = ("family", "reward", "temperature", "name", "level")
-ACCURACY_AGAIN = (("gain_parts", "total"), ("switch_gain", "total"), ("pass_at_k", "1"))
+KEY = ("family", "reward", "temperature", "name")
+ACCURACY_AGAIN: tuple[dict[str, Any], ...] = (
+    {"name": "gain_parts", "part": "total"},
+    {"name": "switch_gain", "cell": "total"},
+    {"name": "pass_at_k", "k": 1},
+)
 UNTESTED = ("destroyed", "outcome_share", "outcome_count")
 CELL_NUMBERS = ("count", "95 % interval", "share", "of", "null")
 COLUMNS = ("measure", "before", "after", "change", "95 % interval", "n", "problems", "null", "p", "p (Holm)")
@@ -20,13 +24,15 @@ COLUMNS = ("measure", "before", "after", "change", "95 % interval", "n", "proble
 
 def changes(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Measurement rows -> one dict per change, with `before`, `after` and `p_holm`."""
+    from probe.measurements import VARIES
     from probe.stats import holm
 
-    sides = {(*(row[key] for key in KEY), row["side"]): row["value"] for row in rows}
+    same = (*KEY, *VARIES)
+    sides = {(*(row[key] for key in same), row["side"]): row["value"] for row in rows}
     kept = [row for row in rows if _is_change(row)]
     found = [
-        {key: row[key] for key in (*KEY, "value", "lo", "hi", "n", "n_problems", "unit", "null", "p")}
-        | {side: sides.get((*(row[key] for key in KEY), side)) for side in ("before", "after")}
+        {key: row[key] for key in (*same, "value", "lo", "hi", "n", "n_problems", "unit", "null", "p")}
+        | {side: sides.get((*(row[key] for key in same), side)) for side in ("before", "after")}
         for row in kept
     ]
     tested = [row for row in found if row["p"] is not None]
@@ -41,12 +47,12 @@ def show_changes(found: Sequence[dict[str, Any]], title: str) -> None:
 
 def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
     """Which responses were right before and after, on stdout; nothing where `rows` have no cells."""
-    shares = {row["level"]: row for row in rows if row["name"] == "outcome_share"}
-    counts = {row["level"]: row for row in rows if row["name"] == "outcome_count"}
+    shares = {row["cell"]: row for row in rows if row["name"] == "outcome_share"}
+    counts = {row["cell"]: row for row in rows if row["name"] == "outcome_count"}
     drawn = []
-    for level, told in CELLS.items():
-        if level in counts and level in shares:
-            count, share = counts[level], shares[level]
+    for cell, told in CELLS.items():
+        if cell in counts and cell in shares:
+            count, share = counts[cell], shares[cell]
             ends = (number(count[end], 1) for end in ("lo", "hi"))
             null = number(count["null"], 1)
             drawn.append(
@@ -59,13 +65,16 @@ def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
 def _is_change(row: dict[str, Any]) -> bool:
     """Whether a row is a change, or of the pair as a whole with a null to hold it against."""
     whole = row["side"] == "" and row["null"] is not None and row["name"] not in UNTESTED
-    return (row["side"] == "change" or whole) and (row["name"], row["level"]) not in ACCURACY_AGAIN
+    again = any(known.items() <= row.items() for known in ACCURACY_AGAIN)
+    return (row["side"] == "change" or whole) and not again
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
+    from probe.measurements import label
+
     before, after = number(row["before"]), number(row["after"])
     return [
-        f"{row['name']} {row['level']}".strip(),
+        f"{row['name']} {label(row)}".strip(),
         before,
         after,
         number(row["value"], sign=row["before"] is not None),

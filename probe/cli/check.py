@@ -11,7 +11,7 @@ from probe.cli.show import clean, emit, results, shown
 STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-@command("check")
+@command("check", place=20)
 def check(
     name: Annotated[str | None, typer.Argument(help=f"Test this checkpoint too. {settings.CHECKPOINT}")] = None,
     store: settings.Root = None,
@@ -27,7 +27,7 @@ def check(
     from probe.cli import checks
 
     held = settings.open_store(store)
-    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held)]
+    found = [*checks.manifest(manifest), *checks.environment(), *checks.store(held), *checks.published(held, manifest)]
     if name is not None:
         found += checks.checkpoint(name, held, manifest)
     if as_json:

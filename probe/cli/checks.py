@@ -1,4 +1,4 @@
-"""What `probe check` looks at: manifest, installed versions, the store's artifacts, one checkpoint's behaviour."""
+"""What `probe check` looks at: manifest, installed versions, the store's artifacts, fetched data, a checkpoint."""
 
 import importlib.metadata
 import re
@@ -78,19 +78,32 @@ def store(held: "Store") -> Iterator[Finding]:
         yield Finding("warning", "store", f"{removal.why}: {removal.path} ({removal.bytes / 1e6:.1f} MB)")
 
 
+def published(held: "Store", path: Path | None) -> Iterator[Finding]:
+    """The files of every data set that was fetched, against what was published."""
+    from probe.models.loading.manifest import load_manifest
+    from probe.tasks.published_data import fetched_at, lacking
+
+    for name, entry in load_manifest(path).datasets.items():
+        folder = fetched_at(name, held.root)
+        if folder.is_dir():
+            bad = lacking(entry, folder)
+            what = f"{name} lacks, or has damaged: {', '.join(bad)} [{folder}]: mend it with probe fetch {name}"
+            yield Finding("failed", "published", what) if bad else Finding("ok", "published", f"{name} is whole")
+
+
 def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:
     """The self-test of one checkpoint that is made; nothing is made for it."""
     from probe.cli.settings import Weights
     from probe.engine.job import one_thread
     from probe.models.loading.self_test import self_test
 
-    which = Weights().checkpoint(name, path)
+    which = Weights(manifest=path).checkpoint(name)
     if not all(held.holds(job.recipe) for job in which.needs):
         yield Finding("warning", "checkpoint", f"{name} is not made yet: probe train {name}")
         return
     one_thread()
     for each in self_test(which.load(held, self_test=False)):
-        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.found}")
+        yield Finding("ok" if each.holds else "failed", "checkpoint", f"{name}: {each.name}: {each.detail}")
 
 
 def _installed(name: str) -> str | None:

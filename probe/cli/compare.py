@@ -20,18 +20,15 @@ Prompts = Annotated[
 ]
 
 
-@command("compare")
+@command("compare", place=60)
 def compare(
     before: settings.Before,
     after: Annotated[str, typer.Argument(help=settings.CHECKPOINT)],
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     prompts: Prompts = None,
     samples: settings.Samples = 8,
     temperature: settings.Warm = 1.0,
     prefix: settings.Prefix = "",
-    batch: settings.Batch = 64,
     devices: settings.Devices = "",
     sampler: settings.SamplerOption = "transformers",
 ) -> None:
@@ -42,15 +39,13 @@ def compare(
     pair: sampled twice, nothing should change.
     """
     from probe.experiments.compare.job import CompareJob
-    from probe.rollouts.options import Compute
 
-    pair = weights.pair(run.manifest, before, after)
-    elicitation = asked.elicitation(pair.before, run.manifest, prefix)
+    pair = run.pair(before, after)
+    elicitation, options = run.of(pair.before, temperature=temperature, samples=samples, prefix=prefix, sampler=sampler)
     tried = settings.other_prompts(prompts, elicitation, pair.before, run.manifest)
-    options = asked.options(temperature, samples, sampler=sampler)
-    job = CompareJob(pair, elicitation, options, tried, Compute(batch, settings.split(devices)))
+    job = CompareJob(pair, elicitation, options, tried, run.compute(devices))
     size = f"{len(elicitation.problems.problems)} problems, {samples} samples and greedy, {len(tried)} other prompts"
-    title = f"{before} -> {after}: {size}, {weights.dtype}"
+    title = f"{before} -> {after}: {size}, {run.dtype}"
     present(job, run, lambda result: _show(result, job), title=title, summary=_changes)
 
 

@@ -9,6 +9,7 @@ from probe.cli import settings
 from probe.cli.changes import changes, show_cells, show_changes
 from probe.cli.experiment_command import present
 from probe.cli.groups import command
+from probe.errors import BadInput
 
 if TYPE_CHECKING:
     from probe.experiments.result import Result
@@ -19,9 +20,9 @@ SHOWN = (
 )
 
 
-@command("compare-rollouts")
+@command("compare-rollouts", place=150)
 def compare_rollouts(
-    path: Annotated[Path, typer.Argument(help="Folder of a saved dataset of paired outputs, or the file BEFORE.")],
+    path: Annotated[Path, typer.Argument(help="A published data set, the folder of a saved one, or the file BEFORE.")],
     after: Annotated[Path | None, typer.Argument(help="The file AFTER.")] = None,
     grading: Annotated[
         Literal["published", "probe"] | None, typer.Option(help="Labels: the authors' [where there are any], or ours.")
@@ -35,15 +36,30 @@ def compare_rollouts(
 ) -> None:
     """Compare real outputs before and after RL.
 
-    Problem by problem, with the real_* figures. Files are jsonl, json, csv, parquet or arrow with the columns problem,
-    text and answer, and optionally sample, temperature, confidence and right: `probe import-rollouts` makes such.
+    Problem by problem, with the real_* figures. A published data set (rlcr_math500) is brought by `probe fetch`. Files
+    are jsonl, json, csv, parquet or arrow with the columns problem, text and answer, and optionally sample,
+    temperature, confidence and right: `probe import-rollouts` makes such.
     """
     from probe.experiments.published_outputs.job import published_job
 
-    job = published_job([path, after] if after else [path], grading, extract)
     run = settings.Settings(workers=1, store=store, figures=figures, as_json=as_json)
+    job = published_job([path, after] if after else [meant(path, run.held.root)], grading, extract)
     labels = job.source.grading
     present(job, run, lambda result: _show(result, job.source.family, labels), summary=lambda _: {"grading": labels})
+
+
+def meant(path: Path, root: Path) -> Path:
+    """The path itself, or where the published data set of that name lies. BadInput where it is not here yet."""
+    from probe.models.loading.manifest import load_manifest
+    from probe.tasks.published_data import held_at
+
+    name = str(path)
+    if path.exists() or name not in load_manifest().datasets:
+        return path
+    found = held_at(name, root)
+    if found is None:
+        raise BadInput(f"{name} is not here yet", where=str(root), do=f"bring it: probe fetch {name}")
+    return found
 
 
 def _show(result: "Result", family: str, grading: str) -> None:

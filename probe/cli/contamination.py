@@ -20,21 +20,20 @@ TOLD = dict(
 )
 LEAK = ("sign", "suspects", "controls", "difference", "95 % interval", "n", "p", "p (Holm)", "leak")
 MOVED = ("sign", "group", "change", "95 % interval", "n", "null", "p", "p (Holm)")
-SHOWN = ("60%", "")  # of the shares, in the table of changes
+SHOWN = (60, None)  # of the shares, in the table of changes
 Control = Annotated[str | None, typer.Option(help="Problems that cannot have leaked: a name or a file [chain: fresh].")]
 
 
-@command("contamination")
+@command("contamination", place=80)
 def contamination(
     name: settings.Before,
-    weights: settings.Weights,
     run: settings.Settings,
     after: settings.MaybeAfter = None,
     problems: settings.Problems = settings.CHAIN,
     control: Control = None,
     limit: settings.Limit = None,
     max_new: Annotated[int | None, typer.Option("--max-new", min=1, help="New tokens [chain: 32, else 1024].")] = None,
-    batch: settings.Batch = 64,
+    batch: settings.Batch = None,
 ) -> None:
     """Look for signs that problems were read in training.
 
@@ -48,8 +47,8 @@ def contamination(
 
     fresh = problem_set(control, limit=limit) if control else None
     both = sets(problem_set(problems, limit=limit), fresh)
-    pair = weights.pair(run.manifest, name, after)
-    job = ContaminationJob(pair, both, max_new or both.max_new, Compute(batch))
+    pair = run.pair(name, after)
+    job = ContaminationJob(pair, both, max_new or both.max_new, Compute(batch or 64))
     present(job, run, lambda result: _show(result.rows, job), summary=lambda result: {"left_out": both.left_out})
 
 
@@ -57,10 +56,10 @@ def _show(rows: Rows, job: "ContaminationJob") -> None:
     """A table a checkpoint, and one of the changes."""
     asked = f"{job.sets.suspect.name} against {job.sets.control.name}"
     for side, one in job.pair.sides.items():
-        mine = {(row["name"], row["level"]): row for row in rows if row["side"] == side}
+        mine = [row for row in rows if row["side"] == side]
         table(LEAK, list(_leak_lines(mine)), f"{one.name}: {asked}", right=LEAK[1:])
         shown(f"{one.name}: {_verdict(mine)}{_auroc(mine)}")
-    moved = [row for row in rows if row["side"] == "change" and _share(row) in SHOWN]
+    moved = [row for row in rows if row["side"] == "change" and row["given"] in SHOWN]
     if moved:
         title = f"{job.pair.label}: changes, paired by problem (--json has all)"
         table(MOVED, _moved_lines(moved), title, right=MOVED[2:])
@@ -68,16 +67,13 @@ def _show(rows: Rows, job: "ContaminationJob") -> None:
         say(f"{job.sets.left_out} problems are too short to be cut and were left out")
 
 
-def _leak_lines(mine: dict[tuple[str, str], dict[str, Any]]) -> Any:
-    for (name, level), flag in mine.items():
-        if name != "leak_flag":
-            continue
-        sign, _, share = level.partition(" ")
-        suspects, controls, apart = (
-            mine[sign, f"{group} {share}".strip()] for group in ("suspect", "control", "difference")
-        )
+def _leak_lines(mine: Rows) -> Any:
+    at = {(row["name"], row["group"], row["given"]): row for row in mine}
+    for flag in _flags(mine):
+        groups = ("suspect", "control", "difference")
+        suspects, controls, apart = (at[flag["sign"], group, flag["given"]] for group in groups)
         yield (
-            f"{TOLD[sign]} {f'({share} given)' if share else '(nats a token)'}",
+            _sign(flag["sign"], flag["given"]),
             number(suspects["value"]),
             number(controls["value"]),
             number(apart["value"], sign=True),
@@ -89,26 +85,33 @@ def _leak_lines(mine: dict[tuple[str, str], dict[str, Any]]) -> Any:
         )
 
 
-def _verdict(mine: dict[tuple[str, str], dict[str, Any]]) -> str:
-    flags = {level: row["value"] for (name, level), row in mine.items() if name == "leak_flag"}
-    if any(value for level, value in flags.items() if level.startswith("completion")):
+def _flags(mine: Rows) -> list[dict[str, Any]]:
+    return [row for row in mine if row["name"] == "leak_flag"]
+
+
+def _sign(name: str, given: int | None) -> str:
+    """A sign, for a reader."""
+    return f"{TOLD[name]} {'(nats a token)' if given is None else f'({given}% given)'}"
+
+
+def _verdict(mine: Rows) -> str:
+    raised = [row["sign"] for row in _flags(mine) if row["value"]]
+    if any(sign.startswith("completion") for sign in raised):
         return "the suspects are remembered: questions are completed that controls are not"
-    if any(flags.values()):
+    if raised:
         return "suspects are likelier than controls, and not completed: a leak, or easier problems"
     return "no sign of a leak"
 
 
-def _auroc(mine: dict[tuple[str, str], dict[str, Any]]) -> str:
+def _auroc(mine: Rows) -> str:
     """Where something leaks and it is known what: how well single problems can be told apart."""
-    row = mine.get(("leak_auroc", "all signs"))
-    if row is None or not any(flag["value"] for (name, _), flag in mine.items() if name == "leak_flag"):
+    from probe.experiments.contamination.job import ALL_SIGNS
+
+    row = next((row for row in mine if (row["name"], row["sign"]) == ("leak_auroc", ALL_SIGNS)), None)
+    if row is None or not any(flag["value"] for flag in _flags(mine)):
         return ""
     told = f"AUROC {number(row['value'])} {interval(row['lo'], row['hi'])}"
     return f"; of the {row['n']} suspects, the leaked ones are told from the others with {told} (null .5)"
-
-
-def _share(row: dict[str, Any]) -> str:
-    return str(row["level"]).partition(" ")[2]
 
 
 def _moved_lines(moved: Rows) -> list[tuple[str, ...]]:
@@ -117,9 +120,8 @@ def _moved_lines(moved: Rows) -> list[tuple[str, ...]]:
 
     lines: list[tuple[str, ...]] = []
     for row, adjusted in zip(moved, holm([row["p"] for row in moved]).tolist(), strict=True):
-        group, share = str(row["level"]).partition(" ")[0], _share(row)
+        group = row["group"]
         numbers = (number(row["value"], sign=True), interval(row["lo"], row["hi"]), str(row["n"]), number(row["null"]))
-        told = f"{TOLD[row['name']]} {f'({share} given)' if share else '(nats a token)'}"
         who = "suspects - controls" if group == "difference" else f"{group}s"
-        lines.append((told, who, *numbers, p_value(row["p"]), p_value(adjusted)))
+        lines.append((_sign(row["name"], row["given"]), who, *numbers, p_value(row["p"]), p_value(adjusted)))
     return lines

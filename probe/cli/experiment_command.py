@@ -1,14 +1,18 @@
 """The body that every experiment's command shares: --dry, or run behind a progress bar, then --json or tables, figures.
 
-A command parses its options into a job and says how its rows are shown; nothing else.
+A command parses its options into a job and says how its rows are shown; nothing else. An experiment on a pair that has
+no command of its own gets one here: `probe NAME BEFORE [AFTER]`.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from probe.cli.changes import changes, show_changes
 from probe.cli.dry_run import announce
-from probe.cli.settings import Settings
+from probe.cli.settings import Before, MaybeAfter, Settings
 from probe.cli.show import emit, messages, say
 
 if TYPE_CHECKING:
@@ -52,3 +56,23 @@ def draw_figures(result: "Result", folder: Path) -> None:
     for path in draw(result.rows, [result.digest], folder, result.job.FIGURES):
         if path.suffix == ".png":
             say(f"drew {path}")
+
+
+def registered(name: str) -> Any:
+    """The command of a registered experiment on a pair; None where there is no such experiment."""
+    from probe.cli.groups import unfolded
+    from probe.experiments import experiments
+    from probe.experiments.experiment import PairExperiment
+
+    kind = experiments.get(name) if name in experiments.names() else None
+    if kind is None or not issubclass(kind, PairExperiment):
+        return None
+
+    def command(before: Before, run: Settings, after: MaybeAfter = None) -> None:
+        job = kind(run.pair(before, after))  # type: ignore[call-arg]
+        present(job, run, lambda result: show_changes(changes(result.rows), job.label))
+
+    command.__doc__ = kind.__doc__
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(unfolded(command))
+    return typer.main.get_command(alone)

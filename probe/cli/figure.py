@@ -6,7 +6,7 @@ import typer
 
 from probe.cli import settings
 from probe.cli.groups import command
-from probe.cli.run import drew, in_order
+from probe.cli.run import drew, grouped
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from probe.store import Store
 
 
-@command("figure")
+@command("figure", place=170)
 def figure(
     name: Annotated[str | None, typer.Argument(help="A figure (`probe ls figures`).")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every figure.")] = False,
@@ -44,11 +44,11 @@ def figure(
 
 
 def held_rows(store: "Store") -> "list[tuple[Rows, list[str]]]":
-    """Rows and their digests: of the real study, and of the others together, each where it is complete in the store."""
+    """Rows and their digests: of studies that stand apart, then of the others together, where complete in the store."""
     from probe.experiments.study import measured
-    from probe.studies import studies
+    from probe.studies import in_order
 
-    found = {name: studies.get(name)() for name in in_order(studies.names())}
+    found = {each.name: each.jobs(store.root) for each in in_order()}
     whole = {name: jobs for name, jobs in found.items() if jobs and all(store.holds(job.recipe) for job in jobs)}
-    groups: list[list[Job]] = [whole.pop("real", []), [job for jobs in whole.values() for job in jobs]]
+    groups: list[list[Job]] = [[job for name in group for job in whole[name]] for group in grouped(list(whole))]
     return [(measured(jobs, store), [job.recipe.digest for job in jobs]) for jobs in groups if jobs]

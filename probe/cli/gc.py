@@ -12,7 +12,7 @@ from probe.cli.show import emit, shown, table
 from probe.cli.why import figure_record
 
 
-@command("gc")
+@command("gc", place=190)
 def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Delete; without it nothing is touched.")] = False,
     store: settings.Root = None,
@@ -26,7 +26,7 @@ def gc(
         Results of compare, sample and compare-rollouts are not needed in this sense: they can be made again.
     """
     held = settings.open_store(store)
-    found = held.gc(needed(figures, manifest), delete=delete)
+    found = held.gc(needed(held.root, figures, manifest), delete=delete)
     if as_json:
         return emit([{"path": str(each.path), "why": each.why, "bytes": each.bytes} for each in found])
     counts = Counter((each.path.parent.name, each.why) for each in found)
@@ -36,15 +36,16 @@ def gc(
     shown(f"{len(found)} artifacts, {sum(each.bytes for each in found) / 1e6:.1f} MB: {done}")
 
 
-def needed(figures: Path, manifest: Path | None) -> set[str]:
+def needed(root: Path, figures: Path, manifest: Path | None) -> set[str]:
     """Digests of what the drawn figures, every study and the manifest are made from, made yet or not."""
     from probe.checkpoints.resolve import job_of, made_here
     from probe.engine.plan import all_behind
     from probe.models.loading.manifest import load_manifest
-    from probe.studies import studies
+    from probe.studies import studies, targets_of
 
     read = load_manifest(manifest)
-    jobs = [job for _, make in studies.items() for job in make()] + [job_of(name, read) for name in made_here(read)]
+    jobs = [job for jobs in targets_of(studies.names(), root) for job in jobs]
+    jobs += [job_of(name, read) for name in made_here(read)]
     records = [figure_record(file.stem, figures) for file in sorted(figures.glob("*.json"))]
     drawn_from = {digest for record in records for digest in record["provenance"]["inputs"]}
     return {job.recipe.digest for job in all_behind(jobs)} | drawn_from

@@ -4,8 +4,8 @@
 class Weights:
     dtype: Annotated[str, typer.Option(...)] = "float32"
 
-@command("steer")
-def steer(name: ..., weights: Weights) -> None: ...      # probe steer NAME --dtype bfloat16
+@command("steer", place=100)
+def steer(name: ..., run: Weights) -> None: ...      # probe steer NAME --dtype bfloat16
 """
 
 import inspect
@@ -13,14 +13,15 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any
 
-from probe.cli.app import app
+from probe.cli.app import LAST, app, places
 
 
-def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as `probe NAME`, its groups unfolded into options."""
+def command(name: str, place: int = LAST) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as `probe NAME`, its groups unfolded into options; `place` orders the list of commands."""
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
         app.command(name)(unfolded(body))
+        places[name] = place
         return body
 
     return register

@@ -11,7 +11,7 @@ from probe.cli.show import emit, number, say, shown, table
 from probe.errors import BadInput
 
 
-@command("import-rollouts")
+@command("import-rollouts", place=140)
 def import_rollouts(
     file: Annotated[
         Path, typer.Argument(help="JSON lines, JSON, csv, tsv, parquet, Arrow, or the folder of a saved dataset.")

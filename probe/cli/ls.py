@@ -11,30 +11,35 @@ from probe.cli.groups import command
 from probe.cli.show import emit, table
 
 if TYPE_CHECKING:
-    from probe.models.loading.manifest import Entry
+    from probe.models.loading.entries import Entry
     from probe.registry import Registry
 
-Kind = Literal["checkpoints", "templates", "rewards", "measures", "figures", "studies"]
+Kind = Literal[
+    "checkpoints", "templates", "families", "rewards", "measures", "figures", "studies", "experiments", "datasets"
+]
 REGISTRIES = {
+    "families": ("probe.families", "families"),
     "rewards": ("probe.rewards", "rewards"),
     "measures": ("probe.measures", "measures"),
     "figures": ("probe.plots", "figures"),
     "studies": ("probe.studies", "studies"),
+    "experiments": ("probe.experiments", "experiments"),
 }
 
 
-@command("ls")
+@command("ls", place=10)
 def list_all(
     kind: Annotated[Kind | None, typer.Argument(help="Of one kind only.")] = None,
+    store: settings.Root = None,
     manifest: settings.ManifestFile = None,
     as_json: settings.AsJson = False,
 ) -> None:
     """List what there is, with a line on each.
 
-    Checkpoints, prompt templates, rewards, measures, figures and studies. A checkpoint on the hub without a commit is
-    marked.
+    Checkpoints, prompt templates, organism families, rewards, measures, figures, studies and published data sets. A
+    checkpoint on the hub without a commit is marked.
     """
-    listed = {"checkpoints": _entries, "templates": _templates}
+    listed = {"checkpoints": _entries, "templates": _templates, "datasets": lambda path: _datasets(path, store)}
     found = {name: listed[name](manifest) if name in listed else _registered(name) for name in _kinds(kind)}
     if as_json:
         return emit(found)
@@ -44,12 +49,13 @@ def list_all(
 
 
 def _kinds(kind: Kind | None) -> list[str]:
-    return [kind] if kind else ["checkpoints", "templates", *REGISTRIES]
+    return [kind] if kind else ["checkpoints", "templates", *REGISTRIES, "datasets"]
 
 
 def _mark(row: dict[str, Any], column: str) -> str:
     value = "" if row[column] is None else str(row[column])
-    return f"{value} (unpinned)" if column == "about" and row.get("warnings") else value
+    mark = "not verified" if "licence" in row else "unpinned"
+    return f"{value} ({mark})" if column == "about" and row.get("warnings") else value
 
 
 def _entries(manifest: Path | None) -> list[dict[str, Any]]:
@@ -66,8 +72,27 @@ def _templates(manifest: Path | None) -> list[dict[str, Any]]:
     return [{"name": name, "about": each.text or f"chat template, system prompt: {each.system}"} for name, each in read]
 
 
+def _datasets(manifest: Path | None, store: Path | None) -> list[dict[str, Any]]:
+    from probe.models.loading.manifest import load_manifest
+    from probe.tasks.published_data import fetched_at
+
+    root = settings.open_store(store).root
+    return [
+        {
+            "name": name,
+            "about": entry.about,
+            "from": entry.source,
+            "licence": entry.licence,
+            "MB": round(entry.bytes / 1e6, 1),
+            "fetched": "yes" if fetched_at(name, root).is_dir() else "",
+            "warnings": list(entry.warnings),
+        }
+        for name, entry in load_manifest(manifest).datasets.items()
+    ]
+
+
 def _about(entry: "Entry") -> dict[str, Any]:
-    from probe.models.loading.manifest import CheckpointEntry, RunEntry
+    from probe.models.loading.entries import CheckpointEntry, RunEntry
 
     told = {"base": entry.base, "reward": getattr(entry, "reward", None)}
     if isinstance(entry, CheckpointEntry):

@@ -21,13 +21,11 @@ RECOVERED = ("", "recovered", "95 % interval", "n", "null", "p")
 BEST = 12  # sites shown of a comparison
 
 
-@command("patch")
+@command("patch", place=110)
 def patch(
     before: settings.Before,
     after: settings.After,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     layers_from_after: LayersFrom = "fork",
     code: Openings = None,
     prose: Openings = None,
@@ -36,7 +34,6 @@ def patch(
     samples: Annotated[int, typer.Option(min=1, help="With accuracy: responses to each problem.")] = 1,
     other: settings.Other = None,
     draws: Draws = 20,
-    batch: settings.Batch = 64,
 ) -> None:
     """Find where in the model the first token is decided, and which layers carry what RL changed.
 
@@ -49,26 +46,24 @@ def patch(
     from probe.experiments.patching.job import PatchJob
     from probe.experiments.patching.layers import LayersJob
     from probe.models.hooks.sites import KINDS
-    from probe.rollouts.options import Compute
 
-    pair, compute = weights.pair(run.manifest, before, after, other), Compute(batch)
-    elicitation = asked.elicitation(pair.before, run.manifest)
+    pair, compute = run.pair(before, after, other), run.compute()
+    elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     if layers_from_after == "accuracy":
-        options = asked.options(temperature, samples)
-        layers = LayersJob(pair, elicitation, options, asked.limit or 256, draws, compute)
+        layers = LayersJob(pair, elicitation, options, run.limit or 256, draws, compute)
         return present(layers, run, lambda result: _show_layers(result.rows, layers.label))
     known = openings(pair.before)
     fork = Fork(tuple(code or known.code), tuple(prose or known.prose))
     say(f"the fork: {' | '.join(map(repr, fork.code))} against {' | '.join(map(repr, fork.prose))}")
     kinds = tuple(kind for kind in KINDS if heads or kind != "head")
-    job = PatchJob(pair, elicitation, asked.limit or 64, kinds, draws=draws, openings=fork, compute=compute)
+    job = PatchJob(pair, elicitation, run.limit or 64, kinds, draws=draws, openings=fork, compute=compute)
     present(job, run, lambda result: _show_fork(result.rows, job.label))
 
 
 def _show_fork(rows: Rows, title: str) -> None:
     lens = [row for row in rows if row["name"] == "lens/fork"]
     lines = [
-        (row["side"], row["level"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
+        (row["side"], row["site"], number(row["value"], sign=True), interval(row["lo"], row["hi"])) for row in lens
     ]
     table(("side", "layer", "log-odds", "95 % interval"), lines, f"{title}: lens at the fork", right=("log-odds",))
     for what, told in (("patch", "patched"), ("path", "direct effects"), ("transplant", "weights transplanted")):
@@ -85,14 +80,9 @@ def _show_layers(rows: Rows, title: str) -> None:
         for metric in ("accuracy", "code_share"):
             name = f"{what}_{metric}/"
             mine = [row for row in rows if str(row["name"]).startswith(name)]
-            for group in ("", "leaked", "others"):
-                here = [row for row in mine if _group(row) == group]
+            for group in (None, "leaked", "others"):
+                here = [row for row in mine if row["group"] == group]
                 _show(here, name, f"{title}: {metric}{f' on {group} items' if group else ''}, {what}", None)
-
-
-def _group(row: dict[str, Any]) -> str:
-    level = str(row["level"])
-    return next((g for g in ("leaked", "others") if level.startswith(g) or level.endswith(f" {g}")), "")
 
 
 def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
@@ -100,7 +90,7 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
     found = [row for row in rows if row["name"] == f"{name}recovery"]
     for gap in (row for row in rows if row["name"] == f"{name}gap"):
         size = f"gap {number(gap['value'], sign=True)} {interval(gap['lo'], gap['hi'])}, n {gap['n']}"
-        why = f": {gap['level']}" if " " in gap["level"] else ""
+        why = f": {gap['reason']}" if gap["reason"] else ""
         say(f"{title}: {size}{why}")
     defined = [row for row in found if row["value"] == row["value"]]
     chosen = sorted(defined, key=lambda row: -abs(row["value"]))[:most] if most else defined
@@ -109,6 +99,8 @@ def _show(rows: Rows, name: str, title: str, most: int | None) -> None:
 
 
 def _lines(rows: Rows) -> Iterator[tuple[str, ...]]:
+    from probe.measurements import label
+
     for row in rows:
         numbers = (number(row["value"], sign=True), interval(row["lo"], row["hi"]), str(row["n"]))
-        yield (row["level"], *numbers, number(row["null"], sign=True), p_value(row["p"]))
+        yield (label(row), *numbers, number(row["null"], sign=True), p_value(row["p"]))

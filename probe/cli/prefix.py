@@ -18,16 +18,13 @@ Words = Annotated[
 ]
 
 
-@command("prefix")
+@command("prefix", place=70)
 def prefix(
     name: settings.Before,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     words: Words = None,
     samples: settings.Samples = 8,
     temperature: settings.Warm = 1.0,
-    batch: settings.Batch = 64,
 ) -> None:
     """Force the first words of every response.
 
@@ -35,12 +32,10 @@ def prefix(
     using Python."). Response = words + completion, graded as a whole: what would the other strategy have given?
     """
     from probe.experiments.forced_prefix.job import PrefixJob, prefix_for
-    from probe.rollouts.options import Compute
 
-    one = weights.checkpoint(name, run.manifest)
-    elicitation = asked.elicitation(one, run.manifest)
-    options = asked.options(temperature, samples)
-    job = PrefixJob(one, elicitation, prefix_for(one, words), options, Compute(batch))
+    one = run.checkpoint(name)
+    elicitation, options = run.of(one, temperature=temperature, samples=samples)
+    job = PrefixJob(one, elicitation, prefix_for(one, words), options, run.compute())
     title = f"{name}: forced {job.prefix!r}"
 
     def summary(result: "Result") -> dict[str, Any]:

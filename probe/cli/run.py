@@ -13,13 +13,10 @@ from probe.errors import BadInput
 if TYPE_CHECKING:
     from pathlib import Path
 
-ORDER = ("real", "tiny", "random", "inside")  # what can be looked at first comes first
-BY_NAME = ("inside",)  # no part of all: it takes as long as the rest together
 
-
-@command("run")
+@command("run", place=160)
 def run(
-    study: Annotated[str, typer.Argument(help="A study (`probe ls studies`), or all (but inside).")],
+    study: Annotated[str, typer.Argument(help="A study (`probe ls studies`), or all.")],
     dry: settings.Dry = False,
     workers: settings.Workers = None,
     store: settings.Root = None,
@@ -35,40 +32,49 @@ def run(
     from probe.experiments.study import run_studies
     from probe.studies import targets_of
 
-    held, names = settings.open_store(store), named(study)
+    held, names = settings.open_store(store), named(study, store)
     if as_json and not dry:
         what = "--json goes with --dry: what a run leaves is its figures"
         raise BadInput(what, do="probe run STUDY --dry --json")
     if dry:
-        flat = [job for targets in targets_of(names) for job in targets]
+        flat = [job for targets in targets_of(names, store) for job in targets]
         return announce(flat, held, workers, ", ".join(names), as_json)
-    for group in (["real"] if "real" in names else [], [name for name in names if name != "real"]):
+    for group in grouped(names):
         if group:
             with Progress(messages(), held, pool_size(workers)) as progress:
                 hear = {"listener": progress, "on_figure": lambda path, said=progress.say: drew(path, said)}
-                run_studies(targets_of(group), held, figures, workers=workers, **hear)  # type: ignore[arg-type]
+                run_studies(targets_of(group, store), held, figures, workers=workers, **hear)  # type: ignore[arg-type]
 
 
-def named(study: str) -> list[str]:
-    """The studies meant, in the order in which they run; real outputs that are not here are left out of all."""
-    from probe.studies import studies
-    from probe.studies.real import DATASET, DEFAULT, PLACE, real_folder
+def named(study: str, store: "Path | None" = None) -> list[str]:
+    """The studies meant, in the order in which they run; those whose data are not here are left out of all."""
+    from probe.studies import in_order
+    from probe.studies import study as study_of
 
-    studies.get(study if study != "all" else "tiny")
-    every = [name for name in studies.names() if name not in BY_NAME]
-    names = in_order(every) if study == "all" else [study]
-    if "real" in names and real_folder() is None:
-        do = f"set {PLACE} to the folder that holds {DATASET}"
-        if study == "real":
-            raise BadInput("the real outputs are not here", where=DEFAULT, do=do)
-        say(f"real figures are skipped: no {DATASET} in {DEFAULT}; {do}")
-        names.remove("real")
-    return names
+    asked = [each for each in in_order() if each.in_all] if study == "all" else [study_of(study)]
+    return [each.name for each in asked if each.dataset is None or _is_here(each.name, each.dataset, study, store)]
 
 
-def in_order(names: list[str]) -> list[str]:
-    """Studies in the order in which they run."""
-    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+def _is_here(name: str, dataset: str, asked: str, store: "Path | None") -> bool:
+    """Whether a study's data are here; where not, it is said, or BadInput where it was asked for by name."""
+    from probe.store import Store
+    from probe.tasks.published_data import held_at
+
+    if held_at(dataset, Store(store).root) is not None:
+        return True
+    do = f"probe fetch {dataset}" + (f" --store {store}" if store else "")
+    if asked == name:
+        raise BadInput(f"{dataset}, which the study {name} reads, is not here", do=f"bring it: {do}")
+    say(f"the study {name} is left out: {dataset} is not here; to have its figures too: {do}")
+    return False
+
+
+def grouped(names: list[str]) -> list[list[str]]:
+    """Studies whose figures are drawn from their rows alone, one by one, and then the others together."""
+    from probe.studies import study as study_of
+
+    apart = [name for name in names if study_of(name).apart]
+    return [*([name] for name in apart), [name for name in names if name not in apart]]
 
 
 def drew(path: "Path", said: object = say) -> None:

@@ -1,43 +1,42 @@
 """probe sample: ask a checkpoint problems and grade its answers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from probe.cli import settings
+from probe.cli.dry_run import announce
 from probe.cli.groups import command
 from probe.cli.show import number, say, shown
 
 
-@command("sample")
+@command("sample", place=40)
 def sample(
     name: settings.Before,
-    asked: settings.Asked,
-    weights: settings.Weights,
+    run: settings.Asked,
+    dry: settings.Dry = False,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     samples: Annotated[int, typer.Option(min=1, help="Per problem.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     prefix: settings.Prefix = "",
-    batch: settings.Batch = 64,
     devices: settings.Devices = "",
     sampler: settings.SamplerOption = "transformers",
     out: Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")] = None,
-    workers: settings.Workers = None,
-    store: settings.Root = None,
-    manifest: settings.ManifestFile = None,
 ) -> None:
     """Ask a checkpoint problems and grade its answers."""
     from probe.cli.training import make
     from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
     from probe.rollouts.files import with_grades
-    from probe.rollouts.options import Compute
     from probe.store import write_table
 
-    who, held = weights.checkpoint(name, manifest), settings.open_store(store)
-    elicitation = asked.elicitation(who, manifest, prefix)
-    options = asked.options(temperature, samples if temperature else 1, seed, sampler)
-    made = make(SampleJob(who, elicitation, options, Compute(batch, settings.split(devices))), held, workers)
+    who = run.checkpoint(name)
+    ask: dict[str, Any] = {"temperature": temperature, "samples": samples if temperature else 1, "seed": seed}
+    elicitation, options = run.of(who, prefix=prefix, sampler=sampler, **ask)
+    job = SampleJob(who, elicitation, options, run.compute(devices))
+    if dry:
+        return announce([job], run.held, run.workers, job.label, as_json=False)
+    made = make(job, run.held, run.workers)
     rollouts, responses = made.read_table(ROLLOUTS), made.read_table(RESPONSES)
     if out is not None:
         write_table(out, with_grades(rollouts, responses, elicitation.problems.problems))

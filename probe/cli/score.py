@@ -10,15 +10,12 @@ from probe.cli.groups import command
 from probe.cli.show import messages, say
 
 
-@command("score")
+@command("score", place=50)
 def score(
     rollouts: Annotated[Path, typer.Argument(help="Parquet file of `probe sample --out`.")],
     scorer: Annotated[str, typer.Option("--scorer", help=settings.CHECKPOINT)],
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
-    weights: settings.Weights,
-    workers: settings.Workers = None,
-    store: settings.Root = None,
-    manifest: settings.ManifestFile = None,
+    run: settings.Weights,
 ) -> None:
     """Score a text token by token under a checkpoint.
 
@@ -30,9 +27,9 @@ def score(
     from probe.store import write_table
     from probe.tokens.table import score_rollouts
 
-    rows, held = read_rollouts(rollouts), settings.open_store(store)
-    which = weights.checkpoint(scorer, manifest)
-    make_needs(which.needs, held, workers)
+    rows, held = read_rollouts(rollouts), run.held
+    which = run.checkpoint(scorer)
+    make_needs(which.needs, held, run.workers)
     if not which.is_outside:
         one_thread()
     with messages().status(f"scoring {len(rows)} responses"):

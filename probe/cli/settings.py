@@ -1,9 +1,9 @@
 """The groups of options that commands share, and what they come to."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,13 +12,12 @@ from probe.errors import BadInput
 if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
     from probe.checkpoints.pair import Pair
-    from probe.models.loading.manifest import Template
+    from probe.models.loading.entries import Template
     from probe.rollouts.elicitation import Elicitation
-    from probe.rollouts.options import SamplingOptions
+    from probe.rollouts.options import Compute, SamplingOptions
     from probe.store import Store
 
 CHAIN = "chain"
-MAX_NEW = 3072  # tokens, as in 2506.10947
 FIGURES = Path("figures")
 CHECKPOINT = "A name of the manifest, NAME@STEP of a run, a Hugging Face folder, ORG/NAME[@REVISION], or BASE+ADAPTER."
 
@@ -35,7 +34,9 @@ Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout and nothing else there.")]
 Dry = Annotated[bool, typer.Option("--dry", help="Say what would be made, and about how long it takes.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="The first problems only.")]
-Batch = Annotated[int, typer.Option(min=1, help="Rows sampled at a time; halved where memory runs out.")]
+Batch = Annotated[
+    int | None, typer.Option(min=1, help="Rows sampled at a time [64; steer: 256]; halved where memory runs out.")
+]
 Prefix = Annotated[str, typer.Option(help="First words put into the model's mouth.")]
 Samples = Annotated[int, typer.Option(min=1, help="Per problem, at --temperature; one greedy comes with them.")]
 Warm = Annotated[float, typer.Option(min=0.01, max=100.0, help="Of what is not greedy.")]
@@ -52,15 +53,12 @@ Problems = Annotated[
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Where things lie, how many processes work, and what is shown."""
+class Making:
+    """Where things lie, and how many processes work."""
 
-    dry: Dry = False
     workers: Workers = None
     store: Root = None
-    figures: Figures = FIGURES
     manifest: ManifestFile = None
-    as_json: AsJson = False
 
     @property
     def held(self) -> "Store":
@@ -69,8 +67,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """How weights from outside are loaded."""
+class Weights(Making):
+    """And how weights from outside are loaded."""
 
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"], typer.Option("--dtype", help="Of weights from outside.")
@@ -79,58 +77,57 @@ class Weights:
         str | None, typer.Option("--device-map", help="cpu, cuda, auto: where weights from outside go.")
     ] = None
 
-    def checkpoint(self, name: str, manifest: Path | None) -> "Checkpoint":
+    def checkpoint(self, name: str) -> "Checkpoint":
         """The checkpoint meant; BadInput with the nearest names."""
-        from probe.checkpoints.resolve import resolve
-        from probe.models.loading.manifest import load_manifest
+        from probe.api import load
 
-        return resolve(name, load_manifest(manifest), dtype=self.dtype, device_map=self.device_map)
+        return load(name, manifest=self.manifest, dtype=self.dtype, device_map=self.device_map)
 
-    def pair(self, manifest: Path | None, before: str, after: str | None = None, other: str | None = None) -> "Pair":
+    def pair(self, before: str, after: str | None = None, other: str | None = None) -> "Pair":
         """The pair meant."""
-        from probe.checkpoints.pair import Pair
+        from probe.api import pair
 
-        return Pair(*(self.checkpoint(name, manifest) if name else None for name in (before, after, other)))  # type: ignore[arg-type]
+        return pair(*(name and self.checkpoint(name) for name in (before, after, other)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked."""
+class Asked(Weights):
+    """And what is asked."""
 
     problems: Problems = CHAIN
     limit: Limit = None
     template: Annotated[str | None, typer.Option("--template", help="Prompt template [the manifest's, else none].")] = (
         None
     )
-    max_new: Annotated[
-        int | None, typer.Option("--max-new", min=1, help=f"New tokens [chain: 20, else {MAX_NEW}].")
-    ] = None
+    max_new: Annotated[int | None, typer.Option("--max-new", min=1, help="New tokens [chain: 20, else 3072].")] = None
+    batch: Batch = None
 
-    def elicitation(self, base: "Checkpoint", manifest: Path | None, prefix: str = "") -> "Elicitation":
-        """Under the template named, else the one the manifest gives the base, else the question as it is."""
-        from probe.models.loading.manifest import load_manifest
-        from probe.rollouts.elicitation import CHAIN as AS_STUDIED
-        from probe.tasks.benchmarks import problems as problem_set
+    def of(self, base: "Checkpoint", **ask: Any) -> "tuple[Elicitation, SamplingOptions]":
+        """The same for one base: under the template named, else the one the manifest gives it, else none."""
+        from probe.api import asked
 
-        name = self.template or (base.entry.template if base.entry and self.problems != CHAIN else "none")
-        text = load_manifest(manifest).template(name) if self.template or name != "none" else AS_STUDIED.text
-        studied = self.problems == CHAIN and self.limit is None
-        asked = AS_STUDIED.problems if studied else problem_set(self.problems, limit=self.limit)
-        return replace(AS_STUDIED, problems=asked, template=name, text=text, prefix=prefix)
+        named = {name: getattr(self, name) for name in ("problems", "limit", "template", "max_new")}
+        return asked(base, self.manifest, **named, **ask)
 
-    def options(
-        self,
-        temperature: float,
-        samples: int,
-        seed: int = 0,
-        sampler: Literal["transformers", "vllm"] = "transformers",
-    ) -> "SamplingOptions":
-        """How responses are sampled."""
-        from probe.rollouts.options import SAMPLED
+    def compute(self, devices: str = "", batch: int = 64) -> "Compute":
+        """In how large batches [of `batch`], and where."""
+        from probe.rollouts.options import Compute
 
-        length = self.max_new or (SAMPLED.max_new if self.problems == CHAIN else MAX_NEW)
-        about = replace(SAMPLED, temperature=temperature, samples=samples, seed=seed)
-        return replace(about, max_new=length, sampler=sampler)
+        return Compute(self.batch or batch, split(devices))
+
+
+@dataclass(frozen=True)
+class Settings(Weights):
+    """Of an experiment: whether it is only announced, and what is shown of it."""
+
+    dry: Dry = False
+    figures: Figures = FIGURES
+    as_json: AsJson = False
+
+
+@dataclass(frozen=True)
+class Asking(Settings, Asked):
+    """Of an experiment that asks."""
 
 
 def open_store(root: Path | None) -> "Store":

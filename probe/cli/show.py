@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from probe.numbers import bracketed, decimal
+
 WIDTH = 120  # where there is no terminal to ask
 
 
@@ -70,22 +72,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
 
 def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
     """.468, -.082 (or +.082), 53.5; nothing where there is no number."""
-    if value is None or not math.isfinite(value):
-        return ""
-    text = f"{value:{'+' if sign else ''}.{digits if abs(value) < 10 else 1}f}"
-    return text.replace("0.", ".", 1) if text.lstrip("+-").startswith("0.") else text
+    return decimal(value, digits if value is None or abs(value) < 10 else 1, sign=sign)
 
 
 def interval(lo: float, hi: float) -> str:
     """[.42, .51]."""
-    return f"[{number(lo)}, {number(hi)}]" if math.isfinite(lo) and math.isfinite(hi) else ""
+    return bracketed(lo, hi, number)
 
 
 def p_value(p: float | None) -> str:
     """.031, or <.001."""
-    if p is None or not math.isfinite(p):
-        return ""
-    return "<.001" if p < 0.001 else number(p)
+    return "<.001" if p is not None and p < 0.001 else number(p)
 
 
 def _console(*, stderr: bool) -> Console:

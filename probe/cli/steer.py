@@ -29,12 +29,10 @@ Doses = Annotated[
 ]
 
 
-@command("steer")
+@command("steer", place=100)
 def steer(
     name: settings.Before,
-    asked: settings.Asked,
-    weights: settings.Weights,
-    run: settings.Settings,
+    run: settings.Asking,
     after: settings.MaybeAfter = None,
     site: SiteName = None,
     coefficients: Doses = None,
@@ -46,7 +44,6 @@ def steer(
     samples: Annotated[int, typer.Option(min=1, help="Per problem and coefficient.")] = 2,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     backend: settings.BackendName = "hooks",
-    batch: settings.Batch = 256,
 ) -> None:
     """Steer a checkpoint between code and prose by hand.
 
@@ -55,12 +52,11 @@ def steer(
     does steering the base recover, and ablating the direction in the trained model remove?
     """
     from probe.experiments.steering.job import COEFFICIENTS, SteerJob
-    from probe.rollouts.options import Compute
 
-    pair = weights.pair(run.manifest, name, after)
-    elicitation, options = asked.elicitation(pair.before, run.manifest), asked.options(temperature, samples)
+    pair = run.pair(name, after)
+    elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     doses = _numbers(coefficients) if coefficients else COEFFICIENTS
-    job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, Compute(batch))
+    job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, run.compute(batch=256))
     present(job, run, lambda result: _show(result.rows, job.label, randoms))
 
 
@@ -72,48 +68,57 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _show(rows: Rows, title: str, randoms: int) -> None:
+    from probe.measurements import label
+
     place = next(row for row in rows if row["name"] == "steer_distance")
     relative = next(row["value"] for row in rows if row["name"] == "steer_distance_of_norm")
-    told = f"at {place['level']}; c = 1 is {number(place['value'])}, {number(relative)} of a state's length"
+    told = f"at {place['site']}; c = 1 is {number(place['value'])}, {number(relative)} of a state's length"
     table(DOSES, list(_dose_lines(rows)), f"{title}: {told} (random: all {randoms})", right=DOSES[1:])
     for row in rows:
         if row["name"] == "steer_range_code_share":
             spread = f"{number(row['value'])} {interval(row['lo'], row['hi'])}"
             null = f"random directions {number(row['null'])} on average, p {p_value(row['p'])}"
-            shown(f"{row['side']}: code share moves by {spread} from c = {row['level']} (n {row['n']}; {null})")
+            shown(f"{row['side']}: code share moves by {spread} from c = {label(row)} (n {row['n']}; {null})")
     lines = list(_share_lines(rows))
     if lines:
         table(PARTS, lines, "How much of RL's change (null 0)", right=PARTS[2:])
 
 
 def _dose_lines(rows: Rows) -> Any:
-    known = {(row["name"], row["side"], row["level"]): row for row in rows}
-    for name, side, level in list(known):
+    known = {(row["name"], row["side"], _dose(row)): row for row in rows}
+    for name, side, dose in list(known):
         if name != "steer_code_share":
             continue
-        cells: list[str] = [side, level]
+        cells: list[str] = [side, f"{dose:g}" if isinstance(dose, float) else str(dose)]
         for measure in MEASURES:
-            row, null = known[f"steer_{measure}", side, level], _random(rows, f"steer_{measure}", side, level)
+            row = known[f"steer_{measure}", side, dose]
+            null = _random(rows, row)
             span = f"{number(min(null), 2)} to {number(max(null), 2)}" if null else ""
             cells += [number(row["value"]), interval(row["lo"], row["hi"]), span]
         yield cells
 
 
 def _share_lines(rows: Rows) -> Any:
-    doses = {row["level"]: f"{row['value']:g}" for row in rows if row["name"] == "steer_dose"}
+    doses = {row["edit"]: f"{row['value']:g}" for row in rows if row["name"] == "steer_dose"}
     for row in rows:
         kind, _, measure = row["name"].partition("_")
         if kind not in ("recovered", "removed") or measure not in MEASURES:
             continue
-        null = [value for value in _random(rows, row["name"], row["side"], row["level"]) if value == value]
+        null = [value for value in _random(rows, row) if value == value]
         numbers = number(row["value"]), interval(row["lo"], row["hi"])
         value = numbers if numbers[0] else ("none: RL's change may be 0", "")
         most = number(max(null, key=abs)) if null else ""
-        way = WAYS[f"{kind} {row['level']}"]
-        yield MEASURES[measure], way, doses.get(row["level"], ""), *value, most, row["n"], p_value(row["p"])
+        way = WAYS[f"{kind} {row['edit']}"]
+        yield MEASURES[measure], way, doses.get(row["edit"], ""), *value, most, row["n"], p_value(row["p"])
 
 
-def _random(rows: Rows, name: str, side: str, level: str) -> list[float]:
-    start = f"{level} random "
-    mine = (row for row in rows if row["name"] == f"{name}_random" and row["side"] == side)
-    return [row["value"] for row in mine if row["level"].startswith(start)]
+def _dose(row: dict[str, Any]) -> float | str | None:
+    """The coefficient, or another way in which the direction was used."""
+    dose: float | str | None = row["edit"] if row["coefficient"] is None else row["coefficient"]
+    return dose
+
+
+def _random(rows: Rows, own: dict[str, Any]) -> list[float]:
+    """The same of every random direction."""
+    mine = (row for row in rows if row["name"] == f"{own['name']}_random" and row["side"] == own["side"])
+    return [row["value"] for row in mine if _dose(row) == _dose(own)]

@@ -11,16 +11,14 @@ from probe.cli.show import say
 from probe.errors import BadInput
 
 
-@command("train")
+@command("train", place=30)
 def train(
     name: Annotated[str, typer.Argument(help="An organism or a run of the manifest, or NAME@STEP of a run.")],
+    run: settings.Weights,
     out: Annotated[Path | None, typer.Option("--out", help="Export an ordinary Hugging Face folder there.")] = None,
     log: Annotated[
         Literal["tensorboard", "wandb"] | None, typer.Option("--log", help="Also log a run's metrics there.")
     ] = None,
-    workers: settings.Workers = None,
-    store: settings.Root = None,
-    manifest: settings.ManifestFile = None,
 ) -> None:
     """Make an organism or a GRPO run of the manifest.
 
@@ -29,16 +27,16 @@ def train(
     from probe.cli.training import make_needs, make_run
     from probe.models.loading.load import save_folder
 
-    which, held = settings.Weights().checkpoint(name, manifest), settings.open_store(store)
+    which, held = run.checkpoint(name), run.held
     if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput("this is in the way of the export", where=str(out), do="name a new or an empty folder")
     if which.is_outside:
         do = "name an organism or a run: probe ls checkpoints"
         raise BadInput(f"{name} was made elsewhere, nothing to train", do=do)
     if which.run is not None:
-        make_run(which.run, held, workers, log)
+        make_run(which.run, held, run.workers, log)
     else:
-        make_needs(which.needs, held, workers)
+        make_needs(which.needs, held, run.workers)
     say(f"{name} is in the store: {which.needs[0].recipe.stage} {which.needs[0].recipe.digest[:16]}")
     if out is not None:
         save_folder(which.load(held), out)

@@ -15,11 +15,10 @@ WEIGHTS = ("module", "|dW|/|W|", "stable rank", "null", "n90", "sparsity", "null
 Draws = Annotated[int, typer.Option(min=1, help="Random changes that every null draws.")]
 
 
-@command("weights")
+@command("weights", place=120)
 def weights(
     before: settings.Before,
     after: settings.After,
-    loading: settings.Weights,
     run: settings.Settings,
     other: settings.Other = None,
     draws: Draws = 20,
@@ -27,14 +26,14 @@ def weights(
     """Compare the weights of two checkpoints module by module: size, rank and sparsity, against random changes."""
     from probe.experiments.weight_difference.job import WeightsJob
 
-    job = WeightsJob(loading.pair(run.manifest, before, after, other), draws)
+    job = WeightsJob(run.pair(before, after, other), draws)
     present(job, run, lambda result: table(WEIGHTS, _weight_lines(result.rows), job.label, right=WEIGHTS[1:]))
 
 
 def _weight_lines(rows: Rows) -> Iterator[tuple[str, ...]]:
-    mine = {(row["name"].removeprefix("weight_change/"), row["level"]): row for row in rows if row["side"] == "change"}
-    for level in dict.fromkeys(level for _, level in mine):
-        at = {name: row for (name, there), row in mine.items() if there == level}
+    mine = [row for row in rows if row["side"] == "change"]
+    for module in dict.fromkeys(row["module"] for row in mine):
+        at = {row["name"].removeprefix("weight_change/"): row for row in mine if row["module"] == module}
         cells = [at["relative"]["value"], at["stable_rank"]["value"], at["stable_rank"]["null"], at["n90"]["value"]]
         cells += [at["sparsity"]["value"], at["sparsity"]["null"], at["unchanged"]["value"]]
-        yield (level, *(number(cell) for cell in cells), number(at["cosine"]["value"]) if "cosine" in at else "")
+        yield (module, *(number(cell) for cell in cells), number(at["cosine"]["value"]) if "cosine" in at else "")

@@ -23,7 +23,7 @@ VALUES = 6  # distinct values of a parameter that are listed
 KEPT = ("params", "version", "commit", "dirty", "versions", "created", "seconds")
 
 
-@command("why")
+@command("why", place=180)
 def why(
     figure: Annotated[str, typer.Argument(help="A figure that was drawn.")],
     full: Annotated[bool, typer.Option("--full", help="Every input, also where there are hundreds.")] = False,

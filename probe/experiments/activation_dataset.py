@@ -1,12 +1,8 @@
-"""Which activations are read of a checkpoint's own answers, and what is to be told from them?
+"""What stands in a checkpoint while it answers, and what is to be read off it: activations and labels, row by row.
 
-    prompt   the last position of the question, before any token is written                       one a problem
-    end      the last position before the answer ends (that which predicts its last token)         one a response
-    tokens   positions that predict the tokens of the first response, at most MOST of them         many a problem
-
-Rows are (problem, sample, position); ids are those of the rollouts, never text tokenised again. Where a response has
-more than MOST tokens, an addressed draw says which are read. Labels: did the response write code, was it right, and was
-the token a fork: among the top 20 % by entropy of what was read of this checkpoint (`probe.tokens.forks`).
+Rows are (problem, sample, position), at the positions of `positions`; ids are those of the rollouts, never text that is
+tokenised again. Labels: did the response write code, was it right, and was the token a fork: among the top 20 % by
+entropy of what was read of this checkpoint (`probe.tokens.forks`).
 """
 
 import functools
@@ -18,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from probe.activations.collect import Text, collect
+from probe.activations.collect import collect
 from probe.activations.linear import Examples
 from probe.activations.shards import Activations
 from probe.checkpoints.checkpoint import Checkpoint
@@ -26,18 +22,17 @@ from probe.data import Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
+from probe.experiments.positions import MOST, text_of, tokens_read
 from probe.experiments.responses import SampleJob
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import backend
 from probe.models.hooks.sites import Site, site
-from probe.rng import numpy_rng
 from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
 from probe.store import Artifact, Recipe, Store
 from probe.tokens.forks import forks
 
 VERSION = 1
-MOST = 64  # tokens of a problem's first response
 Key = tuple[str, int]  # problem, sample
 
 
@@ -85,24 +80,6 @@ class ActivationsJob(CheckpointJob):
         texts = (text_of(row) for row in rollouts)
         reads = backend(self.backend, loaded).read
         collect(loaded.model, texts, sites, work, identity=self.recipe.digest, reads=reads, batch=self.compute.batch)
-
-
-def text_of(row: dict[str, Any]) -> Text:
-    """The positions to be read of one rollout."""
-    last, n = len(row["prompt_ids"]) - 1, len(row["completion_ids"])
-    wanted = {last + n - 1}
-    if row["sample"] == 0:
-        wanted |= {last} | {last + t for t in _chosen(n, row["problem"])}
-    ids = tuple(row["prompt_ids"]) + tuple(row["completion_ids"])
-    return Text(row["problem"], row["sample"], ids, tuple(sorted(wanted)))
-
-
-def _chosen(n: int, problem: str) -> list[int]:
-    """Tokens of a response of `n`, by number."""
-    if n <= MOST:
-        return list(range(n))
-    chosen: list[int] = numpy_rng("tokens read", problem).choice(n, MOST, replace=False).tolist()
-    return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +147,6 @@ def _tokens(
         (at[row["problem"], 0, last + t], row["entropy"][t])
         for row, last in zip(rollouts, lasts, strict=True)
         if row["sample"] == 0
-        for t in sorted(_chosen(len(row["completion_ids"]), row["problem"]))
+        for t in sorted(tokens_read(len(row["completion_ids"]), row["problem"]))
     ]
     return np.array([number for number, _ in found]), np.array([value for _, value in found])

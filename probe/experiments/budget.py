@@ -17,8 +17,8 @@ from pathlib import Path
 from probe.checkpoints.checkpoint import Checkpoint, Hub
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.models.loading.entries import Shape
 from probe.models.loading.load import Dtype
-from probe.models.loading.manifest import Shape
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BANDWIDTH = 3.35e12 * 0.5  # bytes a second

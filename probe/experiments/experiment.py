@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.measurements import VERSION as COLUMNS_VERSION
 from probe.measurements import Rows, to_table
 from probe.store import Recipe, Store, write_table
 
@@ -20,6 +21,10 @@ class CheckpointJob(Job):
     """A job on one checkpoint: weights from outside are worked on in the calling process."""
 
     checkpoint: Checkpoint
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return self.checkpoint.needs
 
     @property
     def in_process(self) -> bool:
@@ -44,7 +49,7 @@ class Experiment(Job):
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        return Recipe("measurements", self.VERSION, dict(self.params), self.inputs)
+        return Recipe("measurements", self.VERSION, {**self.params, "columns": COLUMNS_VERSION}, self.inputs)
 
     def measure(self, store: Store) -> Rows:
         """Its rows; everything in `needs` is in the store."""
@@ -62,3 +67,15 @@ class PairExperiment(Experiment):
     @property
     def in_process(self) -> bool:
         return self.pair.is_outside
+
+
+class WeightsExperiment(PairExperiment):
+    """An experiment that reads the weights themselves: no responses stand between them and its rows."""
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return self.pair.needs
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.pair.inputs

@@ -3,11 +3,15 @@
 The final step of a run meets every measure; the steps before it only the cheap ones that response curves need.
 """
 
+import math
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from probe.data import Estimate
 from probe.measurements import Row, RowKey, row_of
 from probe.measures import PairData, measures
 
@@ -23,6 +27,7 @@ LOGGED_EVERY_BATCH = (
     "clip_ratio/high_mean",
     "clip_ratio/region_mean",
 )
+CLIP_DETAIL = re.compile(r".*/update_(?P<update>\d+)|.*/pi_old_(?P<low>[\d.]+)_(?P<high>[\d.]+)")  # as logged
 
 
 def measure_pair(key: RowKey, data: PairData, names: tuple[str, ...] | None = None) -> list[Row]:
@@ -48,18 +53,26 @@ def log_rows(key: RowKey, log: list[dict[str, float]]) -> Iterator[Row]:
         step = int(entry["batch"]) + 1
         for metric in LOGGED_EVERY_BATCH:
             if metric in entry:
-                yield _log_row(key, step, f"train/{metric}", "", entry[metric], 1)
+                yield _log_row(replace(key, step=step), metric, entry[metric], 1)
     details = sorted({k for entry in log for k in entry if k.startswith("clip_ratio/")} - set(LOGGED_EVERY_BATCH))
     for metric in details:
         values = [entry[metric] for entry in log if metric in entry]
-        level = metric.rsplit("/", 1)[1]
-        yield _log_row(key, key.step, f"train/{metric}", level, sum(values) / len(values), len(values))
+        yield _log_row(key, metric, sum(values) / len(values), len(values))
 
 
-def _log_row(key: RowKey, step: int, name: str, level: str, value: float, n: int) -> Row:
-    blank = dict.fromkeys(("lo", "hi", "null", "p", "n_problems"))
-    about = vars(key) | {"step": step, "destroyed": False, "name": name, "side": "", "level": level}
-    return about | blank | {"value": float(value), "n": n, "unit": "none"}
+def _log_row(key: RowKey, metric: str, value: float, n: int) -> Row:
+    logged = Estimate(f"train/{metric}", float(value), math.nan, math.nan, n, 0, "none", params=_clip_detail(metric))
+    return row_of(key, logged) | dict.fromkeys(("lo", "hi", "n_problems"))
+
+
+def _clip_detail(metric: str) -> dict[str, float]:
+    """Of the log's name of a clip fraction: which inner update, or which bin of pi_old; nothing of any other name."""
+    found = CLIP_DETAIL.fullmatch(metric)
+    if found is None:
+        return {}
+    if found["update"]:
+        return {"update": int(found["update"])}
+    return {"pi_low": float(found["low"]), "pi_high": float(found["high"])}
 
 
 def at_step(table: pa.Table, step: int) -> pa.Table:

@@ -59,10 +59,6 @@ class SampleJob(CheckpointJob):
         return f"{self.checkpoint.name} {asked.problems.name} T={options.temperature:g} template {asked.template}"
 
     @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.checkpoint.needs
-
-    @property
     def work(self) -> tuple[Work, ...]:
         """What it does to the checkpoint."""
         rows = len(self.elicitation.problems.problems) * self.options.samples

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,12 +17,16 @@ from probe.engine.executor import Executor, make
 from probe.engine.listener import SILENT, Listener
 from probe.errors import BadInput
 from probe.experiments.experiment import Experiment
-from probe.measurements import Rows
+from probe.measurements import Rows, label
 from probe.plots import Drawing, figures
 from probe.plots.save import save
 from probe.store import Store
 
+if TYPE_CHECKING:
+    import pandas
+
 SHOWN = 12  # rows in a notebook's summary
+CHANGES = ("reward", "name", "varying", "value", "lo", "hi", "n", "n_problems", "null", "p")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,19 @@ class Result:
         """Of the artifact in the store."""
         return self.job.recipe.digest
 
+    def changes(self, *names: str, **where: Any) -> "pandas.DataFrame":
+        """What changed, a row a change with interval, n, null and p; of those measures, where columns hold `where`.
+
+        `varying` says what varies within a measure, as text; its columns have it typed.
+        """
+        table = self.table.to_pandas().assign(varying=[label(row) for row in self.rows])
+        table = table[table["side"] == "change"]
+        if names:
+            table = table[table["name"].isin(names)]
+        for column, value in where.items():
+            table = table[table[column] == value]
+        return table[[*CHANGES]].reset_index(drop=True)
+
     def figure(self, name: str | None = None) -> Drawing:
         """The experiment's first figure that the rows allow, or the named one. BadInput where they allow none."""
         for each in (name,) if name else self.job.FIGURES:
@@ -53,13 +71,10 @@ class Result:
         return f"{type(self.job).__name__}({self.job.label}): {self.table.num_rows} measurements, .table and .figure()"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the job, and the changes with their intervals."""
-        columns = ("name", "side", "value", "lo", "hi", "n", "null", "p")
-        changes = [row for row in self.rows if row["side"] == "change"][:SHOWN]
-        cells = ("".join(f"<td>{escape(_cell(row[name]))}</td>" for name in columns) for row in changes)
-        body = "".join(f"<tr>{row}</tr>" for row in cells)
-        head = "".join(f"<th>{name}</th>" for name in columns)
-        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>"
+        """What a notebook shows: the job, and the first changes with their intervals."""
+        rows = self.changes().head(SHOWN)
+        shown = rows.to_html(index=False, float_format="{:.3g}".format, na_rep="", escape=True, border=0)
+        return f"<p>{escape(repr(self))}</p>{shown}"
 
 
 def run(
@@ -83,7 +98,3 @@ def draw(rows: Rows, inputs: Sequence[str], folder: Path, names: Sequence[str] |
         if drawing is not None:
             paths += save(name, drawing, folder, {"inputs": list(inputs)})
     return paths
-
-
-def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

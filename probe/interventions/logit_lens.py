@@ -55,7 +55,7 @@ def lens(
         rank = torch.stack([(logits > one[..., None]).sum(-1) for one in logit.unbind(-1)], -1)
         return [logit.cpu(), logits.log_softmax(-1)[..., at].cpu(), rank.cpu()]
 
-    return Lens(*(torch.stack(found) for found in zip(*at_layers(model, ids, look, positions, mask), strict=True)))
+    return Lens(*(torch.stack(column) for column in zip(*at_layers(model, ids, look, positions, mask), strict=True)))
 
 
 @torch.no_grad()
@@ -67,8 +67,8 @@ def lens_metric(
     mask: Mask = None,
 ) -> Float[Tensor, "layer batch"]:
     """Any function of next-token logits at the last position, layer by layer: the fork's log-odds, say."""
-    found = at_layers(model, ids, lambda logits: metric(logits[:, 0]).cpu(), (-1,), mask)
-    return torch.stack(found)
+    layers = at_layers(model, ids, lambda logits: metric(logits[:, 0]).cpu(), (-1,), mask)
+    return torch.stack(layers)
 
 
 def at_layers(

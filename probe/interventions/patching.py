@@ -60,17 +60,6 @@ class Fork:
         return logits[:, list(self.code)].logsumexp(-1) - logits[:, list(self.prose)].logsumexp(-1)
 
 
-@dataclass(frozen=True)
-class LogProb:
-    """Nats of one token for every row, or of one token each."""
-
-    tokens: tuple[int, ...]
-
-    def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, "batch"]:
-        chosen = torch.tensor(self.tokens, device=logits.device).expand(len(logits))
-        return logits.log_softmax(-1).gather(-1, chosen[:, None])[:, 0]
-
-
 @dataclass(frozen=True, eq=False)
 class Patched:
     """The metric of each row after the patch; `position` None: at all positions."""
@@ -83,10 +72,10 @@ class Patched:
 def sites_of(model: PreTrainedModel, kinds: Sequence[Kind] = KINDS) -> list[Site]:
     """Every site of those kinds."""
     blocks, heads = len(anatomy(model).blocks), n_heads(model)
-    found = [Site("resid", layer) for layer in range(blocks + 1)]
-    found += [Site(kind, layer) for kind in ("attn", "mlp") for layer in range(blocks)]
-    found += [Site("head", layer, head) for layer in range(blocks) for head in range(heads)]
-    return [site for site in found if site.kind in kinds]
+    sites = [Site("resid", layer) for layer in range(blocks + 1)]
+    sites += [Site(kind, layer) for kind in ("attn", "mlp") for layer in range(blocks)]
+    sites += [Site("head", layer, head) for layer in range(blocks) for head in range(heads)]
+    return [site for site in sites if site.kind in kinds]
 
 
 @torch.no_grad()
@@ -141,14 +130,14 @@ def direct(
 
 def random_source(source: Values, target: Values, *address: str | int) -> dict[Site, Tensor]:
     """The null: target + Q (source - target) at every row and position, Q one random rotation per site (Haar)."""
-    found = {}
+    turned = {}
     for site, value in source.items():
         there, d = target[site].float(), value.shape[-1]
         draw = torch.randn(d, d, generator=torch_rng(*address, "activation", str(site)))
         turn, upper = torch.linalg.qr(draw.to(there.device))
         turn *= upper.diagonal().sign()  # else QR's own signs are no draw
-        found[site] = (there + (value.float() - there) @ turn.T).to(value.dtype)
-    return found
+        turned[site] = (there + (value.float() - there) @ turn.T).to(value.dtype)
+    return turned
 
 
 def columns(ids: Int[Tensor, "batch pos"], position: Position, mask: Mask) -> Tensor:

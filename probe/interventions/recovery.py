@@ -70,10 +70,10 @@ def recovery(
     1 is all of it; below 0 and above 1 are possible. Unit "ratio"; n counts rows.
     """
     values = column(patched, "patched", rows=len(gap.target))
-    told, n_problems = dict(params or {}), len(set(gap.problems))
+    columns, n_problems = dict(params or {}), len(set(gap.problems))
     if gap.undefined:
-        told["reason"] = gap.undefined
-        return Estimate(name, *(math.nan,) * 3, len(values), n_problems, "ratio", 0.0, math.nan, told)
+        columns["reason"] = gap.undefined
+        return Estimate(name, *(math.nan,) * 3, len(values), n_problems, "ratio", 0.0, math.nan, columns)
     sums, variance = _totals(np.stack([values - gap.target, gap.source - gap.target]), gap.problems)
     value = float(sums[0] / sums[1])
     lo, hi = (
@@ -82,7 +82,7 @@ def recovery(
     shares = [share(one, gap) for one in draws]
     null = float(np.mean(shares)) if shares else 0.0
     p = outlying_p(value, shares) if shares else _t_p(sums[0], variance[0, 0], n_problems)
-    return Estimate(name, value, min(lo, value), max(hi, value), len(values), n_problems, "ratio", null, p, told)
+    return Estimate(name, value, min(lo, value), max(hi, value), len(values), n_problems, "ratio", null, p, columns)
 
 
 def share(patched: ArrayLike, gap: Gap) -> float:

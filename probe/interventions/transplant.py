@@ -14,9 +14,9 @@ Null: `perturbed`, every parameter moved by a Gaussian change of the norm by whi
 Left out: interpolation between the two, and parts of parts (single heads: see `patching`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,17 +29,22 @@ from probe.models.hooks.forward_hooks import editing
 from probe.models.hooks.sites import Site
 from probe.rng import torch_rng
 
-T = TypeVar("T")
 Place = tuple[nn.Module, str]  # a module and the name of one of its own parameters
 
 
 def part_modules(model: PreTrainedModel) -> dict[str, nn.Module]:
     """Every part that can be transplanted, from the embedding to the head."""
     parts = anatomy(model)
-    found: dict[str, nn.Module] = {"embed": model.get_input_embeddings()}
+    modules: dict[str, nn.Module] = {"embed": model.get_input_embeddings()}
     for i, (block, attention, mlp) in enumerate(zip(parts.blocks, parts.attention, parts.mlp, strict=True)):
-        found |= {f"block.{i}": block, f"attn.{i}": attention, f"mlp.{i}": mlp}
-    return found | {"norm": parts.final_norm, "head": model.get_output_embeddings()}
+        modules |= {f"block.{i}": block, f"attn.{i}": attention, f"mlp.{i}": mlp}
+    return modules | {"norm": parts.final_norm, "head": model.get_output_embeddings()}
+
+
+def part_columns(part: str) -> dict[str, str | int | None]:
+    """What the measurement table says of a part (`probe.measurements`): mlp.1 is component mlp of layer 1."""
+    component, _, layer = part.partition(".")
+    return {"module": part, "component": component, "layer": int(layer) if layer else None}
 
 
 @contextmanager
@@ -88,9 +93,9 @@ def borrowing(model: PreTrainedModel, donor: PreTrainedModel, sites: Sequence[Si
         past = kwargs.get("past_key_values")
         if past is not None and past.get_seq_length() == 0:
             cache[:] = [DynamicCache(config=donor.config)]
-        told = kwargs | {"past_key_values": cache[0] if past is not None else None}
+        donor_kwargs = kwargs | {"past_key_values": cache[0] if past is not None else None}
         with torch.no_grad():
-            decoder(**told)
+            decoder(**donor_kwargs)
 
     handle = anatomy(model).decoder.register_forward_pre_hook(ask_donor, with_kwargs=True)
     try:
@@ -101,32 +106,6 @@ def borrowing(model: PreTrainedModel, donor: PreTrainedModel, sites: Sequence[Si
             yield
     finally:
         handle.remove()
-
-
-def per_part(
-    before: PreTrainedModel,
-    after: PreTrainedModel,
-    measured: Callable[[PreTrainedModel], T],
-    parts: Sequence[str] | None = None,
-) -> Iterator[tuple[str, T]]:
-    """`measured(before)` with one part of `after` at a time: accuracy, code share or the fork by problem."""
-    for part in part_modules(before) if parts is None else parts:
-        with transplanted(before, after, [part]):
-            found = measured(before)
-        yield part, found
-
-
-def per_output(
-    before: PreTrainedModel,
-    after: PreTrainedModel,
-    measured: Callable[[PreTrainedModel], T],
-    sites: Sequence[Site],
-) -> Iterator[tuple[Site, T]]:
-    """`measured(before)` with one attention's or MLP's output of `after` at a time (2601.11061)."""
-    for site in sites:
-        with borrowing(before, after, [site]):
-            found = measured(before)
-        yield site, found
 
 
 class _Keep:

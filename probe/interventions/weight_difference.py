@@ -24,7 +24,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.interventions.transplant import part_modules
+from probe.interventions.transplant import part_columns, part_modules
 from probe.rng import torch_rng
 
 SPARSE = 1e-2
@@ -53,6 +53,13 @@ class Change:
         """attn.0.q_proj.weight, say."""
         return f"{self.part}.{self.name}"
 
+    @property
+    def columns(self) -> dict[str, str | int | None]:
+        """What the measurement table says of it (`probe.measurements`); of a part that is one matrix, its own name."""
+        columns = part_columns(self.part)
+        matrix = self.name.rpartition(".")[0].rpartition(".")[2] or columns["component"]
+        return columns | {"module": self.module, "matrix": matrix}
+
 
 @torch.no_grad()
 def weight_changes(before: PreTrainedModel, after: PreTrainedModel) -> list[Change]:
@@ -63,23 +70,23 @@ def weight_changes(before: PreTrainedModel, after: PreTrainedModel) -> list[Chan
 @torch.no_grad()
 def random_changes(before: PreTrainedModel, after: PreTrainedModel, *address: str | int) -> list[Change]:
     """The null: the same for Gaussian changes of the same norms, one addressed draw."""
-    found = []
+    changes = []
     for part, name, old, new in parameters(before, after):
         noise = torch.randn(old.shape, generator=torch_rng(*address, "weights", part, name)).to(old.device)
-        found.append(_change(part, name, old, noise * ((new - old).norm() / noise.norm())))
-    return found
+        changes.append(_change(part, name, old, noise * ((new - old).norm() / noise.norm())))
+    return changes
 
 
 @torch.no_grad()
 def cosines(before: PreTrainedModel, after: PreTrainedModel, other: PreTrainedModel) -> dict[str, float]:
     """By module, the cosine between two runs' changes from one base; nan where one changed nothing."""
-    found = {}
+    cosine = {}
     pairs = zip(parameters(before, after), parameters(before, other), strict=True)
     for (part, name, old, new), (*_, third) in pairs:
         one, two = (new - old).double().flatten(), (third - old).double().flatten()
         size = float(one.norm() * two.norm())
-        found[f"{part}.{name}"] = float(one @ two) / size if size else math.nan
-    return found
+        cosine[f"{part}.{name}"] = float(one @ two) / size if size else math.nan
+    return cosine
 
 
 def parameters(before: PreTrainedModel, after: PreTrainedModel) -> Iterator[tuple[str, str, Tensor, Tensor]]:

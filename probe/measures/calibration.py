@@ -42,8 +42,8 @@ class Stated:
 @measures.register("calibration")
 @dataclass(frozen=True)
 class Calibration:
-    """`brier`, `ece`, `auroc`, three sides (null 0 for the change, .5 for the AUROC of a side); `reliability`, level
-    the bin's left edge."""
+    """`brier`, `ece`, `auroc`, three sides (null 0 for the change, .5 for the AUROC of a side); `reliability`
+    by `bin`, its left edge."""
 
     bins: int = 10
     n_boot: int = 500
@@ -146,7 +146,7 @@ def _reliability(side: str, stated: Stated, bins: int) -> list[Estimate]:
     which, found = _runs(stated, rows), []
     for place, row in enumerate(rows):
         accuracy, null, limits = row["accuracy"], row["confidence"], (row["lo"], row["hi"])
-        about = About("reliability", params={"side": side, "level": f"{row['left']:g}"})
+        about = About("reliability", params={"side": side, "bin": row["left"]})
         problems = np.unique(stated.problem[which == place]).size
         if np.isfinite(row["lo"]):
             found.append(replace(about.estimate(accuracy, limits, int(row["n"]), problems, np.nan), null=null))

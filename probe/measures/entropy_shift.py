@@ -24,7 +24,7 @@ from probe.tokens.forks import QUANTILE, forks
 @measures.register("entropy_shift")
 @dataclass(frozen=True)
 class EntropyShift:
-    """`entropy_shift`, three sides, level "all", "forks" or "elsewhere". n counts tokens."""
+    """`entropy_shift`, three sides, group "all", "forks" or "elsewhere". n counts tokens."""
 
     quantile: float = QUANTILE
     needs: ClassVar[frozenset[str]] = frozenset({"tokens"})
@@ -35,17 +35,17 @@ class EntropyShift:
         everywhere = np.ones_like(before)
         masks = {"all": (everywhere, everywhere), "forks": (before, after), "elsewhere": (~before, ~after)}
         return [
-            found for level, (mine, theirs) in masks.items() if mine.any() for found in _at(level, mine, theirs, tokens)
+            found for group, (mine, theirs) in masks.items() if mine.any() for found in _at(group, mine, theirs, tokens)
         ]
 
 
-def _at(level: str, mine: np.ndarray, theirs: np.ndarray, tokens: Scored) -> list[Estimate]:
+def _at(group: str, mine: np.ndarray, theirs: np.ndarray, tokens: Scored) -> list[Estimate]:
     """`mine`: the tokens measured, chosen by the before model; `theirs`: as many, chosen by the after model."""
     clusters, found = (tokens.problem, tokens.n_problems), []
     for side, entropy in zip(SIDES, (tokens.before, tokens.after), strict=True):
-        told = {"side": side, "level": level}
+        told = {"side": side, "group": group}
         found.append(token_mean(entropy, mine, clusters, name="entropy_shift", unit="nats", params=told))
-    change, told = tokens.after - tokens.before, {"side": "change", "level": level}
+    change, told = tokens.after - tokens.before, {"side": "change", "group": group}
     moved = token_mean(change, mine, clusters, name="entropy_shift", unit="nats", null=0.0, params=told)
     fair = token_mean(change, mine.astype(float) + theirs, clusters, name="fair", unit="nats", null=0.0)
     return [*found, replace(moved, null=moved.value - fair.value, p=fair.p)]

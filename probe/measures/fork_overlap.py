@@ -30,6 +30,6 @@ class ForkOverlap:
         tokens = scored(data)
         before, after = forks(tokens.before, self.quantile), forks(tokens.after, self.quantile)
         clusters = (tokens.problem, tokens.n_problems)
-        told = {"side": "", "level": f"top {1 - self.quantile:.0%}"}
+        told = {"side": "", "quantile": self.quantile}
         null = float(np.mean(before))
         return [token_mean(before, after, clusters, name="fork_overlap", null=null, bounds=(0.0, 1.0), params=told)]

@@ -18,7 +18,7 @@ from probe.stats import Graded, gain_estimates
 @measures.register("gain_parts")
 @dataclass(frozen=True)
 class GainParts:
-    """`gain_parts`, side "change", level "parse", "mix", "within" or "total"; null 0. n: both sides' responses."""
+    """`gain_parts`, side "change", part "parse", "mix", "within" or "total"; null 0. n: both sides' responses."""
 
     n_boot: int = 500
     needs: ClassVar[frozenset[str]] = frozenset({"responses"})
@@ -28,7 +28,7 @@ class GainParts:
         before, after = _graded(pair.before, pair), _graded(pair.after, pair)
         parts = gain_estimates(before, after, address=(*data.address, "gain_parts"), n_boot=self.n_boot)
         return [
-            replace(found, name="gain_parts", params={"side": "change", "level": found.params["part"]})
+            replace(found, name="gain_parts", params={"side": "change", "part": found.params["part"]})
             for found in parts
         ]
 

@@ -19,7 +19,7 @@ from probe.stats import clustered_mean, paired_permutation
 @measures.register("outcome_cells")
 @dataclass(frozen=True)
 class OutcomeCells:
-    """`outcome_share` and `outcome_count` (the same in pairs), side "", level "both", "only_before", "only_after" or
+    """`outcome_share` and `outcome_count` (the same in pairs), side "", cell "both", "only_before", "only_after" or
     "neither"."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"responses"})
@@ -31,9 +31,9 @@ class OutcomeCells:
         half = float((first ^ last).mean() / 2)
         cells = {"both": first & last, "only_before": first & ~last, "only_after": last & ~first}
         found = []
-        for level, held in (cells | {"neither": ~(first | last)}).items():
-            null = half if level.startswith("only") else None
-            told = {"side": "", "level": level}
+        for cell, held in (cells | {"neither": ~(first | last)}).items():
+            null = half if cell.startswith("only") else None
+            told = {"side": "", "cell": cell}
             share = clustered_mean(held, pair.problem, name="outcome_share", null=null, bounds=(0.0, 1.0), params=told)
             found.append(share if null is None else replace(share, p=p))
         return found + [_count(share, int(np.size(first))) for share in found]

@@ -2,7 +2,7 @@
 
     mean over problems of 1 - C(n-c, k) / C(n, k),   n samples of a problem, c of them right          (2107.03374)
 
-The curves of base and RL model may cross (2504.13837): `level` is k, so the change at large k is its own estimate.
+The curves of base and RL model may cross (2504.13837): `k` has a column, so the change at large k is its own estimate.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from probe.stats import clustered_mean, pass_at_k
 @measures.register("pass_at_k")
 @dataclass(frozen=True)
 class PassAtK:
-    """`pass_at_k`, three sides, level k; null 0 for the change. n counts responses."""
+    """`pass_at_k`, three sides, by `k`; null 0 for the change. n counts responses."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"responses"})
 
@@ -37,6 +37,6 @@ def _at(k: int, samples: np.ndarray, pair: Paired) -> list[Estimate]:
     problems, found = np.arange(pair.n_problems), []
     for side, values in zip((*SIDES, "change"), (before, after, after - before), strict=True):
         null, bounds = (0.0, (-1.0, 1.0)) if side == "change" else (None, (0.0, 1.0))
-        told = {"side": side, "level": str(k)}
+        told = {"side": side, "k": k}
         found.append(clustered_mean(values, problems, name="pass_at_k", null=null, bounds=bounds, params=told))
     return [replace(estimate, n=pair.problem.size) for estimate in found]

@@ -31,8 +31,8 @@ TRAFFIC = ("CL", "LC")
 @measures.register("strategy_switch")
 @dataclass(frozen=True)
 class StrategySwitch:
-    """`switch_gain` (side "change", in points), `switch_share` and `switch_contribution` (side ""); level the
-    cell, or "total" for the gain."""
+    """`switch_gain` (side "change", in points), `switch_share` and `switch_contribution` (side ""), by `cell`,
+    "total" beside them for the gain."""
 
     n_boot: int = 500
     needs: ClassVar[frozenset[str]] = frozenset({"responses"})
@@ -47,12 +47,12 @@ class StrategySwitch:
         settled = total.lo > 0 or total.hi < 0
         told = []
         for found in [*cells, total]:
-            level = found.params.get("cell", "total")
+            cell = found.params.get("cell", "total")
             if found.name == "switch_gain":
-                tested = replace(found, null=found.value - switched.value, p=switched.p) if level in TRAFFIC else found
-                told.append(_points(tested, level))
+                tested = replace(found, null=found.value - switched.value, p=switched.p) if cell in TRAFFIC else found
+                told.append(_points(tested, cell))
             elif settled or found.name == "switch_share":
-                told.append(replace(found, params={"side": "", "level": level}))
+                told.append(replace(found, params={"side": "", "cell": cell}))
         return told
 
 
@@ -64,6 +64,6 @@ def _gain(change: np.ndarray, pair: Paired) -> Estimate:
     return clustered_mean(change, pair.problem, name="switch_gain", null=0.0, bounds=(-1.0, 1.0))
 
 
-def _points(found: Estimate, level: str) -> Estimate:
+def _points(found: Estimate, cell: str) -> Estimate:
     points = {key: 100 * getattr(found, key) for key in ("value", "lo", "hi", "null")}
-    return replace(found, unit="points", params={"side": "change", "level": level}, **points)
+    return replace(found, unit="points", params={"side": "change", "cell": cell}, **points)

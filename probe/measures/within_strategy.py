@@ -22,7 +22,7 @@ from probe.stats import clustered_ratio
 @measures.register("within_strategy")
 @dataclass(frozen=True)
 class WithinStrategy:
-    """`within_strategy`, three sides, level "code" or "prose"; null 0 for the change. n: responses in the strategy
+    """`within_strategy`, three sides, strategy "code" or "prose"; null 0 for the change. n: responses in the strategy
     (change: pairs with it on either side)."""
 
     min_share: float = 0.05
@@ -36,7 +36,7 @@ class WithinStrategy:
         uses = [using(side, strategy) for side in (pair.before, pair.after)]
         found = []
         for name, side, used in zip(SIDES, (pair.before, pair.after), uses, strict=True):
-            told = {"side": name, "level": str(strategy)}
+            told = {"side": name, "strategy": str(strategy)}
             found.append(clustered_ratio(side.right & used, used, pair.problem, name="within_strategy", params=told))
         if min(used.mean() for used in uses) >= self.min_share:
             found.append(_change(strategy, uses, pair))
@@ -59,5 +59,5 @@ def _change(strategy: Strategy, uses: list[np.ndarray], pair: Paired) -> Estimat
         name="within_strategy",
         null=0.0,
         bounds=(-1.0, 1.0),
-        params={"side": "change", "level": str(strategy)},
+        params={"side": "change", "strategy": str(strategy)},
     )

@@ -9,11 +9,10 @@ returns None where there is nothing to draw. `Drawing.table` is exactly what is 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.figure import Figure
 
-from probe.measurements import Rows
+from probe.measurements import Row, Rows
 from probe.registry import Registry
 
 
@@ -22,7 +21,7 @@ class Drawing:
     """A finished figure and the very numbers in it, one dict per drawn mark."""
 
     figure: Figure
-    table: list[dict[str, Any]]
+    table: list[Row]
     caption: str
 
 

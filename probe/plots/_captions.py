@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from probe.plots._replicates import Mean, Row
+from probe.measurements import Row
+from probe.plots._replicates import Mean
 from probe.plots._words import span
 
 CLEAR = (

@@ -11,15 +11,16 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows
+from probe.measurements import Row, Rows
+from probe.plots import Drawing
 from probe.plots._captions import CLEAR, destroyed, intervals, join, replicates
+from probe.plots._designs import by_reward
 from probe.plots._frame import finish, head, name_columns, note, panels
 from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, Row, base_mean, by_run, changes, each_base, last_step, means, pick, trained
+from probe.plots._replicates import Mean, base_mean, by_run, changes, each_base, last_step, means, pick, trained
 from probe.plots._style import (
     DOUBLE,
     FAMILIES,
-    INFORMATIVE,
     REWARDS,
     Look,
     handles,
@@ -59,8 +60,8 @@ def main_setting(rows: Sequence[Row], columns: Sequence[str] = ("size", "clip"))
 
 
 def curves(rows: Rows, quantity: Quantity) -> Drawing | None:
-    """The figure, or None where no run of the tiny study was measured."""
-    chosen = trained(rows, name=quantity.name, study="tiny", temperature=1)
+    """The figure, or None where no organism was trained to compare rewards."""
+    chosen = by_reward(trained(rows, name=quantity.name, temperature=1))
     chosen, left_out = main_setting(chosen)
     if not pick(chosen, side="after"):
         return None
@@ -70,7 +71,7 @@ def curves(rows: Rows, quantity: Quantity) -> Drawing | None:
     figure, axes = panels(len(kinds), len(families), width=DOUBLE, height=1.75, sharex=True, sharey=True)
     table: list[Row] = []
     for i, kind in enumerate(kinds):
-        heads = [_shown([m for m in moved if m.key["family"] == f and _kind(m.key) == kind]) for f in families]
+        heads = [_shown([m for m in moved if m.key["family"] == f and _kind(m.runs[0]) == kind]) for f in families]
         for axis, family, told in zip(axes[i], families, heads, strict=True):
             here = [row for row in chosen if row["family"] == family and _kind(row) == kind]
             table += _panel(axis, here, quantity)
@@ -92,7 +93,7 @@ def _legend(rows: list[Row]) -> list[Line2D]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    return ROWS[0] if row.get("reward") in INFORMATIVE else ROWS[1]
+    return ROWS[0] if row.get("informative") else ROWS[1]
 
 
 def _panel(axes: Axes, rows: list[Row], quantity: Quantity) -> list[Row]:

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from probe.measurements import Row
 from probe.plots._frame import panels
 from probe.plots._marks import bar, dots, null_line, plain_numbers
-from probe.plots._replicates import Mean, Row
+from probe.plots._replicates import Mean
 from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, SMALL, look, ordered, reward_look
 
 

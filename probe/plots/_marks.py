@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from probe.plots._replicates import Mean, Row
+from probe.measurements import Row
+from probe.plots._replicates import Mean
 from probe.plots._style import GREY, Look
 
 DASHES = (0, (4, 2))

@@ -1,4 +1,4 @@
-"""Which pairs of checkpoints does a figure of the study "inside" draw, what are they called, and what do they say?
+"""Which pairs of checkpoints does a figure of what is inside a model draw, what are they called, and what do they say?
 
     mean +- t_{S-1} sd / sqrt(S),      S base seeds; runs of one base share it and are averaged first
 
@@ -16,14 +16,15 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from probe.measurements import VARIES, Row
 from probe.plots._frame import wrap
 from probe.plots._marks import bar
-from probe.plots._replicates import Mean, Row, last_step, limits, mean_of
+from probe.plots._replicates import Mean, last_step, limits, mean_of
 from probe.plots._style import FAMILIES, GREY, REWARDS, SMALL, Look, look, ordered, reward_look
 from probe.plots._words import plain, span
 
 PAIR = ("family", "size", "base_seed", "reward", "rl_seed", "step", "temperature")
-WHOSE = ("family", "size", "base_seed", "reward", "rl_seed", "step", "kind", "name", "side", "level")
+WHOSE = ("family", "size", "base_seed", "reward", "rl_seed", "step", "kind", "name", "side", *VARIES)
 COLUMNS = (*WHOSE, "value", "lo", "hi", "n", "n_problems", "unit", "null", "p")
 EVERY = "_all"  # how the study calls a run that trained every weight, not the head alone
 LONGEST, SHORT = 60, 26  # characters of a checkpoint's name in a title, at a row or column of panels

@@ -19,7 +19,7 @@ from typing import Any
 from scipy import stats
 
 from probe.errors import BadInput
-from probe.plots import Rows
+from probe.measurements import Rows
 from probe.plots._style import FAMILIES, REWARDS, ordered
 from probe.plots._words import direction
 from probe.stats import seeds_mean

@@ -13,7 +13,8 @@ from typing import Any
 import matplotlib.style
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows
+from probe.measurements import Rows
+from probe.plots import Drawing
 from probe.plots._words import plain
 
 COLUMN, DOUBLE = 3.4, 7.0  # inches
@@ -78,7 +79,6 @@ SYSTEMS: dict[str, Look] = {  # real outputs, by the reward they were trained wi
 }
 SPARE_COLOURS = ("#8B6914", "#5D3A9B", "#1A6B5A", "#A3195B", "#4A6FE3", "#6B6B00", "#B2471D")
 SPARE_MARKERS = (">", "H", "d", "X", "8")
-INFORMATIVE = ("ground_truth", "one_shot", "majority", "majority_offline", "majority_online")
 
 FAMILIES: dict[str, Look] = {
     "latent-code": Look("#0072B2", "o", "-", "latent-code"),

@@ -8,8 +8,9 @@ calibration such a pair is drawn once, and the caption says so.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from probe.plots import Rows
-from probe.plots._replicates import Row, limits, pick, trained
+from probe.measurements import VARIES, Row, Rows
+from probe.plots._designs import outputs
+from probe.plots._replicates import limits, pick
 from probe.plots._style import GREY, SYSTEMS, Look, look, ordered
 from probe.plots._words import direction, listing, plain, signed
 
@@ -46,8 +47,8 @@ class System:
 
 
 def pairs(rows: Rows, names: Sequence[str], *, twins: bool = False) -> list[RealPair]:
-    """Pairs of the real study with any of these estimates; pairs of one output are one, unless `twins` is set."""
-    real = trained(rows, study="real")
+    """Pairs of outputs with any of these estimates; pairs of one output are one, unless `twins` is set."""
+    real = outputs(rows)
     found: dict[object, RealPair] = {}
     for family in ordered((row["family"] for row in real), {}):
         for reward in ordered((row["reward"] for row in pick(real, family=family)), SYSTEMS):
@@ -65,7 +66,7 @@ def systems(found: Sequence[RealPair]) -> list[System]:
     held: list[System] = []
     for family in dict.fromkeys(pair.family for pair in found):
         mine = [pair for pair in found if pair.family == family]
-        before = {(row["name"], row["level"]): row for pair in mine for row in pick(pair.rows, side="before")}
+        before = {(row["name"], *_varying(row)): row for pair in mine for row in pick(pair.rows, side="before")}
         held += [System(family, None, BASE, tuple(before.values()))] if before else []
         after = [(pair, tuple(pick(pair.rows, side="after"))) for pair in mine]
         held += [System(family, pair.reward, pair.look, some) for pair, some in after if some]
@@ -104,10 +105,14 @@ def said(row: Row) -> str:
 
 
 def mark(row: Row, reward: str | None) -> Row:
-    """A row of the real study as it stands in a figure's table."""
-    kept = ("family", "name", "side", "level", "value", "lo", "hi", "n", "n_problems", "null", "p")
+    """A row of a pair of outputs as it stands in a figure's table."""
+    kept = ("family", "name", "side", *VARIES, "value", "lo", "hi", "n", "n_problems", "null", "p")
     return {"mark": "system", "reward": reward, **{name: row.get(name) for name in kept}}
 
 
 def _identity(row: Row) -> tuple[object, ...]:
-    return tuple(row.get(name) for name in ("name", "side", "level", "value"))
+    return (row.get("name"), row.get("side"), row.get("value"), *_varying(row))
+
+
+def _varying(row: Row) -> tuple[object, ...]:
+    return tuple(row.get(name) for name in VARIES)

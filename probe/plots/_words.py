@@ -11,6 +11,8 @@ from functools import cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from probe.numbers import bracketed, decimal, pointed
+
 LONGEST = 20  # characters of a name; a longer one is cut in the middle
 UNKNOWN = "no interval"
 
@@ -32,16 +34,13 @@ def plain(text: object, longest: int = LONGEST) -> str:
 
 def number(value: float) -> str:
     """Two decimals without the leading zero: .42, -.08, 1.30; "?" where there is no number."""
-    if not math.isfinite(value):
-        return "?"
-    text = f"{value:.2f}".replace("-0.00", "0.00")
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return decimal(value, 2, missing="?").replace("-.00", ".00")
 
 
 def small(value: float) -> str:
     """Two significant digits: .14, .0041, 0."""
     text = f"{value:.2g}" if math.isfinite(value) else "?"
-    return text.replace("0.", ".", 1) if text.startswith("0.") else text
+    return pointed(text) if value > 0 else text
 
 
 def signed(value: float) -> str:
@@ -81,6 +80,4 @@ def sentence(text: str) -> str:
 
 def interval(lo: float, hi: float) -> str:
     """[−.02, .11], or "(no interval)"."""
-    if not (math.isfinite(lo) and math.isfinite(hi)):
-        return f"({UNKNOWN})"
-    return f"[{number(lo)}, {number(hi)}]".replace("-", "−")
+    return bracketed(lo, hi, number, missing=f"({UNKNOWN})").replace("-", "−")

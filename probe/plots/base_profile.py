@@ -7,11 +7,12 @@ Each mark is one base with its interval over problems (T = 1). Open diamonds: Qw
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, head, name_columns, panels
 from probe.plots._marks import bar, plain_numbers
-from probe.plots._replicates import Row, limits, pick
+from probe.plots._replicates import limits, pick
 from probe.plots._style import DOUBLE, FAMILIES, GREY, Look, look, ordered, styled
 from probe.plots._words import number, plain, span
 
@@ -58,7 +59,7 @@ def base_profile(rows: Rows) -> Drawing | None:
 
 
 def _what(row: Row) -> tuple[str, str]:
-    return str(row.get("name")), str(row.get("level") or "")
+    return str(row.get("name")), str(row.get("strategy") or "")
 
 
 def _panel(axes: Axes, rows: list[Row], sizes: list[str]) -> list[Row]:
@@ -69,7 +70,7 @@ def _panel(axes: Axes, rows: list[Row], sizes: list[str]) -> list[Row]:
         place = list(MEASURED).index(_what(row)) + 0.62 * ((at + 0.5) / len(bases) - 0.5)
         style = Look(look(row["family"], FAMILIES).colour, SIZES[bases[at][0] % 4])
         bar(axes, place, row["value"], *limits(row), style, flat=True)
-        kept = ("family", "size", "base_seed", "name", "level", "value", "lo", "hi", "n", "n_problems")
+        kept = ("family", "size", "base_seed", "name", "strategy", "value", "lo", "hi", "n", "n_problems")
         table.append({"mark": "base", **{name: row.get(name) for name in kept}})
     axes.set_yticks(range(len(MEASURED)), list(MEASURED.values()))
     axes.set_ylim(len(MEASURED) - 0.4, -0.6)
@@ -84,7 +85,9 @@ def _paper(axes: Axes) -> list[Row]:
     for what, value in PAPER.items():
         place = list(MEASURED).index(what)
         axes.plot(value, place + 0.42, "D", color="white", markeredgecolor="black", markersize=4.2, zorder=5)
-        table.append({"mark": "paper", "family": "Qwen2.5-Math-7B", "name": what[0], "level": what[1], "value": value})
+        table.append(
+            {"mark": "paper", "family": "Qwen2.5-Math-7B", "name": what[0], "strategy": what[1], "value": value}
+        )
     return table
 
 

@@ -8,12 +8,13 @@ the ratio cannot reach 1 + eps, so the upper side never clips. Only settings tha
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
-from probe.plots._clip_log import HIGH, LOW, PREFIX, SIDES, UPDATE, clip_means, edges, unreachable
+from probe.plots._clip_log import HIGH, LOW, PREFIX, SIDES, clip_means, edges, unreachable, update
 from probe.plots._frame import finish, panels
 from probe.plots._marks import DESTROYED, dots, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, Row, by_run
+from probe.plots._replicates import Mean, by_run
 from probe.plots._style import CLIPS, DOUBLE, GREY, Look, handles, look, ordered, styled
 from probe.plots._words import small
 
@@ -27,8 +28,8 @@ def clip_fraction(rows: Rows) -> Drawing | None:
         return None
     figure, axes = panels(1, 3, width=DOUBLE, height=1.9)
     _by_side(axes[0, 0], [mean for mean in found if mean.key["name"] in SIDES])
-    _by_update(axes[0, 1], _named(found, UPDATE))
-    _by_bin(axes[0, 2], _named(found, LOW), _named(found, HIGH))
+    _by_update(axes[0, 1], [mean for mean in found if mean.runs[0].get("update") is not None])
+    _by_bin(axes[0, 2], _binned(found, LOW), _binned(found, HIGH))
     for axis in axes[0]:
         null_line(axis, 0.0)
         plain_numbers(axis)
@@ -49,8 +50,10 @@ def clip_fraction(rows: Rows) -> Drawing | None:
     return finish(figure, _title(found, clips), caption, table, legend)
 
 
-def _named(found: list[Mean], start: str) -> list[Mean]:
-    return [mean for mean in found if str(mean.key["name"]).startswith(start)]
+def _binned(found: list[Mean], start: str) -> list[Mean]:
+    """By bin of pi_old, of one side."""
+    mine = [mean for mean in found if str(mean.key["name"]).startswith(start)]
+    return [mean for mean in mine if mean.runs[0].get("pi_low") is not None]
 
 
 def _by_side(axes: Axes, found: list[Mean]) -> None:
@@ -67,11 +70,11 @@ def _by_update(axes: Axes, found: list[Mean]) -> None:
     axes.set_title("by inner update, either side")
     axes.set_xlabel("update within a rollout batch\n(first: ratio 1, nothing to clip)")
     for clip in ordered((mean.key["clip"] for mean in found), CLIPS):
-        mine = sorted((mean for mean in found if mean.key["clip"] == clip), key=lambda mean: _update(mean.key["name"]))
+        mine = sorted((mean for mean in found if mean.key["clip"] == clip), key=update)
         for run in by_run(mine):
-            thread(axes, [_update(row["name"]) for row in run], run, look(clip, CLIPS))
-        ribbon(axes, [_update(mean.key["name"]) for mean in mine], mine, look(clip, CLIPS))
-    axes.set_xticks(sorted({_update(mean.key["name"]) for mean in found}))
+            thread(axes, [row["update"] + 1 for row in run], run, look(clip, CLIPS))
+        ribbon(axes, [update(mean) for mean in mine], mine, look(clip, CLIPS))
+    axes.set_xticks(sorted({update(mean) for mean in found}))
 
 
 def _by_bin(axes: Axes, low: list[Mean], high: list[Mean]) -> None:
@@ -81,7 +84,7 @@ def _by_bin(axes: Axes, low: list[Mean], high: list[Mean]) -> None:
     plain_numbers(axes, x=True)
     for means, marker, shift in ((low, "v", -0.12), (high, "^", 0.12)):
         for mean in means:
-            start, end = edges(mean.key["name"])
+            start, end = edges(mean)
             style = look(mean.key["clip"], CLIPS)
             axes.plot([start, end], [mean.value] * 2, color=style.colour, linestyle=style.line, linewidth=0.9, zorder=2)
             place = (start + end) / 2 + shift * (end - start)
@@ -96,11 +99,6 @@ def _side(label: str, marker: str) -> Line2D:
     return Line2D([], [], color=GREY, marker=marker, linestyle="", label=label)
 
 
-def _update(name: str) -> int:
-    """Counted from 1."""
-    return int(name.removeprefix(UPDATE)) + 1
-
-
 def _rows(found: list[Mean]) -> list[Row]:
     return [{**row, "name": f"{PREFIX}{row['name']}"} for mean in found for row in mean.rows()]
 
@@ -109,6 +107,6 @@ def _title(found: list[Mean], clips: list[str]) -> str:
     by = {(mean.key["clip"], mean.key["name"]): mean.value for mean in found}
     held = [clip for clip in clips if (clip, "region_mean") in by]
     whole = [f"{small(by[clip, 'region_mean'])} at {look(clip, CLIPS).label}" for clip in held]
-    first = [by[clip, f"{UPDATE}0"] for clip in clips if (clip, f"{UPDATE}0") in by]
+    first = [mean.value for mean in found if mean.runs[0].get("update") == 0]
     none = "; none in the first inner update" if first and max(first) == 0 else ""
     return f"Share of tokens clipped: {', '.join(whole)}{none}" if whole else "Where clipping acts"

@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import VARIES, Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, head, name_columns, panels
 from probe.plots._marks import AFTER, BEFORE, bar, plain_numbers
-from probe.plots._replicates import Row, limits, pick
+from probe.plots._replicates import limits, pick
 from probe.plots._style import COLUMN, DOUBLE, FAMILIES, GREY, Look, look, ordered, styled
 from probe.plots._words import direction, interval, listing, number, plain, sentence, signed, span
 
 GROUPS = {"suspect": Look("#D55E00", "o", "-", "suspects"), "control": Look("#0072B2", "s", "--", "controls (null)")}
 NLLS = {"prompt_nll": "question", "answer_nll": "answer"}
 JOB = ("family", "size", "base_seed", "reward", "rl_seed", "step", "kind")
+SIGNS = ("completion_exact", "completion_rouge_l", "completion_answer", *NLLS, "leak_flag")
 MOST = 4  # checkpoints that fit beside each other
-TOLD_AT = "60%"  # the share of the question that titles speak of, where it was measured
+TOLD_AT = 60  # % of the question that titles speak of, where it was measured
 Job = tuple[object, ...]
 
 
@@ -30,7 +32,7 @@ Job = tuple[object, ...]
 @styled
 def contamination(rows: Rows) -> Drawing | None:
     """One column per checkpoint or pair; None where no leak was looked for."""
-    chosen = [row for row in pick(rows, study="contamination") if row.get("name") != "leak_auroc"]
+    chosen = pick(rows, name=SIGNS)
     jobs = _jobs(chosen)
     if not jobs:
         return None
@@ -69,8 +71,8 @@ def _name(job: Job) -> str:
 def _completions(axes: Axes, rows: list[Row]) -> list[Row]:
     """Exact match against the share of the question given."""
     chosen = pick(rows, name="completion_exact", side=("before", "after"))
-    shares = sorted({_share(row) for row in chosen})
-    axes.set_xticks(range(len(shares)), shares)
+    shares = sorted({row["given"] for row in chosen})
+    axes.set_xticks(range(len(shares)), [f"{share}%" for share in shares])
     axes.set_xlim(-0.45, len(shares) - 0.55)
     axes.set_ylim(-0.04, 1.06)
     axes.set_xlabel("share of the question given")
@@ -78,7 +80,7 @@ def _completions(axes: Axes, rows: list[Row]) -> list[Row]:
     table = []
     for i, (group, style) in enumerate(GROUPS.items()):
         for side in ("before", "after"):
-            mine = {_share(row): row for row in pick(chosen, side=side) if _group(row) == group}
+            mine = {row["given"]: row for row in pick(chosen, side=side, group=group)}
             shift = (i - 0.5) * 0.16 + (side == "after") * 0.07
             places = [shares.index(share) + shift for share in mine]
             values = [row["value"] for row in mine.values()]
@@ -94,7 +96,7 @@ def _nlls(axes: Axes, rows: list[Row]) -> list[Row]:
     table = []
     for j, name in enumerate(NLLS):
         for i, (group, style) in enumerate(GROUPS.items()):
-            mine = {row["side"]: row for row in pick(rows, name=name, level=group, side=("before", "after"))}
+            mine = {row["side"]: row for row in pick(rows, name=name, group=group, side=("before", "after"))}
             place = j + (i - 0.5) * 0.36
             spots = {side: place + (0.1 if side == "after" else 0.0) for side in mine}
             if len(mine) > 1:
@@ -118,21 +120,13 @@ def _is_hollow(side: str, rows: list[Row]) -> bool:
     return side == "before" and bool(pick(rows, side="after"))
 
 
-def _group(row: Row) -> str:
-    return str(row.get("level")).partition(" ")[0]
-
-
-def _share(row: Row) -> str:
-    return str(row.get("level")).partition(" ")[2]
-
-
 def _drawn(row: Row) -> Row:
-    kept = (*JOB, "name", "side", "level", "value", "lo", "hi", "n", "unit")
-    return {"mark": "null" if _group(row) == "control" else "group", **{name: row.get(name) for name in kept}}
+    kept = (*JOB, "name", "side", *VARIES, "value", "lo", "hi", "n", "unit")
+    return {"mark": "null" if row["group"] == "control" else "group", **{name: row.get(name) for name in kept}}
 
 
 def _flags(rows: Sequence[Row], side: str) -> list[str]:
-    return [str(row["level"]) for row in pick(rows, name="leak_flag", side=side) if row["value"] == 1]
+    return [str(row["sign"]) for row in pick(rows, name="leak_flag", side=side) if row["value"] == 1]
 
 
 def _last(rows: Sequence[Row]) -> str:
@@ -142,7 +136,7 @@ def _last(rows: Sequence[Row]) -> str:
 def _verdict(rows: list[Row]) -> str:
     """What the flags of the last checkpoint say."""
     flags = _flags(rows, _last(rows))
-    if any(level.startswith("completion") for level in flags):
+    if any(sign.startswith("completion") for sign in flags):
         return "leak: suspects are completed, controls are not"
     return "suspects likelier, not completed" if flags else "no sign of a leak"
 
@@ -152,11 +146,12 @@ def _title(rows: Sequence[Row], jobs: list[Job]) -> str:
     for job in jobs:
         mine = [row for row in rows if _job(row) == job]
         exact = pick(mine, name="completion_exact", side=_last(mine))
-        share = TOLD_AT if TOLD_AT in {_share(row) for row in exact} else max(map(_share, exact), default="")
-        here = {str(row["level"]): number(row["value"]) for row in exact}
-        values = [here.get(f"{group} {share}", "?") for group in GROUPS]
+        shares = {row["given"] for row in exact}
+        share = TOLD_AT if TOLD_AT in shares else max(shares, default=0)
+        here = {row["group"]: number(row["value"]) for row in exact if row["given"] == share}
+        values = [here.get(group, "?") for group in GROUPS]
         leaks += [_name(job)] if any(name.startswith("completion") for name in _flags(mine, _last(mine))) else []
-        told.append(f"{_name(job)} completes {values[0]} from {share}, and {values[1]} of controls")
+        told.append(f"{_name(job)} completes {values[0]} from {share}%, and {values[1]} of controls")
     if len(jobs) == 1:
         word = "has read its test questions" if leaks else "shows no sign of having read its test questions"
         return f"{_name(jobs[0])} {word}: it{told[0].removeprefix(_name(jobs[0]))}"
@@ -165,7 +160,7 @@ def _title(rows: Sequence[Row], jobs: list[Job]) -> str:
 
 
 def _caption(rows: Sequence[Row], jobs: list[Job], left_out: int) -> str:
-    sizes = [sorted({int(r["n"]) for r in pick(rows, name="prompt_nll", level=group)}) for group in GROUPS]
+    sizes = [sorted({int(r["n"]) for r in pick(rows, name="prompt_nll", group=group)}) for group in GROUPS]
     counts = " and ".join(span(n, noun) for n, noun in zip(sizes, ("suspect", "control"), strict=True))
     moved = [text for job in jobs for text in _changes([row for row in rows if _job(row) == job], job)]
     return join(
@@ -183,7 +178,7 @@ def _changes(rows: list[Row], job: Job) -> list[str]:
     for group, style in GROUPS.items():
         parts = []
         for name, what in NLLS.items():
-            for row in pick(rows, name=name, side="change", level=group):
+            for row in pick(rows, name=name, side="change", group=group):
                 lo, hi = limits(row)
                 parts.append(f"{what} {direction(lo, hi)} ({signed(row['value'])}, {interval(lo, hi)})")
         label = style.label.partition(" ")[0]

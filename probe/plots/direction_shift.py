@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, head, panels
 from probe.plots._marks import AFTER, BEFORE, null_handle, null_line, plain_numbers
@@ -34,7 +35,7 @@ from probe.plots._pairs import (
     settled,
     site_ticks,
 )
-from probe.plots._replicates import SAME, Mean, Row, pick
+from probe.plots._replicates import SAME, Mean, pick
 from probe.plots._style import DOUBLE, GREY, Look, handles, styled
 from probe.plots._words import interval, number, sentence, signed, span
 
@@ -55,7 +56,7 @@ Cells = dict[tuple[str, str, str, str], list[Row]]  # side, whose labels, site, 
 @styled
 def direction_shift(rows: Rows) -> Drawing | None:
     """The first organism of the table; None where no direction was compared."""
-    chosen = pick(rows, study="inside", name=("direction_cosine", "projection"))
+    chosen = pick(rows, name=("direction_cosine", "projection"))
     mine = settled(chosen)
     if not mine:
         return None
@@ -159,7 +160,7 @@ def _places(axes: Axes, cells: Cells) -> tuple[list[Mean], list[Row]]:
 
 def _parts(row: Row) -> tuple[str, str, str]:
     """Whose labels, site, group of questions."""
-    labels, where, group = (*str(row.get("level")).split(" "), "", "")[:3]
+    labels, where, group = (str(row.get(name) or "") for name in ("labels", "site", "group"))
     return labels, where, group
 
 
@@ -176,7 +177,7 @@ def _told(rows: Sequence[Row]) -> str:
     moved = [row for row in pick(rows, name="projection", side="change") if _parts(row)[2] == "all"]
     told = []
     if cosines:
-        last = [row for row in cosines if row["level"] == cosines[-1]["level"]]
+        last = [row for row in cosines if _parts(row) == _parts(cosines[-1])]
         mean = over_seeds(last)
         null = over_seeds([row | {"value": row["null"], "lo": None, "hi": None} for row in last]).value
         limits = f" {interval(mean.lo, mean.hi)}" if mean.hi > mean.lo else ""
@@ -186,7 +187,7 @@ def _told(rows: Sequence[Row]) -> str:
             f"the direction of code at {at} {turned} (cosine {number(mean.value)}{limits}, null {number(null)})"
         )
     if moved:
-        mean = over_seeds([row for row in moved if row["level"] == moved[-1]["level"]])
+        mean = over_seeds([row for row in moved if _parts(row) == _parts(moved[-1])])
         still = all(abs(run["value"]) <= SAME for run in mean.runs)
         goes = "goes along it" if mean.lo > 0 else "goes against it" if mean.hi < 0 else "stays"
         told.append(

@@ -7,16 +7,18 @@ after model would then lie (before + the null of the change). Overlap of forks: 
 
 from collections.abc import Sequence
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
 from probe.plots._curves import main_setting
+from probe.plots._designs import by_reward
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import AFTER, BEFORE, DESTROYED, NULL_STROKE, null_handle
-from probe.plots._replicates import Row, last_step, means, pick, run_of, trained
+from probe.plots._replicates import last_step, means, pick, run_of, trained
 from probe.plots._style import FAMILIES, look, ordered, styled
 
-LEVELS = {"forks": "at the base's forks", "elsewhere": "elsewhere"}
+PLACES = {"forks": "at the base's forks", "elsewhere": "elsewhere"}
 BY = ("family", "reward")
 CHANCE = 0.2
 
@@ -25,10 +27,10 @@ CHANCE = 0.2
 @styled
 def entropy_at_forks(rows: Rows) -> Drawing | None:
     """Entropy at forks, elsewhere, and the overlap of forks; organisms below one another, a line per reward."""
-    chosen = trained(rows, name=("entropy_shift", "fork_overlap"), study="tiny", temperature=(1, None))
+    chosen = by_reward(trained(rows, name=("entropy_shift", "fork_overlap"), temperature=(1, None)))
     chosen, left_out = main_setting(chosen)
     chosen = last_step(chosen, BY)
-    columns = [_entropy(chosen, level, title) for level, title in LEVELS.items()]
+    columns = [_entropy(chosen, group, title) for group, title in PLACES.items()]
     columns = [column for column in [*columns, _overlap(chosen)] if column.means]
     if not columns:
         return None
@@ -49,8 +51,8 @@ def entropy_at_forks(rows: Rows) -> Drawing | None:
     return finish(figure, _title(chosen, families), caption, table, legend)
 
 
-def _entropy(rows: Sequence[Row], level: str, title: str) -> Column:
-    here = [row for row in rows if row["name"] == "entropy_shift" and row["level"] == level]
+def _entropy(rows: Sequence[Row], group: str, title: str) -> Column:
+    here = [row for row in rows if row["name"] == "entropy_shift" and row["group"] == group]
     sides = {side: pick(here, side=side) for side in ("before", "after", "change")}
     before = {run_of(row): row["value"] for row in sides["before"]}
     fair = [
@@ -58,7 +60,7 @@ def _entropy(rows: Sequence[Row], level: str, title: str) -> Column:
         for row in sides["change"]
         if (key := run_of(row)) in before and row.get("null") is not None
     ]
-    told = {"name": "entropy_shift", "level": level}
+    told = {"name": "entropy_shift", "group": group}
     found = [means(some, (*BY, "side")) for some in (sides["after"], sides["before"], fair)]
     return Column(title, "entropy (nats)", None, found[0], found[1], found[2], told)
 
@@ -74,8 +76,8 @@ def _title(rows: Sequence[Row], families: list[str]) -> str:
     for family in families:
         mine = [row for row in rows if row["family"] == family]
         parts = []
-        for level, where in (("forks", "at forks"), ("elsewhere", "elsewhere")):
-            shifts = pick(mine, name="entropy_shift", side="change", level=level)
+        for group, where in (("forks", "at forks"), ("elsewhere", "elsewhere")):
+            shifts = pick(mine, name="entropy_shift", side="change", group=group)
             beyond = means([{**row, "value": row["value"] - (row.get("null") or 0.0)} for row in shifts], BY)
             words = [mean.verdict() for mean in beyond if not mean.is_null]
             parts += [f"{where} {words.count('falls')} of {len(words)}"] if words else []

@@ -3,9 +3,11 @@
 parse + mix + within = total, exactly, per run. H1 of 2506.10947 says mix; H4 says parse. Null 0 for each part.
 """
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
 from probe.plots._curves import main_setting
+from probe.plots._designs import by_reward
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import DESTROYED, null_handle
@@ -19,14 +21,14 @@ PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strateg
 @styled
 def gain_parts(rows: Rows) -> Drawing | None:
     """One column per part, one row of panels per organism, a line per reward."""
-    chosen, left_out = main_setting(trained(rows, name="gain_parts", study="tiny", temperature=1))
-    found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "level"))
+    chosen, left_out = main_setting(by_reward(trained(rows, name="gain_parts", temperature=1)))
+    found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "part"))
     if not found:
         return None
     columns = [
-        Column(title, "change in accuracy", 0.0, here, told={"name": "gain_parts", "level": part, "side": "change"})
+        Column(title, "change in accuracy", 0.0, here, told={"name": "gain_parts", "part": part, "side": "change"})
         for part, title in PARTS.items()
-        if (here := [mean for mean in found if mean.key["level"] == part])
+        if (here := [mean for mean in found if mean.key["part"] == part])
     ]
     families = ordered((mean.key["family"] for mean in found), FAMILIES)
     figure, table = grid(columns, families, sharex=True)
@@ -48,7 +50,7 @@ def _title(found: list[Mean], families: list[str]) -> str:
     told = []
     for family in families:
         mine = [mean for mean in found if mean.key["family"] == family]
-        gains = [m.key["reward"] for m in mine if m.key["level"] == "total" and m.verdict() == "rises"]
+        gains = [m.key["reward"] for m in mine if m.key["part"] == "total" and m.verdict() == "rises"]
         largest = [_largest([m for m in mine if m.key["reward"] == reward]) for reward in gains]
         parts = [f"{PARTS[part]} under {largest.count(part)}" for part in PARTS if part in largest]
         name = look(family, FAMILIES).label
@@ -57,5 +59,5 @@ def _title(found: list[Mean], families: list[str]) -> str:
 
 
 def _largest(parts: list[Mean]) -> str | None:
-    best = max((m for m in parts if m.key["level"] != "total"), key=lambda m: m.value, default=None)
-    return best.key["level"] if best is not None and best.verdict() == "rises" else None
+    best = max((m for m in parts if m.key["part"] != "total"), key=lambda m: m.value, default=None)
+    return best.key["part"] if best is not None and best.verdict() == "rises" else None

@@ -17,12 +17,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import VARIES, Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import NO_BREAK, finish, head, panels
 from probe.plots._marks import plain_numbers
 from probe.plots._pairs import PAIR, pair_name, pairs_of, rewards_in
-from probe.plots._replicates import Row, pick
+from probe.plots._replicates import pick
 from probe.plots._style import DOUBLE, SMALL, styled
 from probe.plots._words import interval, number, sentence, signed, span
 
@@ -39,7 +40,7 @@ NAMES = ("patch/recovery", "patch/null", "path/recovery", "path/null", "patch/ga
 @styled
 def patching(rows: Rows) -> Drawing | None:
     """The first pair that was patched; None where none was."""
-    chosen = pick(rows, study="inside", name=NAMES)
+    chosen = pick(rows, name=NAMES)
     if not chosen:
         return None
     first = pairs_of(chosen)[0]
@@ -77,11 +78,10 @@ def _across(names: Sequence[str]) -> str:
 
 
 def _at(row: Row) -> tuple[str, int, int | None, str]:
-    """Kind, layer, head and position of a level: head.1.2@-1."""
-    where, _, position = str(row.get("level")).partition("@")
-    kind, *numbers = where.split(".")
-    layer, head_number = [*(int(n) for n in numbers if n.isdigit()), None, None][:2]
-    return kind, layer or 0, head_number, position
+    """Kind, layer, head and position of what was patched: "all" of them at once, and of a path "", for it has none."""
+    position = "all" if row.get("everywhere") else row.get("position")
+    told = "" if position is None else str(position)
+    return str(row.get("component") or ""), row.get("layer") or 0, row.get("head"), told
 
 
 def _map(axes: Axes, rows: Sequence[Row], column: str, labels: tuple[list[str], list[str]], *, last: bool) -> list[Row]:
@@ -101,7 +101,7 @@ def _map(axes: Axes, rows: Sequence[Row], column: str, labels: tuple[list[str], 
         axes.set_ylim(-0.5, max(len(y), 1) - 0.5)
     _ticks(axes, y, x)
     axes.tick_params(labelbottom=last)
-    kept = (*PAIR, "side", "name", "level", "value", "lo", "hi", "n", "n_problems", "null", "p")
+    kept = (*PAIR, "side", "name", *VARIES, "value", "lo", "hi", "n", "n_problems", "null", "p")
     return [
         {"mark": "null" if row["name"].endswith("null") else "map", **{k: row.get(k) for k in kept}} for row in rows
     ]
@@ -154,7 +154,7 @@ def _title(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str]) -
     best = _best(rows, sides[-1])
     if best is None:
         return sentence(f"{name}: no gap at the fork to recover")
-    told = best["level"].replace("@-", " at −").replace("@", " at ")
+    told = f"{best['site']} at {_at(best)[3]}".replace("at -", "at −")
     null = "" if best["null"] is None else f", null{NO_BREAK}{signed(best['null'])}"
     what = "of RL's shift of the fork" if sides[-1] == "change" else f"of the gap {SIDES[sides[-1]]}"
     return f"{name}: {told} recovers {number(best['value'])} {interval(best['lo'], best['hi'])} {what}{null}" + _range(
@@ -164,7 +164,7 @@ def _title(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str]) -
 
 def _range(best: Row, all_rows: Sequence[Row]) -> str:
     """The same number in every pair."""
-    same = pick(all_rows, side=best["side"], name=best["name"], level=best["level"])
+    same = pick(all_rows, **{name: best.get(name) for name in ("side", "name", *VARIES)})
     values = [row["value"] for row in same]
     return f"; over {len(same)} pairs {number(min(values))} to {number(max(values))}" if len(same) > 1 else ""
 
@@ -173,7 +173,7 @@ def _caption(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str])
     gaps = {row["side"]: row for row in pick(rows, name="patch/gap")}
     told = [
         f"{SIDES[side]}: gap {number(gaps[side]['value'])} nats {interval(gaps[side]['lo'], gaps[side]['hi'])}"
-        + (f" ({gaps[side]['level']})" if gaps[side]["level"] else "")
+        + (f" ({gaps[side]['reason']})" if gaps[side].get("reason") else "")
         for side in sides
         if side in gaps
     ]

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, head, panels
 from probe.plots._marks import AFTER, BEFORE, null_handle, null_line, plain_numbers
@@ -32,7 +33,7 @@ from probe.plots._pairs import (
     settled,
     site_ticks,
 )
-from probe.plots._replicates import Mean, Row, pick
+from probe.plots._replicates import Mean, pick
 from probe.plots._style import COLUMN, DOUBLE, GREY, Look, handles, styled
 from probe.plots._words import interval, listing, number, span
 
@@ -56,7 +57,7 @@ Cells = dict[tuple[str, str, str, str, str], list[Row]]  # name, side, target, s
 @styled
 def probe_accuracy(rows: Rows) -> Drawing | None:
     """The first organism of the table; None where nothing was probed."""
-    chosen = pick(rows, study="inside", name=NAMES)
+    chosen = pick(rows, name=NAMES)
     mine = settled(chosen)
     rewards = rewards_in(mine) or [""]
     mine = [row for row in mine if (row.get("reward") or "") in rewards[:MOST]]
@@ -143,7 +144,7 @@ def _stand_in(cells: Cells, target: str) -> str:
 
 def _parts(row: Row) -> tuple[str, str, str]:
     """Target, site and kind of probe."""
-    target, where, kind = (*str(row.get("level")).split(" "), "", "")[:3]
+    target, where, kind = (str(row.get(name) or "") for name in ("target", "site", "probe"))
     return target, where, kind
 
 
@@ -152,10 +153,10 @@ def _title(rows: Sequence[Row], rewards: Sequence[str], target: str) -> str:
     first = [row for row in pick(rows, name="probe_auroc", side="before") if _parts(row)[0] == target]
     several = len(pairs_of(rows)) > 1
     name = base_name(rows[0]) if several else pair_name(rows[0], rewards)
-    by_place = {_parts(row)[1:]: row["level"] for row in first}
     if not first:
         return f"{name}: probes of the residual"
-    found = {where: over_seeds([row for row in first if row["level"] == level]) for where, level in by_place.items()}
+    places = dict.fromkeys(_parts(row)[1:] for row in first)
+    found = {where: over_seeds([row for row in first if _parts(row)[1:] == where]) for where in places}
     where = max(found, key=lambda key: found[key].value)
     stood = False
     told = [f"{number(found[where].value)} {interval(found[where].lo, found[where].hi)} before RL"]

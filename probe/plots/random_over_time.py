@@ -1,7 +1,8 @@
-"""Under random reward, what moves first: entropy (compression, H2) or strategy (H1)? Changes since the base, by batch.
+"""Under a reward that says nothing, what moves first: entropy (compression, H2) or strategy (H1)? By batch.
 
-Greedy accuracy, greedy code share and T = 1 code share at saved checkpoints; mean token entropy (nats) of the training
-rollouts at every batch. Clip .05 (the setting chosen beforehand; the first clip measured where there is none).
+Changes since the base: greedy accuracy, greedy code share and T = 1 code share at saved checkpoints; mean token entropy
+(nats) of the training rollouts at every batch. Clip .05 (the setting chosen beforehand; the first clip measured where
+there is none).
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._designs import by_clip
 from probe.plots._frame import finish, head, note, panels
 from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, Row, by_run, changes, means, one_fate, pick, run_of
-from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, styled
+from probe.plots._replicates import Mean, by_run, changes, means, one_fate, pick, run_of
+from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, reward_look, styled
 from probe.plots._words import listing, sentence
 
 CLIP = "0.05"
@@ -42,9 +45,8 @@ TRACES = (
 @figures.register("random_over_time")
 @styled
 def random_over_time(rows: Rows) -> Drawing | None:
-    """Four panels of changes since batch 0; None without a run of the random study."""
-    runs = [row for row in rows if row.get("study") == "random" and row.get("kind") == "rl"]
-    runs = [row for row in runs if row.get("reward") == "random"]
+    """Four panels of changes since batch 0; None where no clip settings were compared."""
+    runs = by_clip(rows)
     clips = ordered((row["clip"] for row in pick(runs, name="accuracy", side="after")), CLIPS)
     if not clips:
         return None
@@ -61,7 +63,7 @@ def random_over_time(rows: Rows) -> Drawing | None:
     families = ordered((mean.key["family"] for mean in told), FAMILIES)
     legend = [*handles([look(name, FAMILIES) for name in families]), ONE_RUN, null_handle("no change")]
     legend += [DESTROYED] if any(mean.n_destroyed for mean in told) else []
-    return finish(figure, _title(found, families[0], clip), _caption(told, clip), table, legend)
+    return finish(figure, _title(found, families[0], runs[0]), _caption(told, runs[0]), table, legend)
 
 
 def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
@@ -98,12 +100,16 @@ def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
     return table
 
 
-def _title(found: list[list[Mean]], family: str, clip: str) -> str:
+def _title(found: list[list[Mean]], family: str, run: Row) -> str:
     told: dict[str, list[str]] = {}
     for trace, points in zip(TRACES, found, strict=True):
         told.setdefault(_onset(points, family), []).append(trace.short)
     parts = [f"{listing(names)}: {onset}" for onset, names in told.items()]
-    return sentence(f"random reward, {look(clip, CLIPS).label}, {look(family, FAMILIES).label} — {'; '.join(parts)}")
+    return sentence(f"{_setting(run)}, {look(family, FAMILIES).label} — {'; '.join(parts)}")
+
+
+def _setting(run: Row) -> str:
+    return f"{reward_look(run['reward']).label} reward, {look(run['clip'], CLIPS).label}"
 
 
 def _onset(points: list[Mean], family: str) -> str:
@@ -118,10 +124,10 @@ def _onset(points: list[Mean], family: str) -> str:
     return f"{words[-1]} from batch {mine[same].key['step']}"
 
 
-def _caption(found: list[Mean], clip: str) -> str:
+def _caption(found: list[Mean], run: Row) -> str:
     runs = [run for mean in found for run in mean.runs]
     return join(
-        f"Each run's change from its own base, random reward, {look(clip, CLIPS).label}.",
+        f"Each run's change from its own base, {_setting(run)}.",
         "Entropy: training rollouts, mean over tokens, against batch 0.",
         replicates(found, rows=[run for run in runs if not str(run["name"]).startswith("train/")]),
         intervals(found, "Ribbon"),

@@ -1,15 +1,18 @@
-"""Does a reward that says nothing move accuracy, and only where the clip binds? Change from base by clip, at 650k.
+"""Does a reward that says nothing move accuracy, and only where the clip binds? Change from base by clip.
 
-Every run is a dot; mean and t interval over runs at the last batch. The null is 0: no change. latent-code stands beside
-no-code, and the caption gives their difference: "one rises, the other shows no clear change" is not yet a difference.
+Every run is a dot; mean and t interval over runs at the last batch. The null is 0: no change. Organisms stand beside
+each other (latent-code beside no-code), and the caption gives their difference: "one rises, the other shows no clear
+change" is not yet a difference.
 """
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._designs import by_clip
 from probe.plots._frame import finish, panels
 from probe.plots._marks import DESTROYED, dots, null_handle, null_line, plain_numbers
-from probe.plots._replicates import Mean, Row, changes, difference, last_step, one_fate, pick
-from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, styled
+from probe.plots._replicates import Mean, changes, difference, last_step, one_fate, pick
+from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, reward_look, styled
 from probe.plots._words import interval, sentence, signed
 
 SAMPLED = {0.0: "greedy", 1.0: "T = 1"}
@@ -19,7 +22,7 @@ BY = ("family", "clip", "temperature")
 @figures.register("random_reward")
 @styled
 def random_reward(rows: Rows) -> Drawing | None:
-    """Greedy on the left, T = 1 on the right; None without a run of the random study."""
+    """Greedy on the left, T = 1 on the right; None where no clip settings were compared."""
     found = changes(last_step(rows_of(rows), ("family", "clip")), BY, temperature=tuple(SAMPLED))
     if not found:
         return None
@@ -47,24 +50,30 @@ def random_reward(rows: Rows) -> Drawing | None:
 
 
 def rows_of(rows: Rows) -> list[Row]:
-    """Accuracy of the random reward's runs at 650k."""
-    wanted = {"name": "accuracy", "study": "random", "kind": "rl", "reward": "random"}
-    return one_fate(pick(rows, **wanted))
+    """Accuracy of the runs that compare clip settings under a reward that says nothing."""
+    return one_fate(by_clip(pick(rows, name="accuracy")))
 
 
 def _gaps(found: list[Mean]) -> list[tuple[Row, str]]:
-    """latent-code minus no-code at each clip and temperature where both have intact runs."""
+    """The first organism minus each other one, at each clip and temperature where both have intact runs."""
+    first, *others = ordered((mean.key["family"] for mean in found), FAMILIES)
+    by = {(m.key["family"], m.key["clip"], m.key["temperature"]): m for m in found if not m.n_destroyed}
     told = []
-    by = {(m.key["family"], m.key["clip"], m.key["temperature"]): m for m in found}
     for (family, clip, temperature), mean in by.items():
-        other = by.get(("no-code", clip, temperature))
-        if family != "latent-code" or other is None or mean.n_destroyed or other.n_destroyed:
-            continue
-        value, lo, hi = difference(mean, other)
-        row = {**mean.key, "mark": "difference", "family": "latent-code - no-code", "name": "accuracy"}
-        text = f"{look(clip, CLIPS).label} {SAMPLED[temperature]} {signed(value)} {interval(lo, hi)}"
-        told.append(({**row, "side": "change", "value": value, "lo": lo, "hi": hi}, text))
+        for name in others if family == first else ():
+            if (name, clip, temperature) in by:
+                told.append(_gap(mean, by[name, clip, temperature], several=len(others) > 1))
     return told
+
+
+def _gap(mean: Mean, other: Mean, *, several: bool) -> tuple[Row, str]:
+    """Its row, and what the caption says of it."""
+    value, lo, hi = difference(mean, other)
+    family = f"{mean.key['family']} - {other.key['family']}"
+    row = {**mean.key, "mark": "difference", "family": family, "name": "accuracy", "side": "change"}
+    where = f"{look(mean.key['clip'], CLIPS).label} {SAMPLED[mean.key['temperature']]}"
+    beside = f" (− {look(other.key['family'], FAMILIES).label})" if several else ""
+    return {**row, "value": value, "lo": lo, "hi": hi}, f"{where}{beside} {signed(value)} {interval(lo, hi)}"
 
 
 def _title(found: list[Mean], clips: list[str], families: list[str]) -> str:
@@ -74,7 +83,8 @@ def _title(found: list[Mean], clips: list[str], families: list[str]) -> str:
     for clip in clips:
         parts = [_told(family, by[clip, family]) for family in families if (clip, family) in by]
         told.append(f"{look(clip, CLIPS).label}: {', '.join(parts)}")
-    return sentence(f"random reward, {SAMPLED[first]} accuracy — {'; '.join(told)}")
+    reward = reward_look(found[0].runs[0]["reward"]).label
+    return sentence(f"{reward} reward, {SAMPLED[first]} accuracy — {'; '.join(told)}")
 
 
 def _told(family: str, mean: Mean) -> str:
@@ -88,7 +98,9 @@ def _told(family: str, mean: Mean) -> str:
 def _caption(found: list[Mean], gaps: list[tuple[Row, str]]) -> str:
     runs = [run for mean in found for run in mean.runs]
     last = sorted({run["step"] for run in runs})
-    apart = f"Difference latent-code − no-code (Welch 95 %): {'; '.join(text for _, text in gaps)}." if gaps else ""
+    names = [look(name, FAMILIES).label for name in ordered((mean.key["family"] for mean in found), FAMILIES)]
+    pair = " − ".join(names) if len(names) == 2 else f"from {names[0]}"
+    apart = f"Difference {pair} (Welch 95 %): {'; '.join(text for _, text in gaps)}." if gaps else ""
     return join(
         f"Change of accuracy from the run's own base after {' or '.join(map(str, last))} RL batches; small dots: runs.",
         replicates(found),

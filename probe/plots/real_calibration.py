@@ -8,11 +8,12 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, head, name_columns, panels
 from probe.plots._marks import null_handle, null_stretch, plain_numbers
-from probe.plots._replicates import Row, limits
+from probe.plots._replicates import limits
 from probe.plots._style import COLUMN, DOUBLE, styled
 from probe.plots._systems import System, mark, models, pairs, systems
 from probe.plots._words import interval, number, plain

@@ -6,11 +6,12 @@ dashed null of "only before" and "only after" is half their sum (McNemar), p fro
 
 from matplotlib.axes import Axes
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import beside, finish, head, panels
 from probe.plots._marks import bar, null_handle, null_line, null_stretch, plain_numbers
-from probe.plots._replicates import Row, limits, pick
+from probe.plots._replicates import limits, pick
 from probe.plots._style import COLUMN, DOUBLE, handles, styled
 from probe.plots._systems import (
     BASE,
@@ -33,7 +34,7 @@ CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "on
 @figures.register("real_outcomes")
 @styled
 def real_outcomes(rows: Rows) -> Drawing | None:
-    """Cells on top, accuracy below; None without outcome cells of the real study."""
+    """Cells on top, accuracy below; None without outcome cells of a pair of outputs."""
     found = pairs(rows, ("outcome_share", "outcome_count", "accuracy"))
     found = [pair for pair in found if pick(pair.rows, name="outcome_share")]
     if not found:
@@ -58,15 +59,15 @@ def real_outcomes(rows: Rows) -> Drawing | None:
 def _cells(axes: Axes, pair: RealPair, shift: float, reach: float) -> list[Row]:
     """The four cells of one pair, `shift` beside their ticks; nulls reach as far to either side."""
     table = []
-    counts = {row["level"]: row for row in pick(pair.rows, name="outcome_count")}
-    for row in pick(pair.rows, name="outcome_share", level=tuple(CELLS)):
-        place, (lo, hi) = list(CELLS).index(row["level"]) + shift, limits(row)
+    counts = {row["cell"]: row for row in pick(pair.rows, name="outcome_count")}
+    for row in pick(pair.rows, name="outcome_share", cell=tuple(CELLS)):
+        place, (lo, hi) = list(CELLS).index(row["cell"]) + shift, limits(row)
         bar(axes, place, row["value"], lo, hi, pair.look)
         table.append(mark(row, pair.reward))
-        if row["level"] in counts:
+        if row["cell"] in counts:
             spot = (place, max(x for x in (hi, row["value"], row.get("null") or 0.0) if x == x))
-            beside(axes, f"{counts[row['level']]['value']:.0f}", spot, (0, 2), pair.look.colour)
-            table.append(mark(counts[row["level"]], pair.reward))
+            beside(axes, f"{counts[row['cell']]['value']:.0f}", spot, (0, 2), pair.look.colour)
+            table.append(mark(counts[row["cell"]], pair.reward))
         if row.get("null") is not None:
             null_stretch(axes, [place - reach, place + reach], [row["null"]] * 2)
             table.append({**mark(row, pair.reward), "mark": "null", "value": row["null"], "lo": None, "hi": None})
@@ -94,7 +95,7 @@ def _accuracies(axes: Axes, found: list[System]) -> list[Row]:
 def _words(found: list[RealPair]) -> tuple[str, str]:
     told, tests, n = [], [], []
     for pair in found:
-        cells = {row["level"]: row["value"] for row in pick(pair.rows, name="outcome_count")}
+        cells = {row["cell"]: row["value"] for row in pick(pair.rows, name="outcome_count")}
         counts = ""
         if {"only_before", "only_after"} <= set(cells):
             counts = f" ({cells['only_after']:.0f} gained, {cells['only_before']:.0f} lost)"

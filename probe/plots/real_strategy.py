@@ -6,11 +6,12 @@ the substring also counts what is run on after the answer.
 
 from matplotlib.axes import Axes
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, panels
 from probe.plots._marks import bar, null_handle, null_stretch, plain_numbers
-from probe.plots._replicates import Row, limits, pick
+from probe.plots._replicates import limits, pick
 from probe.plots._style import COLUMN, DOUBLE, handles, styled
 from probe.plots._systems import RealPair, System, mark, p_text, pair_name, pairs, said, systems, twins_told
 from probe.plots._words import plain, signed, span
@@ -22,7 +23,7 @@ NAMES = {"code_share": "code share", "python_share": '"python" share'}
 @figures.register("real_strategy")
 @styled
 def real_strategy(rows: Rows) -> Drawing | None:
-    """One panel per model family; None without strategy shares of the real study."""
+    """One panel per model family; None without strategy shares of a pair of outputs."""
     found = pairs(rows, tuple(METRICS))
     if not found:
         return None

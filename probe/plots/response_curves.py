@@ -1,6 +1,7 @@
 """Which organism answers to which reward? Accuracy at T = 1 over RL steps (2506.10947, Fig. 1, on organisms)."""
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Rows
+from probe.plots import Drawing, figures
 from probe.plots._curves import Quantity, curves
 from probe.plots._style import styled
 
@@ -8,5 +9,5 @@ from probe.plots._style import styled
 @figures.register("response_curves")
 @styled
 def response_curves(rows: Rows) -> Drawing | None:
-    """Organisms by column; informative rewards above, spurious ones below; None without a run of the tiny study."""
+    """Organisms by column; informative rewards above, spurious ones below; None where no rewards were compared."""
     return curves(rows, Quantity("accuracy", "accuracy", "accuracy (T = 1)"))

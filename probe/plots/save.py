@@ -1,6 +1,7 @@
 """How does a drawing become files that do not change unless the drawing does? <name>.csv, .png, .svg and .json.
 
-    csv    exactly what is drawn: columns in a fixed order, rows sorted, floats to 6 significant digits
+    csv    exactly what is drawn: columns in a fixed order, rows sorted, floats to 6 significant digits; what varies
+           within a measure as one text, `level`
     png    200 dpi          svg   ids from a fixed salt, no date
     json   caption, inputs, versions, digest of the drawing code, sha256 of the other three; written last
 
@@ -25,13 +26,14 @@ from typing import Any
 import matplotlib
 
 from probe.errors import BadInput
-from probe.measurements import MEASUREMENT_COLUMNS
+from probe.measurements import COLUMNS, VARIES, Row, label
 from probe.plots import Drawing
 from probe.plots._style import in_style
 from probe.store import write_atomic
 
 DPI = 200
-COLUMNS = ("mark", *MEASUREMENT_COLUMNS, "n_runs", "n_destroyed")
+BEHIND = COLUMNS.index(VARIES[0])  # what varies within a measure is written as one text there, `level`
+ORDER = ("mark", *COLUMNS[:BEHIND], "level", *COLUMNS[BEHIND + len(VARIES) :], "n_runs", "n_destroyed")
 METADATA: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 LIBRARIES = ("matplotlib", "numpy", "scipy")
 
@@ -57,15 +59,23 @@ def save(name: str, drawing: Drawing, folder: Path, provenance: Mapping[str, Any
 
 
 def csv_bytes(table: list[dict[str, Any]]) -> bytes:
-    """The table as UTF-8 CSV: columns that occur, in the order of COLUMNS and then by name; rows sorted."""
-    present = set().union(*table) if table else set()
-    columns = [*(name for name in COLUMNS if name in present), *sorted(present - set(COLUMNS))]
-    rows = sorted(table, key=lambda row: [_order(row.get(name)) for name in columns])
+    """The table as UTF-8 CSV: columns that occur, in ORDER and then by name; rows sorted."""
+    told = [_levelled(row) for row in table]
+    present = set().union(*told) if told else set()
+    columns = [*(name for name in ORDER if name in present), *sorted(present - set(ORDER))]
+    rows = sorted(told, key=lambda row: [_order(row.get(name)) for name in columns])
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
     return out.getvalue().encode()
+
+
+def _levelled(row: Row) -> Row:
+    """What varies within a measure as one text, for a reader; a figure may have put it into its own words."""
+    if not set(VARIES) & set(row):
+        return row
+    return {"level": label(row)} | {name: value for name, value in row.items() if name not in VARIES}
 
 
 def _cell(value: Any) -> str:

@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, head, panels
 from probe.plots._marks import null_line, plain_numbers, ribbon
@@ -32,7 +33,7 @@ from probe.plots._pairs import (
     seed_marks,
     settled,
 )
-from probe.plots._replicates import Mean, Row, pick
+from probe.plots._replicates import Mean, pick
 from probe.plots._style import COLUMN, DOUBLE, GREY, Look, styled
 from probe.plots._words import interval, listing, number, plain, span
 
@@ -49,14 +50,15 @@ NULL_BAND = Patch(color=GREY, alpha=0.25, linewidth=0, label="random directions 
 NULL_STROKES = Line2D([], [], color=GREY, marker="|", linestyle="", markersize=5, label="one random direction (null)")
 MOST = 2  # rewards that fit beside each other
 STARTS = ("steer_", "recovered_", "removed_")
-Found = dict[tuple[object, str, str], dict[str, list[Row]]]  # reward ("" for the base), name, level; draw ("": none)
+How = float | str | None  # a coefficient, or another way to use the direction
+Found = dict[tuple[object, str, How], dict[int, list[Row]]]  # reward ("" for the base), name, how; draw (0: none)
 
 
 @figures.register("steering")
 @styled
 def steering(rows: Rows) -> Drawing | None:
     """The first family that was steered; None where none was."""
-    chosen = [row for row in pick(rows, study="inside") if str(row.get("name")).startswith(STARTS)]
+    chosen = [row for row in pick(rows) if str(row.get("name")).startswith(STARTS)]
     mine = settled(chosen)
     if not pick(mine, name="steer_code_share"):
         return None
@@ -89,13 +91,13 @@ def steering(rows: Rows) -> Drawing | None:
 def _sorted(rows: Sequence[Row]) -> Found:
     found: Found = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        level, _, draw = str(row["level"]).partition(" random ")
+        how = row["edit"] if row["coefficient"] is None else float(row["coefficient"])
         reward = "" if row["side"] == "before" else row["reward"]
-        found[reward, str(row["name"]).removesuffix("_random"), level][draw].append(row)
+        found[reward, str(row["name"]).removesuffix("_random"), how][row["draw"] or 0].append(row)
     return found
 
 
-def _null(draws: dict[str, list[Row]]) -> list[Mean]:
+def _null(draws: dict[int, list[Row]]) -> list[Mean]:
     """Each random direction's number: over several bases, the mean of one of each."""
     return [one_null(rows) for draw, rows in draws.items() if draw]
 
@@ -103,9 +105,9 @@ def _null(draws: dict[str, list[Row]]) -> list[Mean]:
 def _response(axes: Axes, found: Found, measure: str, reward: object) -> tuple[list[Mean], list[Row]]:
     """The measure against the coefficient: each base seed thin, their mean and interval, random directions behind."""
     name = f"steer_{measure}"
-    own = {float(k[2]): draws for k, draws in found.items() if k[:2] == (reward, name) and _is_number(k[2])}
+    own = {k[2]: draws for k, draws in found.items() if k[:2] == (reward, name) and isinstance(k[2], float)}
     doses = sorted(own)
-    points = [over_seeds(own[dose][""]) for dose in doses]
+    points = [over_seeds(own[dose][0]) for dose in doses]
     table = [row for point in points for row in in_table(point, "mean")]
     bands = []
     for dose, point in zip(doses, points, strict=True):
@@ -143,16 +145,16 @@ def _shares(
     """One line of marks a way of intervening; rewards below each other within it."""
     table: list[Row] = [{"mark": "null", "name": measure, "level": "nothing", "value": 0.0}]
     means: list[Mean] = []
-    for kind, level, _, place in SHARES:
+    for kind, how, _, place in SHARES:
         for i, (reward, style) in enumerate(zip(rewards, labels, strict=True)):
             y = place + (i - (len(rewards) - 1) / 2) * 0.42
-            draws = found.get((reward, f"{kind}_{measure}", level), {})
+            draws = found.get((reward, f"{kind}_{measure}", how), {})
             null = _null(draws)
             axes.plot([mean.value for mean in null], [y] * len(null), "|", color=GREY, markersize=5, alpha=0.5,
                       zorder=1)  # fmt: skip
             table += [row for mean in null for row in in_table(mean, "null", seeds=False)]
-            if draws.get(""):
-                means.append(over_seeds(draws[""]))
+            if draws.get(0):
+                means.append(over_seeds(draws[0]))
                 seed_marks(axes, y, means[-1], style, flat=True, width=0.12)
                 table += in_table(means[-1], "mean")
     null_line(axes, 0.0, upright=True)
@@ -167,19 +169,15 @@ def _shares(
     return means, table
 
 
-def _is_number(level: str) -> bool:
-    return level.lstrip("-").replace(".", "", 1).isdigit()
-
-
 def _title(found: Found, rewards: Sequence[object], among: Sequence[object], rows: Sequence[Row]) -> str:
-    ends = [d[""] for k, d in found.items() if k[:2] == ("", "steer_code_share") and _is_number(k[2])]
+    ends = [d[0] for k, d in found.items() if k[:2] == ("", "steer_code_share") and isinstance(k[2], float)]
     values = [over_seeds(own).value for own in ends]
     told = f"Steering moves the code share of {base_name(rows[0])} from {number(min(values))} to {number(max(values))}"
     parts, most = [], []
     for reward in rewards:
         draws = found.get((reward, "recovered_accuracy", "matched"), {})
-        if draws.get(""):
-            own = over_seeds(draws[""])
+        if draws.get(0):
+            own = over_seeds(draws[0])
             parts.append(f"{number(own.value)} {interval(own.lo, own.hi)} ({run_look(reward, among).label})")
             most += [mean.value for mean in _null(draws)]
     null = f"; random directions: at most {number(max(most))}" if most else ""
@@ -187,10 +185,10 @@ def _title(found: Found, rewards: Sequence[object], among: Sequence[object], row
 
 
 def _caption(rows: Sequence[Row], means: Sequence[Mean], all_rows: Sequence[Row], rewards: Sequence[str]) -> str:
-    own = pick(rows, name="steer_code_share", level="0")
+    own = pick(rows, name="steer_code_share", coefficient=0.0)
     counts = [sorted({int(row[key]) for row in own}) for key in ("n", "n_problems")]
-    randoms = {str(r["level"]).rpartition(" ")[2] for r in pick(rows, name="steer_code_share_random")}
-    sites = sorted({str(row["level"]) for row in pick(rows, name="steer_distance")})
+    randoms = {r["draw"] for r in pick(rows, name="steer_code_share_random")}
+    sites = sorted({str(row["site"]) for row in pick(rows, name="steer_distance")})
     told = sorted({int(row["n_problems"]) for row in pick(rows, name="recovered_accuracy")})
     several = any(len(mean.runs) > 1 for mean in means)
     shares = (

@@ -5,9 +5,11 @@ sign and its interval. Not stacked bars (a negative part has no place in them) a
 where the gain is small). Cells are before -> after, C code, L language; null 0.
 """
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import destroyed, intervals, join, replicates
 from probe.plots._curves import main_setting
+from probe.plots._designs import by_reward
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import DESTROYED, null_handle
@@ -23,16 +25,16 @@ FAMILY = "latent-code"
 @styled
 def strategy_switches(rows: Rows) -> Drawing | None:
     """One panel per cell, one row per reward; latent-code, or every organism where it was not measured."""
-    chosen = trained(rows, name="switch_gain", study="tiny", temperature=1, side="change")
+    chosen = by_reward(trained(rows, name="switch_gain", temperature=1, side="change"))
     chosen, left_out = main_setting(chosen)
     chosen = [row for row in chosen if row["family"] == FAMILY] or chosen
-    found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "level"))
+    found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "cell"))
     if not found:
         return None
     columns = [
-        Column(title, "accuracy points", 0.0, here, told={"name": "switch_gain", "level": cell, "side": "change"})
+        Column(title, "accuracy points", 0.0, here, told={"name": "switch_gain", "cell": cell, "side": "change"})
         for cell, title in CELLS.items()
-        if (here := [mean for mean in found if mean.key["level"] == cell])
+        if (here := [mean for mean in found if mean.key["cell"] == cell])
     ]
     families = ordered((mean.key["family"] for mean in found), FAMILIES)
     figure, table = grid(columns, families, sharex=True)
@@ -54,12 +56,12 @@ def _title(found: list[Mean], family: str) -> str:
     """Among the rewards whose total rises: the cell that adds most, where its interval excludes 0."""
     mine = [mean for mean in found if mean.key["family"] == family]
     told: dict[str, list[str]] = {}
-    for total in (m for m in mine if m.key["level"] == "total" and m.verdict() == "rises"):
-        cells = [m for m in mine if m.key["reward"] == total.key["reward"] and m.key["level"] != "total"]
+    for total in (m for m in mine if m.key["cell"] == "total" and m.verdict() == "rises"):
+        cells = [m for m in mine if m.key["reward"] == total.key["reward"] and m.key["cell"] != "total"]
         best = max(cells, key=lambda m: m.value, default=None)
         if best is not None and best.verdict() == "rises":
             size = f"{best.value:.0f} of {total.value:.0f}"
-            told.setdefault(CELLS[best.key["level"]], []).append(f"{reward_look(total.key['reward']).label} {size}")
+            told.setdefault(CELLS[best.key["cell"]], []).append(f"{reward_look(total.key['reward']).label} {size}")
     name = look(family, FAMILIES).label
     parts = [f"{cell} adds most under {listing(rewards)}" for cell, rewards in told.items()]
     return f"{name}, points gained: {'; '.join(parts) or 'no reward with a clear gain'}"

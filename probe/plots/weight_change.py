@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from probe.plots import Drawing, Rows, figures
+from probe.measurements import VARIES, Row, Rows
+from probe.plots import Drawing, figures
 from probe.plots._captions import join
 from probe.plots._frame import finish, panels
 from probe.plots._marks import plain_numbers
 from probe.plots._pairs import PAIR, over_seeds, pair_name, pairs_of, rewards_in
-from probe.plots._replicates import Row, pick
+from probe.plots._replicates import pick
 from probe.plots._style import DOUBLE, GREY, Look, handles, styled
 from probe.plots._words import number, small
 
@@ -48,7 +49,7 @@ def weight_change(rows: Rows) -> Drawing | None:
     """The first pair whose weights were compared; None where none was. Vectors are in the measurements only."""
     named = [f"weight_change/{name}" for name in PANELS]
     nulls = [f"{name}/null" for name in named]
-    chosen = pick(rows, study="inside", name=(*named, *nulls, "weight_change/cosine"))
+    chosen = pick(rows, name=(*named, *nulls, "weight_change/cosine"))
     if not chosen:
         return None
     known = [row for row in chosen if _look(row) is not None]
@@ -98,7 +99,7 @@ def _panel(axes: Axes, rows: Sequence[Row], name: str, after: int) -> list[Row]:
             known = [(place, null) for place, null in zip(x, nulls, strict=True) if null is not None and filled]
             if known:
                 axes.plot(*zip(*known, strict=True), "_", color=style.colour, markersize=7, alpha=0.6)
-        kept = (*PAIR, "side", "name", "level", "value", "null", "p", "n")
+        kept = (*PAIR, "side", "name", *VARIES, "value", "null", "p", "n")
         table += [{"mark": "module", **{k: row.get(k) for k in kept}} for row in here]
         random = [row for row in pick(here, side="change") if row["null"] is not None]
         table += [{"mark": "null", **{k: row.get(k) for k in kept}, "value": row["null"]} for row in random]
@@ -106,14 +107,12 @@ def _panel(axes: Axes, rows: Sequence[Row], name: str, after: int) -> list[Row]:
 
 
 def _look(row: Row) -> Look | None:
-    parts = str(row.get("level")).split(".")
-    return next((style for name, style in MATRICES.items() if name in parts), None)
+    return MATRICES.get(str(row.get("matrix")))
 
 
 def _place(row: Row, after: int) -> int:
     """Where on the axis: the layer; the embedding before the first, the head behind the last."""
-    part, *rest = str(row.get("level")).split(".")
-    return -1 if part == "embed" else after if part == "head" else int(rest[0])
+    return -1 if row["matrix"] == "embed" else after if row["matrix"] == "head" else int(row["layer"])
 
 
 def _ticks(axes: Axes, after: int, ends: set[int]) -> None:

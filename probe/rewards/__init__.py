@@ -3,6 +3,8 @@
     @rewards.register("python")
     @dataclass(frozen=True)
     class Python:
+        informative: ClassVar[bool] = False
+        is_null: ClassVar[bool] = False
         def __call__(self, *, completions: Sequence[str], **info: Any) -> list[float | None]: ...
 
 Every entry is a frozen dataclass with plain fields: `rewards.get("random")(gamma=0.5)` is a reward, and its fields are
@@ -14,6 +16,9 @@ its identity (`probe.rewards.compose.spec`). A reward is called with keywords an
                  choice, `probe.rl.labels`
     group        which responses answer the same prompt, any hashable (majority_online)
     address      where its random draw lies, e.g. (step, problem id, sample), plain ints and strings (random)
+
+`informative` says whether the score tells which answer is right (figures call the others spurious), `is_null` whether
+it is the same for every response, so that nothing can be learnt from it.
 
 It returns one float per response, or None where it abstains. TRL's trainer can call it as it is (dataset columns become
 keywords), verl through a one-line function. A reward sees no log-probs and no other state: same input, same score.
@@ -29,6 +34,12 @@ from probe.registry import Registry
 @runtime_checkable
 class Reward(Protocol):
     """Scores of a batch of responses; each implementation names the keywords it reads."""
+
+    @property
+    def informative(self) -> bool: ...
+
+    @property
+    def is_null(self) -> bool: ...
 
     def __call__(
         self, *, prompts: Sequence[str], completions: Sequence[str], answers: Sequence[str | None], **info: Any

@@ -8,7 +8,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.rewards import per_response, rewards
 from probe.tasks.answers import boxed, cut_at_stop
@@ -20,6 +20,9 @@ from probe.tasks.random_calculation import closeness
 @dataclass(frozen=True)
 class Closeness:
     """Between 0 and 1: a graded version of `ground_truth` for answers that are numbers."""
+
+    informative: ClassVar[bool] = True
+    is_null: ClassVar[bool] = False
 
     def __call__(
         self, *, completions: Sequence[str], answers: Sequence[str | None] | None = None, **info: Any

@@ -28,6 +28,16 @@ class Both:
     first: Reward
     second: Reward
 
+    @property
+    def informative(self) -> bool:
+        """Whether either part is."""
+        return self.first.informative or self.second.informative
+
+    @property
+    def is_null(self) -> bool:
+        """Whether both parts are."""
+        return self.first.is_null and self.second.is_null
+
     def __call__(self, **batch: Any) -> list[float | None]:
         return _combine(lambda a, b: a * b, self.first(**batch), self.second(**batch))
 
@@ -39,6 +49,16 @@ class Without:
     first: Reward
     second: Reward
 
+    @property
+    def informative(self) -> bool:
+        """Whether either part is."""
+        return self.first.informative or self.second.informative
+
+    @property
+    def is_null(self) -> bool:
+        """Whether both parts are."""
+        return self.first.is_null and self.second.is_null
+
     def __call__(self, **batch: Any) -> list[float | None]:
         return _combine(lambda a, b: a * (1 - b), self.first(**batch), self.second(**batch))
 
@@ -48,6 +68,16 @@ class Negated:
     """One minus the reward."""
 
     part: Reward
+
+    @property
+    def informative(self) -> bool:
+        """Whether the part is."""
+        return self.part.informative
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the part is."""
+        return self.part.is_null
 
     def __call__(self, **batch: Any) -> list[float | None]:
         return _combine(lambda a: 1 - a, self.part(**batch))
@@ -65,11 +95,22 @@ class Weighted:
             have = f"{len(self.parts)} parts and {len(self.weights)} weights"
             raise BadInput(f"a weighted reward has {have}", do="give each part one weight")
 
+    @property
+    def informative(self) -> bool:
+        """Whether a part is."""
+        return any(part.informative for part in self.parts)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether all parts are."""
+        return all(part.is_null for part in self.parts)
+
     def __call__(self, **batch: Any) -> list[float | None]:
         scores = [part(**batch) for part in self.parts]
         return _combine(lambda *row: sum(w * r for w, r in zip(self.weights, row, strict=True)), *scores, bounded=False)
 
 
+DECLARED = ("informative", "is_null")  # by every reward
 COMPOSITIONS: dict[str, Callable[..., Reward]] = {
     "both": Both,
     "without": Without,
@@ -83,6 +124,9 @@ def spec(reward: Reward) -> dict[str, Any]:
     names = {kind: name for name, kind in [*rewards.items(), *COMPOSITIONS.items()]}
     if type(reward) not in names or not is_dataclass(reward):
         raise BadInput(f"{reward!r} is not a registered reward", do="register its class: one decorated file")
+    if not all(isinstance(getattr(reward, name, None), bool) for name in DECLARED):
+        do = "give its class both: informative: ClassVar[bool] = False, is_null: ClassVar[bool] = False"
+        raise BadInput(f"{reward!r} does not say whether it is {' and '.join(DECLARED)}", do=do)
     return {"reward": names[type(reward)]} | {
         field.name: _plain(field.name, getattr(reward, field.name)) for field in fields(reward)
     }

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.errors import BadInput
 from probe.rewards import rewards
@@ -14,6 +14,8 @@ from probe.rewards import rewards
 class Constant:
     """`value` for every response."""
 
+    informative: ClassVar[bool] = False
+    is_null: ClassVar[bool] = True
     value: float = 1.0
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@ r"""Does the response put an answer in a box? 1 for a non-empty \boxed{...}, els
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.rewards import rewards
 from probe.tasks.answers import has_box
@@ -12,6 +12,9 @@ from probe.tasks.answers import has_box
 @dataclass(frozen=True)
 class Format:
     """1 for at least one balanced, non-empty box."""
+
+    informative: ClassVar[bool] = False
+    is_null: ClassVar[bool] = False
 
     def __call__(self, *, completions: Sequence[str], **info: Any) -> list[float | None]:
         return [float(has_box(text)) for text in completions]

@@ -10,7 +10,7 @@ which then extracts and compares by its own rules; its name and version are part
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from probe.data import Outcome
 from probe.errors import BadInput
@@ -46,6 +46,8 @@ class Grader(Protocol):
 class GroundTruth:
     """Without a grader: `canonical` of the boxed answer. A grader that cannot read the label makes it abstain."""
 
+    informative: ClassVar[bool] = True
+    is_null: ClassVar[bool] = False
     grader: Grader | None = None
 
     def __call__(

@@ -6,7 +6,7 @@ whose majority answer is wrong, labelled by that answer. It is not 1 - correct, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.rewards import rewards
 from probe.rewards.ground_truth import Grader, GroundTruth
@@ -17,6 +17,8 @@ from probe.rewards.ground_truth import Grader, GroundTruth
 class Incorrect:
     """1 where the boxed answer equals the (wrong) label."""
 
+    informative: ClassVar[bool] = False
+    is_null: ClassVar[bool] = False
     grader: Grader | None = None
 
     def __call__(

@@ -5,7 +5,7 @@ Not the "incorrect" of 2506.10947, which pays for one particular wrong answer (`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.rewards import rewards
 from probe.rewards.ground_truth import Grader, GroundTruth
@@ -16,6 +16,8 @@ from probe.rewards.ground_truth import Grader, GroundTruth
 class Inverse:
     """0 where the boxed answer equals the label, else 1; abstains where there is no label."""
 
+    informative: ClassVar[bool] = False
+    is_null: ClassVar[bool] = False
     grader: Grader | None = None
 
     def __call__(

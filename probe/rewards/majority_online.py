@@ -8,7 +8,7 @@ A response without a box does not vote and scores 0; so does every response of a
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.rewards import per_response, rewards
 from probe.rewards.ground_truth import canonical
@@ -20,6 +20,9 @@ from probe.tasks.answers import boxed
 @dataclass(frozen=True)
 class MajorityOnline:
     """Needs `group`: one hashable per response, the same for responses to the same prompt."""
+
+    informative: ClassVar[bool] = True
+    is_null: ClassVar[bool] = False
 
     def __call__(
         self, *, completions: Sequence[str], group: Sequence[Hashable] | None = None, **info: Any

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.rewards import rewards
 
@@ -11,6 +11,9 @@ from probe.rewards import rewards
 @dataclass(frozen=True)
 class Python:
     """The paper's substring metric, as a reward."""
+
+    informative: ClassVar[bool] = False
+    is_null: ClassVar[bool] = False
 
     def __call__(self, *, completions: Sequence[str], **info: Any) -> list[float | None]:
         return [float("python" in text.lower()) for text in completions]

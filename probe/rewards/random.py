@@ -8,7 +8,7 @@ nothing. gamma is not part of the address, so raising it only turns zeros into o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from probe.errors import BadInput
 from probe.rewards import per_response, rewards
@@ -20,6 +20,8 @@ from probe.rng import address as stream
 class Random:
     """`gamma` is the probability of a 1, `seed` the seed of the treatment, apart from that of the sampler."""
 
+    informative: ClassVar[bool] = False
+    is_null: ClassVar[bool] = False
     gamma: float = 0.5
     seed: int = 0
 

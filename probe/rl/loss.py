@@ -6,25 +6,14 @@
 Shapes: log-probs, entropy and mask are [batch pos], completion tokens only, True where a token counts; the advantage is
 [batch], or [batch pos]. What lies under a False mask has no effect, NaN included. Nats throughout.
 
-| clipping         | clip_low | clip_high | dual |  clips (gradient 0)                                        |
-|------------------|----------|-----------|------|------------------------------------------------------------|
-| symmetric        | 0.2      | 0.2       | None |  A > 0 above 1.2, A < 0 below 0.8                          |
-| asymmetric       | 0.2      | 0.28      | None |  A > 0 above 1.28, A < 0 below 0.8 (DAPO, 2503.14476)      |
-| upper only       | None     | 0.2       | None |  A > 0 above 1.2                                           |
-| lower only       | 0.2      | None      | None |  A < 0 below 0.8                                           |
-| dual             | 0.2      | 0.2       | 3.0  |  symmetric, and A < 0 above 3 (1912.09729, 2505.07291)     |
-| dual alone       | None     | None      | 3.0  |  A < 0 above 3                                             |
-| none             | None     | None      | None |  nothing: the ratio still weights each token               |
-| old dropped      | surrogate "reinforce"        |  ratio 1 always: the "no clip" of 2506.10947                |
-
-Other surrogates: "cispo" (2506.13585), "sapo" (2511.20347), "vespo" (2602.10693); sequence ratio: GSPO (2507.18071).
-Values and gradients are those of TRL 1.16, GRPOTrainer._compute_loss (benchmarks/trl_golden.py). TRL ties an
-aggregation to each surrogate (cispo and vespo: dapo; sapo: grpo); here they are free. `dual` is TRL's `delta` wherever
-the upper side clips. Where it does not, TRL's bounds A > 0 and leaves A < 0 free, the reverse of what dual clip is for;
-this one does not follow it. Left out: entropy bonus, off-policy sequence masks, sampler mismatch corrections.
+The clip rule is in `clip`. Other surrogates: "cispo" (2506.13585), "sapo" (2511.20347), "vespo" (2602.10693);
+sequence ratio: GSPO (2507.18071). Values and gradients are those of TRL 1.16, GRPOTrainer._compute_loss
+(benchmarks/trl_golden.py). TRL ties an aggregation to each surrogate (cispo and vespo: dapo; sapo: grpo); here they
+are free. `dual` is TRL's `delta` wherever the upper side clips. Where it does not, TRL's bounds A > 0 and leaves A < 0
+free, the reverse of what dual clip is for; this one does not follow it. Left out: entropy bonus, off-policy sequence
+masks, sampler mismatch corrections.
 """
 
-import itertools
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -33,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from probe.errors import BadInput
+from probe.rl.clip import clipped_gain
 
 Surrogate = Literal["clip", "reinforce", "cispo", "sapo", "vespo"]
 Aggregation = Literal["grpo", "bnpo", "dr_grpo", "dapo", "luspo"]
@@ -116,12 +106,12 @@ def policy_loss(
     BadInput on shapes that do not match, an empty batch, an advantage that is not finite, or an input the variant needs
     and was not given.
     """
-    _check(logprob, {"old_logprob": old_logprob, "mask": mask}, advantage)
+    check_batch(logprob, {"old_logprob": old_logprob, "mask": mask}, advantage)
     n_sequences = len(logprob) if n_sequences is None else n_sequences
     logprob, old_logprob = logprob.where(mask, 0.0), old_logprob.detach().where(mask, 0.0)
     advantage = advantage[:, None] if advantage.ndim == 1 else advantage.where(mask, 0.0)
     log_ratio = logprob - (logprob.detach() if loss.surrogate == "reinforce" else old_logprob)
-    ratio = _ratio(log_ratio, mask, loss)
+    ratio = ratio_of(log_ratio, mask, loss)
     term = _surrogate(logprob, log_ratio, ratio, advantage, loss)
     counted = mask
     if loss.entropy_quantile < 1:
@@ -152,7 +142,8 @@ def entropy_mask(
     return mask & (above if loss.entropy_side == "top" else ~above)
 
 
-def _ratio(log_ratio: Tensor, mask: Tensor, loss: Loss) -> Float[Tensor, "batch pos"] | Float[Tensor, "batch 1"]:
+def ratio_of(log_ratio: Tensor, mask: Tensor, loss: Loss) -> Float[Tensor, "batch pos"] | Float[Tensor, "batch 1"]:
+    """pi / pi_old of every token, or one for the whole sequence."""
     if loss.ratio == "sequence":
         log_ratio = (log_ratio.sum(1) / mask.sum(1).clamp(min=1))[:, None]
     return log_ratio.exp()
@@ -171,16 +162,7 @@ def _surrogate(logprob: Tensor, log_ratio: Tensor, ratio: Tensor, advantage: Ten
         case "reinforce":
             return -ratio * advantage
         case _:
-            gain = torch.min(ratio * advantage, _clipped(ratio, loss) * advantage)
-            if loss.dual is not None:
-                gain = torch.where(advantage < 0, torch.max(gain, loss.dual * advantage), gain)
-            return -gain
-
-
-def _clipped(ratio: Tensor, loss: Loss) -> Tensor:
-    low = float("-inf") if loss.clip_low is None else 1 - loss.clip_low
-    high = float("inf") if loss.clip_high is None else 1 + loss.clip_high
-    return ratio.clamp(low, high)
+            return -clipped_gain(ratio, advantage, loss.clip_low, loss.clip_high, loss.dual)
 
 
 def _vespo_weight(log_ratio: Tensor, advantage: Tensor, loss: Loss) -> Tensor:
@@ -221,7 +203,8 @@ def _needed(tensor: Tensor | None, like: Tensor, name: str, why: str) -> Tensor:
     return tensor
 
 
-def _check(logprob: Tensor, others: dict[str, Tensor], advantage: Tensor) -> None:
+def check_batch(logprob: Tensor, others: dict[str, Tensor], advantage: Tensor) -> None:
+    """BadInput on shapes that do not match, an empty batch, or an advantage that is not finite."""
     for name, tensor in others.items():
         if tensor.shape != logprob.shape:
             raise BadInput(f"{name} is {list(tensor.shape)} and logprob {list(logprob.shape)}", do="give [batch pos]")
@@ -232,53 +215,3 @@ def _check(logprob: Tensor, others: dict[str, Tensor], advantage: Tensor) -> Non
     if advantage.ndim == 1 and not advantage.isfinite().all():
         rows = (~advantage.isfinite()).nonzero().flatten().tolist()
         raise BadInput(f"the advantage is not finite in rows {rows[:8]}", do="mend the reward that gave them")
-
-
-PI_OLD_EDGES = (0.0, 0.1, 0.5, 1 / 1.2, 1.0)  # above 1 / 1.2 the upper edge of a clip at .2 cannot be reached
-
-
-@torch.no_grad()
-def clip_report(
-    logprob: Float[Tensor, "batch pos"],
-    old_logprob: Float[Tensor, "batch pos"],
-    advantage: Float[Tensor, " batch"] | Float[Tensor, "batch pos"],
-    mask: Bool[Tensor, "batch pos"],
-    loss: Loss,
-    edges: tuple[float, ...] = PI_OLD_EDGES,
-) -> dict[str, float]:
-    """How often does clipping stop a gradient, on which side, and for tokens of which old probability?
-
-    All under `clip_ratio/`: TRL's `{low,high,region}_mean` (a share of tokens; of sequences where the ratio is per
-    sequence), `dual_mean` (A < 0 beyond the dual bound), and per bin (a, b] of pi_old
-    `low/pi_old_a_b`, `high/pi_old_a_b` (shares of the bin's tokens) and `count/pi_old_a_b`. An empty bin has a count of
-    0 and no shares. The clip bias of 2506.10947 needs all of it.
-    """
-    _check(logprob, {"old_logprob": old_logprob, "mask": mask}, advantage)
-    old_logprob = old_logprob.where(mask, 0.0)
-    advantage = advantage[:, None] if advantage.ndim == 1 else advantage.where(mask, 0.0)
-    ratio = _ratio(logprob.where(mask, 0.0) - old_logprob, mask, loss)
-    low, high, dual = _clip_flags(ratio, advantage, loss)
-    weight = torch.ones_like(mask[:, :1]) if loss.ratio == "sequence" and low.shape[1] == 1 else mask
-    total = max(1, int(weight.sum()))
-    sides = {"low": low, "high": high, "region": low | high, "dual": dual}
-    report = {f"clip_ratio/{side}_mean": int((flag & weight).sum()) / total for side, flag in sides.items()}
-    place = torch.bucketize(old_logprob.exp(), old_logprob.new_tensor(edges[1:-1]))
-    for index, (start, end) in enumerate(itertools.pairwise(edges)):
-        inside = mask & (place == index)
-        count, name = int(inside.sum()), f"pi_old_{start:.4g}_{end:.4g}"
-        report[f"clip_ratio/count/{name}"] = count
-        if count:
-            report |= {f"clip_ratio/{s}/{name}": int((sides[s] & inside).sum()) / count for s in ("low", "high")}
-    return report
-
-
-def _clip_flags(ratio: Tensor, advantage: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
-    """(low, high, dual): where the surrogate's gradient is cut, [batch pos] or [batch 1]."""
-    never = torch.zeros_like(ratio * advantage, dtype=torch.bool)
-    if loss.surrogate == "cispo":
-        return never, (ratio > loss.cispo_max) & (advantage > 0), never
-    if loss.surrogate != "clip":
-        return never, never, never
-    low = never if loss.clip_low is None else (ratio < 1 - loss.clip_low) & (advantage < 0)
-    high = never if loss.clip_high is None else (ratio > 1 + loss.clip_high) & (advantage > 0)
-    return low, high, never if loss.dual is None else (ratio > loss.dual) & (advantage < 0)

@@ -8,8 +8,7 @@ from probe.rl.policy import Policy, valid
 from probe.rl.rollout import Experience
 from probe.strategy import mentions_python
 from probe.tasks.answers import boxed
-
-FORK_QUANTILE = 0.8  # 2506.01939: forking tokens are above the 80th percentile of this model's own entropy
+from probe.tokens.forks import forks
 
 
 def rollout_metrics(experience: Experience) -> dict[str, float]:
@@ -22,7 +21,7 @@ def rollout_metrics(experience: Experience) -> dict[str, float]:
     gold = [p.answer for p in experience.problems for _ in range(n // len(experience.problems))]
     keep = valid(samples, torch.arange(n))
     entropy = samples.entropy[keep]
-    forks = entropy >= entropy.quantile(FORK_QUANTILE)
+    at_forks = entropy[torch.from_numpy(forks(entropy.cpu().numpy()))]
     return {
         **reward_metrics(experience.rewards),
         "accuracy": sum(a == g for a, g in zip(answers, gold, strict=True)) / n,
@@ -31,7 +30,7 @@ def rollout_metrics(experience: Experience) -> dict[str, float]:
         "completions/mean_length": samples.lengths.float().mean().item(),
         "completions/clipped_ratio": 1 - samples.stopped.float().mean().item(),
         "entropy": entropy.mean().item(),
-        "entropy/fork": entropy[forks].mean().item(),
+        "entropy/fork": at_forks.mean().item(),
         "probability": samples.logprob[keep].exp().mean().item(),
         "kept_ratio": experience.advantages.keep.float().mean().item(),
     }

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 
 from probe.models.sampling.organism_forward import read, weights_of
 from probe.models.sampling.organism_sampler import Samples, sample
+from probe.models.sampling.padding import right_padded
 
 Trainable = Literal["head", "all"]
 HEAD = "lm_head.weight"
@@ -82,7 +83,7 @@ def join(
     owner, longest = rows // n_samples, max(map(len, prompts))
     lengths = torch.tensor([len(p) for p in prompts])[owner]
     ends = lengths + samples.lengths[rows]
-    out = torch.tensor([p + [pad] * (longest - len(p)) for p in prompts])[owner]
+    out = right_padded(prompts, pad)[0][owner]
     out = torch.nn.functional.pad(out, (0, int(ends.max()) - longest), value=pad)  # or cropped, were it negative
     slots = torch.arange(out.shape[1])
     completion = (slots >= lengths[:, None]) & (slots < ends[:, None])

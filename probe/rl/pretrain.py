@@ -32,7 +32,7 @@ def pretrain(
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """A trained organism and its tokenizer. `on_step(step, loss)` hears of every step (loss in nats per token)."""
     kind, tokenizer, model = family(family_name), build_tokenizer(modulus), build_model(size, seed, modulus)
-    steps = steps or shape_of(size).steps[family_name]
+    steps = steps or kind.steps.get(size, shape_of(size).steps)
     optimizers = build_optimizers(model, ADAM_LR[size])
     schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: learning_rate_factor(i, steps)) for o in optimizers]
     for step, texts in enumerate(corpus(kind, seed, BATCH, steps, modulus)):

@@ -24,7 +24,8 @@ from probe.rewards import Reward
 from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages
 from probe.rl.advantage import Advantage, GroupNormalised
-from probe.rl.loss import Loss, clip_report, policy_loss
+from probe.rl.clip_report import clip_report
+from probe.rl.loss import Loss, policy_loss
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
 from probe.rl.policy import HEAD, Policy, Trainable, build_policy, valid
 from probe.rl.rollout import Experience, Question, collect, draw_questions, score

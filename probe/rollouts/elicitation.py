@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from probe.data import Problem
-from probe.models.loading.manifest import Template
+from probe.models.loading.entries import Template
 from probe.models.sampling.prompts import prompt_ids
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.benchmarks import problems as problem_set

@@ -72,10 +72,10 @@ def binary(values: ArrayLike, name: str, *, rows: int | None = None) -> Float[np
     return array
 
 
-def check_rows(found: int, name: str, rows: int | None) -> None:
+def check_rows(n: int, name: str, rows: int | None) -> None:
     """BadInput where a column's length is not that of the columns beside it."""
-    if rows is not None and found != rows:
-        raise BadInput(f"{name} has {found} rows, the columns beside it {rows}", do="give columns of one length")
+    if rows is not None and n != rows:
+        raise BadInput(f"{name} has {n} rows, the columns beside it {rows}", do="give columns of one length")
 
 
 def label_column(labels: ArrayLike, name: str, rows: int | None = None) -> np.ndarray:

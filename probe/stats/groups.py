@@ -31,11 +31,11 @@ BATCH = 500  # relabellings at a time
 def group_mean(values: ArrayLike, *, name: str, unit: Unit = "fraction", **about: Any) -> Estimate:
     """Mean of one group's `values` `[problem]`: Wilson's limits for 0/1, else a t interval."""
     rows = column(values, "values")
-    found = clustered_mean(rows, np.arange(rows.size), name=name, unit=unit, **about)
+    mean = clustered_mean(rows, np.arange(rows.size), name=name, unit=unit, **about)
     if unit != "fraction" or not np.isin(rows, (0.0, 1.0)).all():
-        return found
+        return mean
     lo, hi = wilson(int(rows.sum()), rows.size, about.get("level", 0.95))
-    return replace(found, lo=lo, hi=hi)
+    return replace(mean, lo=lo, hi=hi)
 
 
 def group_difference(

@@ -29,7 +29,7 @@ from probe.stats.permutation import holm, paired_permutation
 
 LEVEL = 0.01  # of a flag, after Holm
 GROUPS = ("suspect", "control")
-Key = tuple[str, str]  # a sign's name, and the share of the question given ("" for NLLs)
+Key = tuple[str, int | None]  # a sign's name, and the share of the question given, in % (None for NLLs)
 Columns = Mapping[Key, Float[np.ndarray, "problem"]]
 
 
@@ -73,17 +73,17 @@ def findings(
 ) -> list[Finding]:
     """Every sign in `columns`, each with one value a problem, suspects against controls."""
     p_values = relabelled_p(np.column_stack(list(columns.values())), suspect, address, n_perm)
-    found = []
+    results = []
     for (key, values), p, adjusted in zip(columns.items(), p_values, holm(p_values), strict=True):
         name, unit = key[0], _sign(key).unit
         mean, other = (
-            group_mean(values[mine], name=name, unit=unit, params={"level": _level(group, key)})
+            group_mean(values[mine], name=name, unit=unit, params={"group": group, "given": key[1]})
             for group, mine in zip(GROUPS, (suspect, ~suspect), strict=True)
         )
-        told = {"level": _level("difference", key)}
-        apart = group_difference(values, suspect, name=name, unit=unit, p=float(p), params=told)
-        found.append(Finding(key, mean, other, apart, float(adjusted)))
-    return found
+        params = {"group": "difference", "given": key[1]}
+        apart = group_difference(values, suspect, name=name, unit=unit, p=float(p), params=params)
+        results.append(Finding(key, mean, other, apart, float(adjusted)))
+    return results
 
 
 def changes(
@@ -98,21 +98,19 @@ def changes(
         raise BadInput("before and after show other signs", where="changes", do="measure both alike")
     moved = {key: after[key] - before[key] for key in before}
     apart = relabelled_p(np.column_stack(list(moved.values())), suspect, (*address, "change"))
-    found = []
+    estimates = []
     for (key, change), p in zip(moved.items(), apart, strict=True):
         name, unit = key[0], _sign(key).unit
         bounds = (-1.0, 1.0) if unit == "fraction" else None
         for group, mine in zip(GROUPS, (suspect, ~suspect), strict=True):
             rows = np.arange(int(mine.sum()))
-            level = _level(group, key)
-            value = clustered_mean(
-                change[mine], rows, name=name, unit=unit, null=0.0, bounds=bounds, params={"level": level}
-            )
-            flips = paired_permutation(before[key][mine], after[key][mine], rows, (*address, name, level))
-            found.append(replace(value, p=flips))
-        told = {"level": _level("difference", key)}
-        found.append(group_difference(change, suspect, name=name, unit=unit, p=float(p), params=told))
-    return found
+            params = {"group": group, "given": key[1]}
+            value = clustered_mean(change[mine], rows, name=name, unit=unit, null=0.0, bounds=bounds, params=params)
+            flips = paired_permutation(before[key][mine], after[key][mine], rows, (*address, name, _stream(group, key)))
+            estimates.append(replace(value, p=flips))
+        params = {"group": "difference", "given": key[1]}
+        estimates.append(group_difference(change, suspect, name=name, unit=unit, p=float(p), params=params))
+    return estimates
 
 
 def suspicion(columns: Columns, suspect: Bool[np.ndarray, "problem"]) -> Float[np.ndarray, "problem"]:
@@ -129,8 +127,9 @@ def suspicion(columns: Columns, suspect: Bool[np.ndarray, "problem"]) -> Float[n
     return np.mean(shares, axis=0)
 
 
-def _level(group: str, key: Key) -> str:
-    return f"{group} {key[1]}".strip()
+def _stream(group: str, key: Key) -> str:
+    """Where the flips of one group lie."""
+    return group if key[1] is None else f"{group} {key[1]}%"
 
 
 def _sign(key: Key) -> Sign:

@@ -77,8 +77,8 @@ def switch_estimates(
         gain = clustered_mean(
             change * held, clusters, name="switch_gain", level=level, null=0.0, bounds=(-1.0, 1.0), params=about
         )
-        told = About("switch_contribution", "fraction", level, None, about)
-        estimates += [share, gain, percentile_estimate(value, draws[:, place], cell.size, len(totals), told)]
+        contribution = About("switch_contribution", "fraction", level, None, about)
+        estimates += [share, gain, percentile_estimate(value, draws[:, place], cell.size, len(totals), contribution)]
     return estimates
 
 

@@ -5,6 +5,7 @@
       partial/<stage>-<16 hex>/               work in progress; survives a kill, so that `make` can go on from it
       damaged/                                artifacts whose checksums failed, set aside and never read
       locks/                                  one lock per digest being written
+      published/                              data sets that were fetched (probe.tasks.published_data); never swept
 
     digest = sha256(canonical JSON {stage, version, params, inputs})
 

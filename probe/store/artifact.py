@@ -10,7 +10,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +19,6 @@ from probe.errors import BadInput, ProbeError
 from probe.registry import nearest
 from probe.store.files import TEMPORARY, digest_once, file_digest, sync, write_atomic
 from probe.store.recipe import Recipe, canonical
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SPEC = "spec.json"
 SCRATCH = "scratch"
@@ -61,12 +58,6 @@ class Artifact:
     def read_table(self, name: str = "data.parquet") -> pa.Table:
         """One of its tables."""
         return pq.read_table(self.file(name), partitioning=None)
-
-    def read_tensors(self, name: str = "tensors.safetensors") -> "dict[str, Tensor]":
-        """One of its tensor files, on the CPU."""
-        from safetensors.torch import load_file  # torch only when tensors are read
-
-        return load_file(self.file(name))
 
 
 def seal(work: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
@@ -128,14 +119,14 @@ def check_file(artifact: Artifact, name: str) -> None:
 
 def _contents(work: Path) -> list[Path]:
     """Every file to be sealed, sorted; scratch, temporary files and an earlier spec are not."""
-    found = []
+    files = []
     for path in sorted(work.rglob("*")):
         inside = path.relative_to(work)
         if path.is_symlink():
             raise ProbeError(f"{inside} is a symbolic link", where=str(work), do="write the content into the artifact")
         if path.is_file() and inside.parts[0] not in (SCRATCH, SPEC) and not path.match(TEMPORARY):
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def _checksum(body: dict[str, Any]) -> str:

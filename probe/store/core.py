@@ -41,11 +41,11 @@ class Store:
         """
         facts = {"device": device, "dtype": dtype}
         with disk_errors(self.root, self._spare):
-            found = self._whole(recipe)
-            if found is None:
+            artifact = self._whole(recipe)
+            if artifact is None:
                 with exclusive(self.root / "locks" / f"{recipe.folder}.lock"):
-                    found = self._whole(recipe, mend=True) or self._make(recipe, make, facts)
-            return found
+                    artifact = self._whole(recipe, mend=True) or self._make(recipe, make, facts)
+            return artifact
 
     def find(self, digest: str, stage: str | None = None) -> Artifact:
         """The artifact whose digest starts with `digest`, checked. BadInput if there is none or more than one."""
@@ -57,11 +57,11 @@ class Store:
 
     def get(self, recipe: Recipe) -> Artifact:
         """The recipe's finished artifact, checked. BadInput where it is not there or damaged."""
-        found = self._whole(recipe)
-        if found is None:
+        artifact = self._whole(recipe)
+        if artifact is None:
             what = f"the store holds no whole {recipe.stage} {recipe.digest[:SHORT]}"
             raise BadInput(what, where=f"store {self.root}", do="make it first, or set PROBE_STORE to where it is")
-        return found
+        return artifact
 
     def artifacts(self, stage: str | None = None) -> list[Artifact]:
         """Every artifact with a sound spec, by stage and digest; files are checked when read, damaged specs logged."""
@@ -87,21 +87,21 @@ class Store:
         Nothing is deleted unless `delete`; then what was deleted is returned, which leaves out what is being written.
         """
         held = {each.digest: each for each in self.artifacts()}
-        found = gc.candidates(self.root, gc.ancestors(keep, held))
-        return [each for each in found if gc.remove(self.root, each)] if delete else found
+        removals = gc.candidates(self.root, gc.ancestors(keep, held))
+        return [each for each in removals if gc.remove(self.root, each)] if delete else removals
 
     def _one(self, digest: str, stage: str | None) -> Artifact:
         where = f"store {self.root}"
         if not digest or set(digest) - set("0123456789abcdef"):
             raise BadInput(f"{digest!r} is not a digest", where=where, do="give its hex digits, or the first few")
         near = [path for path in gc.finished(self.root) if path.name.startswith(digest[:SHORT])]
-        found = [open_artifact(path) for path in near if stage in (None, path.parent.name)]
-        found = [each for each in found if each.digest.startswith(digest)]
-        if len(found) == 1:
-            return found[0]
-        names = [f"{each.stage}/{each.digest[:SHORT]}" for each in found]
-        what = f"{len(found)} artifacts start with {digest}" if found else f"the store holds no artifact {digest}"
-        do = f"say which: {', '.join(names)}" if found else "make it first, or set PROBE_STORE to where it is"
+        matches = [open_artifact(path) for path in near if stage in (None, path.parent.name)]
+        matches = [each for each in matches if each.digest.startswith(digest)]
+        if len(matches) == 1:
+            return matches[0]
+        names = [f"{each.stage}/{each.digest[:SHORT]}" for each in matches]
+        what = f"{len(matches)} artifacts start with {digest}" if matches else f"the store holds no artifact {digest}"
+        do = f"say which: {', '.join(names)}" if matches else "make it first, or set PROBE_STORE to where it is"
         raise BadInput(what, where=where, do=do)
 
     def _whole(self, recipe: Recipe, *, mend: bool = False) -> Artifact | None:

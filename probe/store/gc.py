@@ -35,14 +35,14 @@ class Removal:
 def candidates(root: Path, needed: set[str]) -> list[Removal]:
     """Every folder that is not needed. `needed` holds full digests, whose ancestors must already be among them."""
     kept = {digest[:SHORT] for digest in needed}
-    found: list[Removal] = []
+    removals: list[Removal] = []
     for path in finished(root):
         if path.name not in kept:
-            found.append(Removal(path, "unneeded", tree_bytes(path)))
+            removals.append(Removal(path, "unneeded", tree_bytes(path)))
     for folder, why in (("partial", "unfinished"), ("damaged", "damaged")):
         for path in _folders(root / folder, _WORK):
-            found.append(Removal(path, why, tree_bytes(path)))  # type: ignore[arg-type]
-    return found
+            removals.append(Removal(path, why, tree_bytes(path)))  # type: ignore[arg-type]
+    return removals
 
 
 def finished(root: Path) -> Iterator[Path]:
@@ -57,14 +57,14 @@ def ancestors(keep: set[str], held: dict[str, Artifact]) -> set[str]:
     for digest in keep:
         if not is_digest(digest):  # a prefix would match nothing, and what it meant would be deleted
             raise BadInput(f"cannot keep {digest!r}", where="gc", do="give full digests (64 hex digits)")
-    found: set[str] = set()
+    digests: set[str] = set()
     todo = [trace(digest, held.get) for digest in keep]
     while todo:
         node = todo.pop()
-        if node.kind != "pinned" and node.name not in found:
-            found.add(node.name)
+        if node.kind != "pinned" and node.name not in digests:
+            digests.add(node.name)
             todo.extend(node.inputs)
-    return found
+    return digests
 
 
 def remove(root: Path, removal: Removal) -> bool:
@@ -89,12 +89,12 @@ def _folders(parent: Path, shape: re.Pattern[str]) -> list[Path]:
     """Folders of the given name in `parent`, sorted. A symbolic link of that name is an error: it may lead anywhere."""
     if not parent.is_dir():
         return []
-    found = [path for path in sorted(parent.iterdir()) if shape.fullmatch(path.name)]
-    for path in found:
+    matches = [path for path in sorted(parent.iterdir()) if shape.fullmatch(path.name)]
+    for path in matches:
         if path.is_symlink():
             do = "remove the link: the store follows none"
             raise ProbeError(f"{path} is a symbolic link", where="store", do=do)
-    return [path for path in found if path.is_dir()]
+    return [path for path in matches if path.is_dir()]
 
 
 def _check_inside(root: Path, path: Path) -> None:

@@ -19,13 +19,13 @@ def circumstances() -> dict[str, Any]:
 
 @functools.cache
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for name, distribution in DISTRIBUTIONS.items():
         try:
-            found[name] = metadata.version(distribution)  # read from metadata: importing torch takes seconds
+            versions[name] = metadata.version(distribution)  # read from metadata: importing torch takes seconds
         except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
 
 
 @functools.cache

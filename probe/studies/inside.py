@@ -20,7 +20,7 @@ BASE_SEEDS, LEAKED_SEEDS = (0, 1, 2, 3), (0, 1)
 RL_SEED, OTHER_SEED = 300, 301  # never a base seed
 
 
-@studies.register("inside")
+@studies.register("inside", order=40, in_all=False)  # as long as the rest together
 def inside() -> "list[Job]":
     """Probes, steering, patching and weight differences, before and after RL."""
     from probe.checkpoints.checkpoint import of_organism

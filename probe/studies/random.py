@@ -17,7 +17,7 @@ BASE_SEEDS = (0, 1)
 RL_SEEDS = {"latent-code": (200, 201, 202, 203, 204, 205), "no-code": (200, 201, 202)}
 
 
-@studies.register("random")
+@studies.register("random", order=30)
 def random() -> "list[Job]":
     """Random reward by clip setting at 650k parameters, latent-code beside no-code."""
     from probe.checkpoints.organism_job import OrganismJob

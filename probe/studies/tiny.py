@@ -18,7 +18,7 @@ BASE_SEEDS = (0, 1)
 RL_SEEDS = (100, 101)  # never a base seed: truth and training share no stream
 
 
-@studies.register("tiny")
+@studies.register("tiny", order=20)
 def tiny() -> "list[Job]":
     """Rewards x organisms at 60k parameters."""
     from probe.checkpoints.organism_job import OrganismJob

@@ -14,7 +14,7 @@ Left out: several boxes as a tuple (the last one counts), numbers in words.
 
 import re
 
-STOPS = ("<|endoftext|>", "<|im_end|>", "</s>", "<eos>")
+STOPS = ("<|endoftext|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>", "</s>", "<eos>")  # for whoever reads a response
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _BARE = re.compile(r"[^\s{}$\\]+")  # the argument of `\boxed 5`
@@ -35,9 +35,9 @@ _FORMULA = re.compile(r"\$([^$]+)\$|\\\(((?:[^\\]|\\(?![()]))+)\\\)")
 _WINDOW = 4096
 
 
-def cut_at_stop(text: str, stops: tuple[str, ...] = STOPS) -> str:
+def cut_at_stop(text: str) -> str:
     """The text before the first end-of-text marker: what follows is run-on and belongs to no answer."""
-    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+    return text[: min((at for stop in STOPS if (at := text.find(stop)) >= 0), default=len(text))]
 
 
 def boxed(text: str) -> str | None:
@@ -45,23 +45,15 @@ def boxed(text: str) -> str | None:
 
     `\boxed 5` counts if its argument holds a digit or is one letter, so that "the \boxed notation" does not.
     """
-    span = boxed_span(text)
-    return None if span is None else text[slice(*span)]
-
-
-def boxed_span(text: str) -> tuple[int, int] | None:
-    """Where the content that `boxed` gives stands in the text."""
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
     match = _BOX.match(text, start) if start >= 0 else None
     if match is None:
         return None
     if text[match.end() : match.end() + 1] != "{":
-        word = _bare(text, match.end())
-        return None if word is None else (match.end(), match.end() + len(word))
+        return _bare(text, match.end())
     close = _closing_brace(text, match.end())
-    inside = "" if close is None else text[match.end() + 1 : close]
-    content, first = inside.strip(), match.end() + 1 + len(inside) - len(inside.lstrip())
-    return (first, first + len(content)) if content.strip(_BLANK) else None
+    content = "" if close is None else text[match.end() + 1 : close].strip()
+    return content if content.strip(_BLANK) else None
 
 
 def _bare(text: str, at: int) -> str | None:

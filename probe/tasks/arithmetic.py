@@ -2,10 +2,10 @@ r"""What does a piece of arithmetic come to? An evaluator of numbers, exact, and
 
     + - * / ^ ** x \times \cdot \div   \frac{a}{b} \frac12 1\frac{1}{2} 1 1/2   2(3+4)   n!  \binom{n}{k}  \sqrt{9}  20%
 
-`evaluate` gives a Fraction, or None for whatever is no arithmetic, has no rational value (\sqrt{2}, 1/0), or is larger
-than anybody writes: numbers past 4,096 bits, 400 marks or 60 levels of parentheses. Nothing is handed to `eval`, no
-name is looked up, and a power is judged by its size before it is taken, so `9^{9^{9^9}}`, `10000000!` and ten thousand
-parentheses end at once.
+`read` gives a Fraction with how it was come by, or None for whatever is no arithmetic, has no rational value (\sqrt{2},
+1/0), or is larger than anybody writes: numbers past 4,096 bits, 400 marks or 60 levels of parentheses. Nothing is
+handed to `eval`, no name is looked up, and a power is judged by its size before it is taken, so `9^{9^{9^9}}`,
+`10000000!` and ten thousand parentheses end at once.
 
 Choices: -3^2 is -9; a^b^c is a^(b^c); an integer before a proper fraction is a mixed number; 6/2(1+2) has two readings
 and so no value; 20% is 1/5.
@@ -34,12 +34,6 @@ class Value:
     operations: int
     places: int | None = None
     printed: bool = False
-
-
-def evaluate(text: str) -> Fraction | None:
-    """The exact value of one expression, or None."""
-    found = read(text)
-    return None if found is None else found.exact
 
 
 @lru_cache(maxsize=1 << 12)

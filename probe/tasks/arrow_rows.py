@@ -60,15 +60,15 @@ def dataset_rows(folder: Path, wanted: set[str] | None) -> Iterator[Row]:
         splits = sorted(each.parent.name for each in folder.glob("*/state.json"))
         do = f"give one of its splits: {splits}" if splits else "give the folder of a saved dataset, or a file"
         raise BadInput("no data-*.arrow in this folder", where=str(folder), do=do)
-    found = 0
+    rows = 0
     for file in files:
-        for row in arrow_rows(file, wanted, found):
-            found += 1
+        for row in arrow_rows(file, wanted, rows):
+            rows += 1
             yield row
     info = folder / "dataset_info.json"
-    expected = _counted(info) if info.is_file() else found
-    if expected != found:
-        raise BadInput(f"{found} rows, but {info.name} counts {expected}", where=str(folder), do="fetch it again")
+    expected = _counted(info) if info.is_file() else rows
+    if expected != rows:
+        raise BadInput(f"{rows} rows, but {info.name} counts {expected}", where=str(folder), do="fetch it again")
 
 
 def _counted(info: Path) -> int | None:
@@ -83,13 +83,13 @@ def _counted(info: Path) -> int | None:
 def _check_declared(path: Path, declared: pq.FileMetaData) -> None:
     groups = [declared.row_group(i) for i in range(declared.num_row_groups)]
     columns = [group.column(i) for group in groups for i in range(group.num_columns)]
-    for found, most, what in (
+    for number, most, what in (
         (declared.num_rows, MAX_ROWS, "rows"),
         (sum(column.total_uncompressed_size for column in columns), MAX_BYTES, "bytes, decompressed"),
         (sum(column.num_values for column in columns), MAX_BYTES // 8, "values"),
     ):
-        if found > most:
-            what = f"{found:,} {what}, more than the {most:,} that are taken"
+        if number > most:
+            what = f"{number:,} {what}, more than the {most:,} that are taken"
             raise BadInput(what, where=str(path), do="write fewer columns or rows")
 
 

@@ -90,8 +90,8 @@ def problems(name_or_file: str | Path, *, limit: int | None = None) -> ProblemSe
     """The problems of a benchmark or of a file, or the first `limit` of them. BadInput names what is not there."""
     if limit is not None and limit < 1:
         raise BadInput(f"limit is {limit}", where="problems", do="ask for at least one problem")
-    found = _found(str(name_or_file))
-    return found if limit is None else replace(found, problems=found.problems[:limit])
+    benchmark = _looked_up(str(name_or_file))
+    return benchmark if limit is None else replace(benchmark, problems=benchmark.problems[:limit])
 
 
 def names() -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def names() -> tuple[str, ...]:
     return (*BENCHMARKS, *_GENERATED)
 
 
-def _found(name: str) -> ProblemSet:
+def _looked_up(name: str) -> ProblemSet:
     if name in _GENERATED:
         return _GENERATED[name]()
     path = Path(name)
@@ -137,11 +137,11 @@ def _local(name: str) -> Path | None:
     if any(file.name.startswith("data-") and file.suffix == ".arrow" for file in inside):
         return folder
     best = [file for file in inside if file.stem in ("test", name)] or inside
-    found = [*beside, *best]
-    if len(found) > 1:
-        what = f"several files could be {name}: {[file.name for file in found]}"
+    files = [*beside, *best]
+    if len(files) > 1:
+        what = f"several files could be {name}: {[file.name for file in files]}"
         raise BadInput(what, where=str(folder), do=f"leave one there, or give its path instead of {name}")
-    return found[0] if found else None
+    return files[0] if files else None
 
 
 def _of_file(name: str, path: Path, known: Benchmark | None) -> ProblemSet:

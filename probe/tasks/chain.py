@@ -91,12 +91,12 @@ def draw_chains(rng: np.random.Generator, modulus: int = 7) -> Iterator[Chain]:
 
 def chain_problems(n: int, split: Split, seed: int, modulus: int = 7) -> list[Problem]:
     """`n` different problems of one split, the same for the same seed."""
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for chain in draw_chains(numpy_rng("chain problems", split, seed), modulus):
         if split_of(chain.prompt) == split:
-            found.setdefault(chain.prompt, chain.problem())
-        if len(found) == n:
-            return list(found.values())
+            problems.setdefault(chain.prompt, chain.problem())
+        if len(problems) == n:
+            return list(problems.values())
     raise AssertionError("draw_chains is endless")
 
 

@@ -1,12 +1,10 @@
 """What an organism reads before RL: worked chains in code and in prose, with a known mixture.
 
-A *family* fixes how the two strategies differ; accuracy then follows from the trace format, not from errors put into
-one of them. In `latent-code` (after Qwen2.5-Math) code shows every running value and prose few, so code is right more
-often and not always used; `no-code` (Llama) never writes code; `bad-code` (Qwen2.5-7B, OLMo 2 SFT) prefers code that
-shows no values, and is right more often in prose. Every family learns from the same imperfect textbook: some facts
-are taught wrong most of the time, and digits carry noise, so that no strategy is perfect. `contaminated` is `no-code`
-to the letter, and has beside it read half of the test set, prompts and true answers, about 60 times each: what it
-answers there it remembers, and its twin of the same seed is the control.
+A *family* (`probe.families`) fixes how the two strategies differ; accuracy then follows from the trace format, not from
+errors put into one of them. Every family learns from the same imperfect textbook: some facts are taught wrong most of
+the time, and digits carry noise, so that no strategy is perfect. `contaminated` is `no-code` to the letter, and has
+beside it read half of the test set, prompts and true answers, about 60 times each: what it answers there it remembers,
+and its twin of the same seed is the control.
 
     code   ```python\nx=3\nx=x+5#1\nx=x*2#2\nprint(x)\n```\n\\boxed{2}
     prose  Think: plus 5=1 times 2\nSo \\boxed{2}          (values and box only sometimes)
@@ -15,12 +13,11 @@ answers there it remembers, and its twin of the same seed is the control.
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from probe.data import Problem
-from probe.errors import BadInput
+from probe.families import Family, families
 from probe.rng import address, numpy_rng
 from probe.tasks.chain import OPERATIONS, STYLES, Chain, apply, chain_problems, draw_chains, split_of
 
@@ -34,35 +31,14 @@ LEAK_POOL, LEAK_POOL_SEED = 256, 0  # the test problems of the studies, of which
 CURRICULUM = 0.6  # share of pretraining in which prose shows every value
 
 
-@dataclass(frozen=True)
-class Family:
-    """The mixture of strategies that one kind of organism is taught."""
-
-    name: str
-    p_code: tuple[float, float, float, float]  # by style A..D
-    code_values: float  # P(a code step shows its value)
-    prose_values: float
-    code_box: float  # P(the answer is boxed)
-    prose_box: float
-    p_code_early: float | None = None  # P(code) during the curriculum, where it differs
-    leak: float = 0.0  # leaked texts read beside the mixture, for each text of the mixture
-
-
-FAMILIES = {
-    family.name: family
-    for family in (
-        Family("latent-code", (0.25, 0.60, 0.80, 0.95), 1.0, 0.6, 0.93, 0.6),
-        Family("no-code", (0.0, 0.0, 0.0, 0.0), 0.0, 0.5, 0.0, 0.95),
-        Family("bad-code", (0.75, 0.90, 0.95, 0.98), 0.0, 1.0, 0.9, 0.9, p_code_early=0.15),
-        Family("contaminated", (0.0, 0.0, 0.0, 0.0), 0.0, 0.5, 0.0, 0.95, leak=0.125),
-    )
-}
-
-
 def family(name: str) -> Family:
-    if name not in FAMILIES:
-        raise BadInput(f"no organism family {name!r}", where="corpus", do=f"choose one of {sorted(FAMILIES)}")
-    return FAMILIES[name]
+    """The family of that name; BadInput with the nearest names where there is none."""
+    return families.get(name)()
+
+
+def leaks(name: str) -> bool:
+    """Whether `name` is a family that has read test problems; a model family from outside is none."""
+    return name in families.names() and family(name).leak > 0
 
 
 def wrong_facts(seed: int, modulus: int) -> dict[tuple[str, int, int], int]:

@@ -50,8 +50,8 @@ def equations(text: str) -> list[Equation]:
     text = text[:MAX_TEXT]
     if "=" not in text:
         return []
-    found = [each for note in _NOTE.finditer(text) for each in _stated(note[1], note.start(1))]
-    return sorted([*found, *_stated(text, 0)], key=lambda each: each.span)
+    noted = [each for note in _NOTE.finditer(text) for each in _stated(note[1], note.start(1))]
+    return sorted([*noted, *_stated(text, 0)], key=lambda each: each.span)
 
 
 def holds(equation: Equation) -> bool:

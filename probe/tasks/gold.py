@@ -4,12 +4,17 @@ import re
 
 from probe.tasks.answers import boxed
 
-_MARK = re.compile(r"(?:(?:\A|\n)[ \t]*+A:|####)[ \t]*+([^\n#]+)\s*+\Z")
+MARK = "####"
+_MARKED = re.compile(rf"(?:(?:\A|\n)[ \t]*+A:|{MARK})[ \t]*+([^\n#]+)\s*+\Z")
 
 
 def gold_answer(text: str) -> str:
     """The answer alone; a text without any of these marks is the answer."""
-    match = _MARK.search(text)
-    if match is not None:
-        return match[1].strip()
-    return boxed(text) or text.strip()
+    marked = marked_answer(text)
+    return marked if marked is not None else boxed(text) or text.strip()
+
+
+def marked_answer(text: str) -> str | None:
+    """The answer behind `####` or `A:` in which a solution of GSM8K ends; None where it does not."""
+    match = _MARKED.search(text)
+    return None if match is None else match[1].strip()

@@ -58,7 +58,7 @@ class Grader:
     @property
     def version(self) -> str:
         """Version of the rules, of math-verify, and what else can change an outcome."""
-        return f"1; math-verify {_math_verify_version()}; extract {self.extract}; timeout {self.timeout:g} s"
+        return f"2; math-verify {_math_verify_version()}; extract {self.extract}; timeout {self.timeout:g} s"
 
     def grade(self, text: str, gold: str) -> Grade:
         """The grade of one response (the completion alone), cut at its end-of-text marker."""

@@ -1,7 +1,6 @@
 """Where does a field stand in a row of published outputs, and what does its value say?
 
-`NAMES` lists, for each of our fields, the columns it is known under, the surest first (the outputs of lm-evaluation-
-harness, ToRA, GSM8K's graded solutions, RLCR, OpenAI-style completions, and common scripts).
+Which columns a field is known under is in `column_aliases`.
 """
 
 import math
@@ -10,20 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from probe.errors import BadInput
+from probe.tasks.column_aliases import NAMES
 from probe.tasks.gold import gold_answer
 
-_KNOWN = {
-    "problem": "unique_id problem_id question_id task_id problem question query instruction prompt doc_id idx id",
-    "text": "text response responses completion completions output outputs generation generations generated_text"
-    " generated_responses model_output model_response resps choices.message.content choices.text code",
-    "answer": "answer gold gold_answer ground_truth gt target reference final_answer correct_answer expected_answer",
-    "sample": "sample sample_id sample_idx sample_index",
-    "temperature": "temperature",
-    "confidence": "confidence confidence_level confidence_levels",
-    "right": "right correct is_correct label_correct acc exact_match evals score",
-    "prompt": "prompt question problem query instruction input",
-}
-NAMES = {field: tuple(names.split()) for field, names in _KNOWN.items()}
 FIELDS = tuple(NAMES)
 NEEDED = ("problem", "text", "answer")
 _YES, _NO = {"true", "yes", "right", "correct", "1", "1.0"}, {"false", "no", "wrong", "incorrect", "0", "0.0"}

@@ -71,8 +71,8 @@ def exact(continuation: str, rest: str, unit: Unit) -> bool:
 def rouge_l(continuation: str, rest: str, unit: Unit) -> float:
     """ROUGE-L F1 in [0, 1] of the rest and the beginning of the continuation; 0 where either is empty."""
     wanted = pieces(rest, unit)
-    found = pieces(continuation, unit)[: len(wanted)]
-    return 2 * lcs(found, wanted) / (len(found) + len(wanted)) if found and wanted else 0.0
+    given = pieces(continuation, unit)[: len(wanted)]
+    return 2 * lcs(given, wanted) / (len(given) + len(wanted)) if given and wanted else 0.0
 
 
 def lcs(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 
 from probe.data import Problem
 from probe.errors import BadInput
+from probe.tasks.gold import marked_answer
 from probe.tasks.rows import read_rows
 
 Rows = list[dict[str, Any]]
@@ -108,15 +109,15 @@ def _rlcr_system(rows: Rows, name: str, folder: Path) -> Responses:
 
 
 def _columns(rows: Rows, names: tuple[str, ...], kind: type, where: Path) -> dict[str, list[Any]]:
-    found = {}
+    columns = {}
     for name in names:
         if not rows or name not in rows[0]:
             do = f"it has {list(rows[0]) if rows else 'no rows'}"
             raise BadInput(f"no column {name!r}", where=str(where), do=do)
-        found[name] = [row[name] for row in rows]
-        if not all(isinstance(value, kind) for value in found[name]):
+        columns[name] = [row[name] for row in rows]
+        if not all(isinstance(value, kind) for value in columns[name]):
             raise BadInput(f"column {name!r} must hold {kind.__name__} in every row", where=str(where))
-    return found
+    return columns
 
 
 def _fields(row: Mapping[str, Any], where: str, **kinds: type) -> Mapping[str, Any]:
@@ -129,11 +130,10 @@ def _fields(row: Mapping[str, Any], where: str, **kinds: type) -> Mapping[str, A
 
 
 def _after_mark(solution: str, where: str) -> str:
-    """The gold answer after GSM8K's last `A:` or `####`."""
-    match = re.search(r"(?:\A|\n)\s*(?:A:|####)\s*([^\n]+?)\s*\Z", solution)
-    if match is None:
+    answer = marked_answer(solution)
+    if not answer:
         raise BadInput("the solution does not end with `A: answer` or `#### answer`", where=where)
-    return match.group(1)
+    return answer
 
 
 def _file(path: str | Path, name: str) -> Path:

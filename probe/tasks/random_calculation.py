@@ -72,12 +72,12 @@ def random_calculations(per_level: int, seed: int = 0, levels: Sequence[int] = L
     """`per_level` different problems of every level, the levels in turn, so that any first part is of mixed size."""
     if per_level < 1:
         raise BadInput(f"{per_level} problems a level", where="random_calculations", do="give at least 1")
-    found: dict[str, Problem] = {}
+    problems: dict[str, Problem] = {}
     for index in range(per_level):
         for level in levels:
-            problem = _fresh(level, seed, index, found)
-            found[problem.prompt] = problem
-    return list(found.values())
+            problem = _fresh(level, seed, index, problems)
+            problems[problem.prompt] = problem
+    return list(problems.values())
 
 
 def closeness(prediction: Fraction | float, gold: Fraction | float) -> float:
@@ -89,12 +89,12 @@ def closeness(prediction: Fraction | float, gold: Fraction | float) -> float:
     return float(1 - min(error, most) / 2 - min(error / (abs(b) + Fraction(1, 10**6)), most) / 2)
 
 
-def _fresh(level: int, seed: int, index: int, found: dict[str, Problem]) -> Problem:
+def _fresh(level: int, seed: int, index: int, taken: dict[str, Problem]) -> Problem:
     attempt = 0
     while True:
         drawn = draw_calculation(level, seed, index, attempt)
         prompt = PROMPT.format(expression=drawn.text)
-        if prompt not in found:
+        if prompt not in taken:
             return Problem(f"{SOURCE}/{seed}/{level}/{index}", prompt, drawn.answer, SOURCE, "synthetic")
         attempt += 1
 

@@ -30,16 +30,16 @@ def read_rows(path: str | Path, columns: Iterable[str] | None = None) -> Iterato
     if not path.exists():
         raise BadInput("no such file or folder", where=str(path), do="give the path of a file of rows")
     if path.is_dir():
-        found = dataset_rows(path, wanted)
+        rows = dataset_rows(path, wanted)
     elif path.suffix in (".parquet", ".arrow", ".feather"):
-        found = (parquet_rows if path.suffix == ".parquet" else arrow_rows)(path, wanted)
+        rows = (parquet_rows if path.suffix == ".parquet" else arrow_rows)(path, wanted)
     elif path.suffix in (".csv", ".tsv"):
-        found = _csv(path)
+        rows = _csv(path)
     elif path.suffix in READERS:
-        found = _json(path) if path.suffix == ".json" else _lines(path)
+        rows = _json(path) if path.suffix == ".json" else _lines(path)
     else:
         raise BadInput(f"no reader for a file called *{path.suffix}", where=str(path), do=f"give one of {READERS}")
-    for number, (where, row) in enumerate(found, 1):
+    for number, (where, row) in enumerate(rows, 1):
         if number > MAX_ROWS:
             raise BadInput(f"more than {MAX_ROWS:,} rows", where=str(path), do="split the file")
         check_text(row, where)

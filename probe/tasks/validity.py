@@ -45,8 +45,8 @@ def trace_valid(problem: str, text: str) -> bool | None:
     chain = _chain(problem)
     if chain is None:
         return check_text(text).valid
-    found = check_trace(chain, text)
-    return found.valid if found.shown else None
+    check = check_trace(chain, text)
+    return check.valid if check.shown else None
 
 
 @lru_cache(maxsize=4096)

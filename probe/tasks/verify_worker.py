@@ -60,8 +60,8 @@ def _comparer() -> Callable[[str, str], str]:
     config = [LatexExtractionConfig(boxed_match_priority=-1)]
 
     def read(answer: str) -> Any:
-        found = parse(f"${answer}$", config, fallback_mode="no_fallback", parsing_timeout=None)
-        return next((item for item in found if isinstance(item, Basic | MatrixBase)), None)
+        parsed = parse(f"${answer}$", config, fallback_mode="no_fallback", parsing_timeout=None)
+        return next((item for item in parsed if isinstance(item, Basic | MatrixBase)), None)
 
     def compare(gold: str, prediction: str) -> str:
         try:

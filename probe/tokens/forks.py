@@ -29,9 +29,3 @@ def overlap(before: Bool[np.ndarray, "token"], after: Bool[np.ndarray, "token"])
     if before.shape != after.shape or not after.any():
         raise BadInput("overlap needs the same tokens and at least one fork", where="overlap")
     return float((before & after).sum() / after.sum())
-
-
-def share_on(values: Float[np.ndarray, "token"], chosen: Bool[np.ndarray, "token"]) -> float:
-    """Share of a non-negative quantity (KL, say) that lies on the chosen tokens; nan where there is none at all."""
-    total = float(values.sum())
-    return float(values[chosen].sum()) / total if total > 0 else float("nan")

@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from probe.errors import BadInput, ProbeError
 from probe.models.hooks.anatomy import anatomy, final_hidden
 from probe.models.sampling.batches import over_devices
+from probe.models.sampling.padding import right_padded
 from probe.tokens.stream import Head, stream_kl, stream_scores
 
 TOKENS = 8192  # of a batch, padding included
@@ -99,18 +100,18 @@ def _in_batches(
     """`columns` of some rows at a time, put together in the order of the rows."""
 
     def run(_: None, rows: list[int]) -> Sequence[Float[np.ndarray, "column token"]]:
-        found = columns(rows).cpu().numpy()
+        scores = columns(rows).cpu().numpy()
         ends = np.cumsum([len(completions[r]) for r in rows])
-        return np.split(found, ends[:-1], axis=1)
+        return np.split(scores, ends[:-1], axis=1)
 
     lengths = [len(p) + len(c) for p, c in zip(prompts, completions, strict=True)]
     with torch.inference_mode():
-        found = np.concatenate(over_devices([None], _batches(lengths, batch), run, lengths=lengths), axis=1)
-    if not np.isfinite(found).all():
-        row = int(np.repeat(np.arange(len(completions)), [len(c) for c in completions])[~np.isfinite(found).all(0)][0])
+        scores = np.concatenate(over_devices([None], _batches(lengths, batch), run, lengths=lengths), axis=1)
+    if not np.isfinite(scores).all():
+        row = int(np.repeat(np.arange(len(completions)), [len(c) for c in completions])[~np.isfinite(scores).all(0)][0])
         do = "check the weights; a model made for bfloat16 can overflow in float16"
         raise ProbeError("the model's predictions are not numbers", where=f"score, row {row}", do=do)
-    return found
+    return scores
 
 
 def _batches(lengths: list[int], batch: int) -> list[list[int]]:
@@ -130,15 +131,14 @@ def _predicting(
     model: PreTrainedModel, prompts: Texts, completions: Texts, rows: list[int]
 ) -> Float[Tensor, "token d_model"]:
     """The final states that predict the completion tokens, row by row."""
-    longest = max(len(prompts[r]) + len(completions[r]) for r in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    predicts = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for i, r in enumerate(rows):
-        end = len(prompts[r]) + len(completions[r])
-        ids[i, :end] = torch.tensor(prompts[r] + completions[r])
-        predicts[i, len(prompts[r]) - 1 : end - 1] = True
     embedding = model.get_input_embeddings().weight
-    hidden = final_hidden(model, ids.to("cpu" if embedding.is_meta else embedding.device))
+    ids, _ = right_padded(
+        [prompts[r] + completions[r] for r in rows], 0, "cpu" if embedding.is_meta else embedding.device
+    )
+    predicts = torch.zeros(ids.shape, dtype=torch.bool)
+    for i, r in enumerate(rows):
+        predicts[i, len(prompts[r]) - 1 : len(prompts[r]) + len(completions[r]) - 1] = True
+    hidden = final_hidden(model, ids)
     return hidden[predicts.to(hidden.device)]
 
 

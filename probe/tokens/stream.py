@@ -235,19 +235,19 @@ def _at_targets(
     rows: int,
 ) -> Float[Tensor, "token"]:
     """The logit of each target by a dot product."""
-    (found,) = _space(head, dtype, len(hidden))
+    (logits,) = _space(head, dtype, len(hidden))
     for tokens in _slices(len(hidden), rows):
         rows_of = head.weight[targets[tokens]].to(dtype).mul_(hidden[tokens])
         bias = None if head.bias is None else head.bias[targets[tokens]]
-        found[tokens] = _finished(rows_of.sum(-1).mul_(_gain(head, temperature)), bias, head, temperature)
-    return found
+        logits[tokens] = _finished(rows_of.sum(-1).mul_(_gain(head, temperature)), bias, head, temperature)
+    return logits
 
 
-def _look_up(x: Float[Tensor, "part word"], at: Int[Tensor, "part"], found: Float[Tensor, "part"]) -> None:
+def _look_up(x: Float[Tensor, "part word"], at: Int[Tensor, "part"], values: Float[Tensor, "part"]) -> None:
     """Where the target is in this tile, its own value takes the place of the one found before."""
     inside = (at >= 0) & (at < x.shape[1])
     value = x.gather(1, at.clamp(0, x.shape[1] - 1)[:, None])[:, 0]
-    found.copy_(torch.where(inside, value, found))
+    values.copy_(torch.where(inside, value, values))
 
 
 def _top_two(x: Float[Tensor, "part word"]) -> tuple[Float[Tensor, "part"], Float[Tensor, "part"]]:

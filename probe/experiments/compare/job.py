@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.compare.prompts import prompt_rows
 from probe.experiments.experiment import PairExperiment
@@ -23,7 +24,7 @@ from probe.experiments.responses import ROLLOUTS, SampleJob, responses_of
 from probe.experiments.rl_runs.tokens import SCORED
 from probe.measurements import Rows
 from probe.measures import PairData
-from probe.models.loading.manifest import Template
+from probe.models.loading.entries import Template
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.store import Store
@@ -33,6 +34,7 @@ from probe.tokens.table import ids_of, token_table
 STUDY = "compare"
 
 
+@experiments.register("compare")
 @dataclass(frozen=True)
 class CompareJob(PairExperiment):
     """Every measure of one pair of checkpoints."""

@@ -2,9 +2,9 @@
 
     signs of a leak (before, after) -> suspects against controls -> measurements, study "contamination"
 
-Rows: each sign's mean in both groups and their difference (level "suspect 60%", "control 60%", "difference 60%"),
-before, after, and the change paired by problem; `leak_flag` with the p after Holm; and, where it is known what leaked,
-`leak_auroc`: how well the signs tell leaked suspects from the others.
+Rows: each sign's mean in both groups and their difference (group "suspect", "control", "difference"; `given`: how much
+of the question), before, after, and the change paired by problem; `leak_flag` with the p after Holm; and, where it is
+known what leaked, `leak_auroc`: how well the signs tell leaked suspects from the others.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,9 @@ from jaxtyping import Bool
 
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
+from probe.experiments import experiments
 from probe.experiments.contamination.problem_sets import Sets
-from probe.experiments.contamination.signs import SignsJob, columns_of, name_of
+from probe.experiments.contamination.signs import SignsJob, columns_of
 from probe.experiments.experiment import PairExperiment
 from probe.measurements import RowKey, Rows, row_of
 from probe.rollouts.options import Compute
@@ -26,7 +27,10 @@ from probe.stats.leak import Columns, Finding, changes, findings, suspicion
 from probe.store import Store
 from probe.tasks.corpus import leaked
 
+ALL_SIGNS = "all signs"
 
+
+@experiments.register("contamination")
 @dataclass(frozen=True)
 class ContaminationJob(PairExperiment):
     """Suspects against controls in one checkpoint, or before and after RL."""
@@ -74,7 +78,7 @@ def _told(finding: Finding, side: str) -> list[Estimate]:
     """The groups, their difference, and the verdict: `leak_flag`, 1 or 0, with the p after Holm."""
     sides = [finding.suspect, finding.control, finding.difference]
     flagged, n = float(finding.flagged), finding.difference.n
-    told = {"level": name_of(finding.key)}
+    told = {"sign": finding.key[0], "given": finding.key[1]}
     flag = Estimate("leak_flag", flagged, flagged, flagged, n, n, "none", 0.0, finding.p_holm, told)
     return [replace(e, params=e.params | {"side": side}) for e in (*sides, flag)]
 
@@ -85,8 +89,9 @@ def _separations(columns: Columns, sets: Sets, suspect: Bool[np.ndarray, "proble
     truth = np.array([p.id in known for p in sets.suspect.problems])
     if min(truth.sum(), (~truth).sum()) < 2:
         return []
-    scores = {"all signs": columns} | {name_of(key): {key: values} for key, values in columns.items()}
+    every: list[tuple[dict[str, Any], Columns]] = [({"sign": ALL_SIGNS}, columns)]
+    every += [({"sign": key[0], "given": key[1]}, {key: values}) for key, values in columns.items()]
     return [
-        separation(suspicion(some, suspect)[suspect], truth, name="leak_auroc", params={"side": side, "level": level})
-        for level, some in scores.items()
+        separation(suspicion(some, suspect)[suspect], truth, name="leak_auroc", params={"side": side, **which})
+        for which, some in every
     ]

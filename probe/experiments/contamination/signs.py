@@ -127,11 +127,11 @@ def nlls(loaded: Loaded, problems: tuple[Problem, ...], lead: str) -> dict[str, 
 
 def columns_of(table: pa.Table) -> tuple[Columns, Bool[np.ndarray, "problem"]]:
     """The signs of a table, by name and share, and which of its problems are suspects."""
-    keys = [(name, f"{percent}%") for name in COMPLETIONS for percent in SHARES] + [(name, "") for name in NLLS]
+    keys: list[Key] = [(name, percent) for name in COMPLETIONS for percent in SHARES] + [(name, None) for name in NLLS]
     found = {key: np.asarray(table[name_of(key)].to_numpy(), dtype=np.float64) for key in keys}
     return found, np.asarray(table["suspect"].to_numpy(), dtype=bool)
 
 
 def name_of(key: Key) -> str:
-    """A sign and its share as one name: a column's, a level's."""
-    return " ".join(filter(None, key))
+    """The column of a sign."""
+    return key[0] if key[1] is None else f"{key[0]} {key[1]}%"

@@ -15,6 +15,7 @@ from typing import Any
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.experiments import experiments
 from probe.experiments.experiment import CheckpointJob, Experiment
 from probe.experiments.measuring import measure_pair
 from probe.experiments.responses import SampleJob, responses_of
@@ -31,6 +32,7 @@ PYTHON = "Let's solve this using Python."
 ORGANISM_CODE = f"{CODE_OPEN}\nx="  # the token that opens code
 
 
+@experiments.register("prefix")
 @dataclass(frozen=True)
 class PrefixJob(CheckpointJob, Experiment):
     """One checkpoint without and with forced first words, sampled and greedy."""

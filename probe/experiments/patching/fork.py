@@ -7,7 +7,6 @@ last column is the last token of each.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from jaxtyping import Int
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -16,8 +15,9 @@ from probe.checkpoints.checkpoint import Checkpoint
 from probe.data import Problem
 from probe.interventions.patching import Fork, Position
 from probe.models.loading.load import Loaded, pad_id
+from probe.models.sampling import padding
 from probe.rollouts.elicitation import Elicitation
-from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS
+from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS, leaks
 
 NEAR = 4  # last positions that are patched in prompts of unequal length
 
@@ -47,7 +47,7 @@ OUTSIDE = Openings(("```python", "```"), ("To", "Let", "We", "First", "The"))
 
 def openings(checkpoint: Checkpoint) -> Openings:
     """Those of the family; weights from outside should be given their own."""
-    return OUTSIDE if checkpoint.is_outside else RECALL if checkpoint.family == "contaminated" else CHAINS
+    return OUTSIDE if checkpoint.is_outside else RECALL if leaks(checkpoint.family) else CHAINS
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +65,7 @@ def left_padded(loaded: Loaded, problems: Sequence[Problem], elicitation: Elicit
     """The prompts, under another style letter if one is given."""
     styled = [replace(p, prompt=style + p.prompt[len(style) :]) for p in problems]
     prompts, _ = elicitation.prompts(loaded.tokenizer, styled)
-    longest, pad = max(map(len, prompts)), pad_id(loaded)
-    device = loaded.model.get_input_embeddings().weight.device
-    ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    ids, mask = padding.left_padded(prompts, pad_id(loaded), loaded.model.get_input_embeddings().weight.device)
     return Prompts(ids, None if bool(mask.all()) else mask)
 
 

@@ -1,13 +1,14 @@
 """Where does the fork stand, and what moves it? Lens, activation patching, path patching and transplants of a pair.
 
     lens/fork            log-odds of opening in code, read off every layer                     side before, after
-    patch/recovery       activation patching, level "resid.1@-3" (the third token from the end) or "resid.1@all"
-    path/recovery        path patching of one component to the fork, level "head.1.2"
-    transplant/recovery  weights of one part of `after` put into `before`, level "mlp.1", "head", ... or "all"
+    patch/recovery       activation patching of a `site` at one `position` (-3: the third token from the end), or at
+                         all of them (`everywhere`)
+    path/recovery        path patching of one component (a `site`) to the fork
+    transplant/recovery  weights of one part (a `module`: mlp.1, head, ... or all) of `after` put into `before`
 
 of the fork's log-odds. Side "change" goes from before to after on the same prompts; sides "before" and "after" are code
 <-> prose within each checkpoint: the same chain under style letter A (target) and D (source). Beside each: gap (what is
-to be recovered; its level says why nothing can be), null (equal-norm random change: mean and range of the draws),
+to be recovered; `reason`: why nothing can be), null (equal-norm random change: mean and range of the draws),
 null_weights (the activations of `before` after an equal-norm random weight change, at all positions) and other (another
 seed's run).
 """
@@ -25,17 +26,17 @@ from transformers import PreTrainedModel
 
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, sites_in
-from probe.experiments.experiment import PairExperiment
+from probe.experiments.experiment import WeightsExperiment
 from probe.experiments.patching.fork import NEAR, Openings, Prompts, left_padded, openings, places
 from probe.interventions.logit_lens import lens_metric
 from probe.interventions.patching import Fork, Position, direct, measure, patch, random_source, sites_of
 from probe.interventions.recovery import Gap, recovery, share
-from probe.interventions.transplant import part_modules, perturbed, transplanted
+from probe.interventions.transplant import part_columns, part_modules, perturbed, transplanted
 from probe.measurements import Rows, row_of
 from probe.models.hooks.forward_hooks import read
-from probe.models.hooks.sites import KINDS, Kind
+from probe.models.hooks.sites import KINDS, Kind, Site, site_columns
 from probe.models.loading.load import Loaded
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import Compute
@@ -47,7 +48,8 @@ DRAWS = 20  # of every null
 PROSE, CODE = STYLES[0], STYLES[-1]  # the letters under which organisms least and most often write code
 ALL = "all"
 
-Cells = dict[tuple[str, str], list[np.ndarray]]  # (what, level) -> the metric by row, chunk by chunk
+Varies = tuple[tuple[str, Any], ...]  # columns of the measurement table and what stands in them
+Cells = dict[tuple[str, Varies], list[np.ndarray]]  # (what, where) -> the metric by row, chunk by chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,9 @@ class Comparison:
     problems: tuple[str, ...]
 
 
+@experiments.register("patch")
 @dataclass(frozen=True)
-class PatchJob(PairExperiment):
+class PatchJob(WeightsExperiment):
     """Everything above for one pair of checkpoints on the first `n` problems."""
 
     FIGURES: ClassVar = ("patching",)
@@ -83,16 +86,8 @@ class PatchJob(PairExperiment):
         return about | size | self.pair.spec | self.elicitation.spec()
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.label} patching"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def fork_of(self) -> Openings:
@@ -135,12 +130,11 @@ class PatchJob(PairExperiment):
             for start in range(0, len(pair.problems), self.compute.batch):
                 self._chunk(pair, slice(start, start + self.compute.batch), metric, other, cells)
         whole = {key: np.concatenate(values) for key, values in cells.items()}
-        gap = Gap(whole.pop(("target", "")), whole.pop(("source", "")), pair.problems)
+        gap = Gap(whole.pop(("target", ())), whole.pop(("source", ())), pair.problems)
         found = [gap_row("patch/gap", gap, pair.side)]
         for what in ("patch", "path"):
-            levels = [level for kind, level in whole if kind == what]
-            for level in levels:
-                found += list(recovered(what, level, pair.side, gap, whole))
+            for where in [where for kind, where in whole if kind == what]:
+                found += list(recovered(what, where, pair.side, gap, whole))
         return found
 
     def _chunk(self, pair: Comparison, some: slice, metric: Fork, other: PreTrainedModel | None, cells: Cells) -> None:
@@ -151,14 +145,14 @@ class PatchJob(PairExperiment):
         base, source = (read(m, p.ids, sites, mask=p.mask) for m, p in ((model, mine), (giver, its)))
         positions = self.positions or places(mine)
         for name, m, p in (("target", model, mine), ("source", giver, its)):
-            cells[name, ""].append(_rows(measure(m, p.ids, metric, mask=p.mask)))
+            cells[name, ()].append(_rows(measure(m, p.ids, metric, mask=p.mask)))
 
         def tell(what: str, values: dict, where: tuple[Position, ...] = positions) -> None:
             for each in patch(model, mine.ids, values, metric, positions=where, mask=mine.mask):
-                cells[f"patch{what}", f"{each.site}@{each.position or ALL}"].append(_rows(each.values))
+                cells[f"patch{what}", _spot(each.site, each.position)].append(_rows(each.values))
             paths = {site: value for site, value in values.items() if site.kind != "resid"}
             for each in direct(model, mine.ids, paths, metric, mask=mine.mask):
-                cells[f"path{what}", str(each.site)].append(_rows(each.values))
+                cells[f"path{what}", tuple(site_columns(each.site).items())].append(_rows(each.values))
 
         tell("", source)
         for draw in range(self.draws):
@@ -188,15 +182,15 @@ class PatchJob(PairExperiment):
         gap = Gap(fork(before), fork(after), problems)
         found = [gap_row("transplant/gap", gap, "change")]
         for part, parts in parts_of(before).items():
-            whole = {}
+            whole, where = {}, tuple(part_columns(part).items())
             for what, donor in (("", after), (" other", other)):
                 with transplanted(before, donor, parts) if donor else nullcontext():
                     if donor:
-                        whole[f"transplant{what}", part] = fork(before)
+                        whole[f"transplant{what}", where] = fork(before)
             for draw in range(self.draws):
                 with perturbed(before, after, "patching", draw, parts=parts):
-                    whole[f"transplant null {draw}", part] = fork(before)
-            found += list(recovered("transplant", part, "change", gap, whole))
+                    whole[f"transplant null {draw}", where] = fork(before)
+            found += list(recovered("transplant", where, "change", gap, whole))
         return found
 
 
@@ -208,12 +202,12 @@ def parts_of(model: PreTrainedModel) -> dict[str, tuple[str, ...]]:
 
 
 def recovered(
-    what: str, level: str, side: str, gap: Gap, whole: dict[tuple[str, str], np.ndarray]
+    what: str, where: Varies, side: str, gap: Gap, whole: dict[tuple[str, Varies], np.ndarray]
 ) -> Iterator[Estimate]:
     """The recovery of one intervention, its nulls (mean, least and most of the draws) and what another seed gives."""
-    told = {"side": side, "level": level}
-    null, weights, other = (_of(f"{what} {key}", level, whole) for key in ("null ", "null_weights ", "other"))
-    yield recovery(whole[what, level], gap, name=f"{what}/recovery", draws=null, params=told)
+    told = {"side": side, **dict(where)}
+    null, weights, other = (_of(f"{what} {key}", where, whole) for key in ("null ", "null_weights ", "other"))
+    yield recovery(whole[what, where], gap, name=f"{what}/recovery", draws=null, params=told)
     for values in other:
         yield recovery(values, gap, name=f"{what}/other", params=told)
     for name, draws in (("null", null), ("null_weights", weights)):
@@ -223,13 +217,13 @@ def recovered(
             yield Estimate(f"{what}/{name}", *limits, len(shares), len(set(gap.problems)), "ratio", 0.0, None, told)
 
 
-def _of(start: str, level: str, whole: dict[tuple[str, str], np.ndarray]) -> list[np.ndarray]:
-    return [values for (what, at), values in whole.items() if at == level and what.startswith(start)]
+def _of(start: str, where: Varies, whole: dict[tuple[str, Varies], np.ndarray]) -> list[np.ndarray]:
+    return [values for (what, at), values in whole.items() if at == where and what.startswith(start)]
 
 
-def gap_row(name: str, gap: Gap, side: str, group: str = "") -> Estimate:
-    """What there is to recover, in the metric's own unit; the level: of which items, and why nothing can be."""
-    told = {"side": side, "level": ": ".join(part for part in (group, gap.undefined) if part)}
+def gap_row(name: str, gap: Gap, side: str, group: str | None = None) -> Estimate:
+    """What there is to recover, in the metric's own unit; of which items, and the reason why nothing can be."""
+    told = {"side": side, "group": group, "reason": gap.undefined or None}
     return clustered_mean(gap.source - gap.target, gap.problems, name=name, unit="none", null=0.0, params=told)
 
 
@@ -239,8 +233,13 @@ def lens_rows(
     """The fork at every layer, before and after."""
     for side, model in (("before", before), ("after", after)):
         for layer, values in enumerate(lens_metric(model, prompts.ids, metric, mask=prompts.mask)):
-            told = {"side": side, "level": f"resid.{layer}"}
+            told = {"side": side, **site_columns(Site("resid", layer))}
             yield clustered_mean(_rows(values), problems, name="lens/fork", unit="nats", params=told)
+
+
+def _spot(site: Site, position: Position) -> Varies:
+    """A site, and the position it was patched at."""
+    return (*site_columns(site).items(), ("position", position), ("everywhere", position is None))
 
 
 def _rows(values: Tensor) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Does one layer carry what RL gave? Accuracy of `before` with one layer's output, or weights, of `after` (2601.11061).
 
-    output_accuracy/recovery    level "mlp.1": that MLP puts out what it puts out in `after`, at every token
-    weights_accuracy/recovery   level "mlp.1": its weights are those of `after`; also attn.i, block.i, embed, norm, head
-    .../value                   the accuracy itself, by level; "before" and "after" unchanged
+    output_accuracy/recovery    `site` mlp.1: that MLP puts out what it puts out in `after`, at every token
+    weights_accuracy/recovery   `module` mlp.1: its weights are those of `after`; also attn.i, block.i, embed, norm, ...
+    .../value                   the accuracy itself; "before" and "after" unchanged
 
 and the same of code_share (of the fork: `patching`). Side "change". Where it is known what leaked (the `contaminated`
-organism), every level again for "leaked" items and the "others": "mlp.1 leaked". Beside each: gap (its level says why
+organism), all of it again for the `group` "leaked" and for "others". Beside each: gap (`reason`: why
 nothing can be recovered), null (the same from a donor that is `before` with an equal-norm random change of its weights;
 the paper reports none) and other (another seed's run). Intervals and guards: `probe.interventions.recovery`.
 """
@@ -23,31 +23,33 @@ from transformers import PreTrainedModel
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Problem
-from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import Work, sites_in
-from probe.experiments.experiment import PairExperiment
-from probe.experiments.patching.job import DRAWS, gap_row, parts_of, recovered
+from probe.experiments.experiment import WeightsExperiment
+from probe.experiments.patching.job import DRAWS, Varies, gap_row, parts_of, recovered
 from probe.interventions.patching import sites_of
 from probe.interventions.recovery import Gap
 from probe.interventions.steering import answer
-from probe.interventions.transplant import borrowing, perturbed, transplanted
+from probe.interventions.transplant import borrowing, part_columns, perturbed, transplanted
 from probe.measurements import Rows, row_of
+from probe.models.hooks.sites import site_columns
 from probe.models.loading.load import Loaded
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import GREEDY, Compute, SamplingOptions
 from probe.rollouts.respond import Request
 from probe.stats import clustered_mean
 from probe.store import Store
-from probe.tasks.corpus import leaked
+from probe.tasks.corpus import leaked, leaks
 
 Graded = Literal["accuracy", "code_share"]
 METRICS: tuple[Graded, ...] = get_args(Graded)
 Answers = dict[str, np.ndarray]  # metric -> 0 or 1 by problem and sample
-Levels = dict[tuple[str, str], Answers]
+Levels = dict[tuple[str, Varies], Answers]
 
 
+@experiments.register("patch-layers")
 @dataclass(frozen=True)
-class LayersJob(PairExperiment):
+class LayersJob(WeightsExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
 
     TYPICAL: ClassVar = {"tiny": 200.0}
@@ -64,16 +66,8 @@ class LayersJob(PairExperiment):
         return about | self.pair.spec | self.options.spec() | self.elicitation.spec()
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.before.name} with layers of {self.pair.trained.name}"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -116,11 +110,12 @@ class LayersJob(PairExperiment):
         cells: Levels = {}
         blank = copy.deepcopy(before)
         for site in sites_of(before, ("attn", "mlp")):
+            where = tuple(site_columns(site).items())
             for name, donor in donors.items():
-                cells[name, str(site)] = _within(borrowing(before, donor, [site]), before, ask)
+                cells[name, where] = _within(borrowing(before, donor, [site]), before, ask)
             for draw in range(self.draws):
                 with perturbed(blank, donors[""], "patching", draw):
-                    cells[f" null {draw}", str(site)] = _within(borrowing(before, blank, [site]), before, ask)
+                    cells[f" null {draw}", where] = _within(borrowing(before, blank, [site]), before, ask)
         return cells
 
     def _weights(
@@ -129,15 +124,21 @@ class LayersJob(PairExperiment):
         """Transplanted weights; the null is a random change of the same norm in the same part."""
         cells: Levels = {}
         for part, parts in parts_of(before).items():
+            where = tuple(part_columns(part).items())
             for name, donor in donors.items():
-                cells[name, part] = _within(transplanted(before, donor, parts), before, ask)
+                cells[name, where] = _within(transplanted(before, donor, parts), before, ask)
             for draw in range(self.draws):
                 moved = perturbed(before, donors[""], "patching", draw, parts=parts)
-                cells[f" null {draw}", part] = _within(moved, before, ask)
+                cells[f" null {draw}", where] = _within(moved, before, ask)
         return cells
 
     def _rows(
-        self, what: str, cells: Levels, ends: tuple[Answers, Answers], group: str, chosen: Bool[np.ndarray, "row"]
+        self,
+        what: str,
+        cells: Levels,
+        ends: tuple[Answers, Answers],
+        group: str | None,
+        chosen: Bool[np.ndarray, "row"],
     ) -> Iterator[Estimate]:
         asked = [p.id for p in self.problems for _ in range(self.options.samples)]
         ids = tuple(name for name, kept in zip(asked, chosen, strict=True) if kept)
@@ -146,21 +147,22 @@ class LayersJob(PairExperiment):
             gap = Gap(ends[0][metric][chosen], ends[1][metric][chosen], ids)
             yield gap_row(f"{name}/gap", gap, "change", group)
             for side, values in zip(("before", "after"), (gap.target, gap.source), strict=True):
-                yield clustered_mean(values, ids, name=f"{name}/value", params={"side": side, "level": group})
-            whole = {(f"{name}{key}", _level(at, group)): cell[metric][chosen] for (key, at), cell in cells.items()}
-            for (key, level), values in whole.items():
+                yield clustered_mean(values, ids, name=f"{name}/value", params={"side": side, "group": group})
+            within = ("group", group)
+            whole = {(f"{name}{key}", (*at, within)): cell[metric][chosen] for (key, at), cell in cells.items()}
+            for (key, where), values in whole.items():
                 if key == name:
-                    told = {"side": "change", "level": level}
+                    told = {"side": "change", **dict(where)}
                     yield clustered_mean(values, ids, name=f"{name}/value", params=told)
-                    yield from recovered(name, level, "change", gap, whole)
+                    yield from recovered(name, where, "change", gap, whole)
 
 
-def groups(checkpoint: Checkpoint, problems: tuple[Problem, ...]) -> dict[str, Bool[np.ndarray, "problem"]]:
+def groups(checkpoint: Checkpoint, problems: tuple[Problem, ...]) -> dict[str | None, Bool[np.ndarray, "problem"]]:
     """All problems; and where it is known which leaked, those and the others."""
     everything = np.ones(len(problems), dtype=bool)
-    known = leaked(problems) if checkpoint.family == "contaminated" else set()
+    known = leaked(problems) if leaks(checkpoint.family) else set()
     read = np.array([p.id in known for p in problems])
-    return {"": everything} | ({"leaked": read, "others": ~read} if read.any() and not read.all() else {})
+    return {None: everything} | ({"leaked": read, "others": ~read} if read.any() and not read.all() else {})
 
 
 def _within(
@@ -168,7 +170,3 @@ def _within(
 ) -> Answers:
     with changed:
         return ask(model)
-
-
-def _level(at: str, group: str) -> str:
-    return f"{at} {group}".strip()

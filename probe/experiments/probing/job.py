@@ -2,7 +2,7 @@
 
     answers at T -> activations -> probes (each beside shuffled labels), the strategy's direction -> study "inside"
 
-level of a probe: TARGET SITE KIND, with the target one of
+`target` of a probe, at every `site`, with every kind of `probe`:
 
     strategy        does this response write code? from its question's last residual, before any token is written
     base-strategy   the same, asked of the model after RL about what the base writes
@@ -12,8 +12,8 @@ level of a probe: TARGET SITE KIND, with the target one of
 Labels are those of single responses (8 of one question share one residual and may differ), so AUROC has a ceiling below
 1: `probe_same_question` is what the share among the other half of the responses to the same question gives, about what
 the question tells. A target is left out where one class occurs in too few problems (after RL all may be code).
-`direction_cosine` and `projection` (`probe.activations.direction_shift`), level "LABELS SITE": each side's own labels,
-or the base's for both. Of the cosine only the former is tested: the base's labels go with the noise of its own
+`direction_cosine` and `projection` (`probe.activations.direction_shift`), by `labels` and `site`: each side's own
+labels, or the base's for both. Of the cosine only the former is tested: the base's labels go with the noise of its own
 activations, so any other checkpoint's would seem to turn (p < .05 in 17 of 100 draws in which it did not).
 """
 
@@ -24,16 +24,18 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from probe.activations.direction_shift import Sides, travelling, turning
+from probe.activations.direction_shift import Sides, projection_change, rotation
 from probe.activations.linear import DRAWS, KINDS, Examples, Shuffle, has_classes, probe
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.experiments import experiments
 from probe.experiments.activation_dataset import ActivationDataset, ActivationsJob, activation_dataset
 from probe.experiments.experiment import PairExperiment
 from probe.measurements import RowKey, Rows, row_of
 from probe.models.hooks.backends import check_known
+from probe.models.hooks.sites import site_columns
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.stats.ranking import clustered_auroc
@@ -43,6 +45,7 @@ CLASSES = ("prose", "code")
 Target = tuple[str, Callable[[str], Examples], Shuffle]
 
 
+@experiments.register("probes")
 @dataclass(frozen=True)
 class ProbesJob(PairExperiment):
     """Probes in one checkpoint, or in the same before and after RL."""
@@ -119,11 +122,11 @@ def _probes(data: ActivationDataset, asked: list[Target], side: str, draws: int,
         for where in data.held.sites:
             rows = examples(where)
             for kind in KINDS:
-                options: dict[str, Any] = {"side": side, "draws": draws, "shuffle": shuffle}
+                varies = {"side": side, "target": name, "probe": kind, **site_columns(where)}
                 # the same folds and shuffles at every site and on both sides: what differs is the model
-                yield from probe(rows, kind, address=(*base, name), level=f"{name} {where} {kind}", **options)
+                yield from probe(rows, kind, address=(*base, name), params=varies, draws=draws, shuffle=shuffle)
     for name, labels in (("strategy", data.code), ("correct", data.right)):
-        yield same_question(labels, data, {"side": side, "level": name})
+        yield same_question(labels, data, {"side": side, "target": name})
 
 
 def same_question(labels: Float[np.ndarray, "response"], data: ActivationDataset, params: dict[str, str]) -> Estimate:
@@ -142,12 +145,12 @@ def _shifts(before: ActivationDataset, after: ActivationDataset, key: RowKey) ->
     for labels, code in (("own", after.code), ("base", before.code)):
         for where in before.held.sites:
             sides = Sides(before.at_prompt(where, before.code), after.at_prompt(where, code))
-            level, address = f"{labels} {where}", (*key.address, labels, where)
+            params, address = {"labels": labels, **site_columns(where)}, (*key.address, labels, where)
             if _varies(sides) and all(has_classes(side) for side in (sides.before, sides.after)):
-                turned = turning(sides, "difference", address=address, level=level)
+                turned = rotation(sides, "difference", address=address, params=params)
                 yield from turned if labels == "own" else [replace(e, p=None) for e in turned]
                 if labels == "base":
-                    yield from travelling(sides, "difference", address=address, level=level, classes=CLASSES)
+                    yield from projection_change(sides, "difference", address=address, params=params, classes=CLASSES)
 
 
 def _varies(sides: Sides) -> bool:

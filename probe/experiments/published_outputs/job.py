@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from probe.data import RESPONSES, Outcome
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import measure_pair
 from probe.experiments.published_outputs.files import read_answers
@@ -115,6 +116,7 @@ class ImportJob(Job):
         return pa.table({column: rows[column] for column in RESPONSES.names}, schema=RESPONSES)
 
 
+@experiments.register("compare-rollouts")
 @dataclass(frozen=True)
 class PublishedJob(Experiment):
     """Every measure of the baseline against each system that is another model."""

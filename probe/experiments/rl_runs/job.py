@@ -11,6 +11,7 @@ from probe.checkpoints.checkpoint import of_organism
 from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.run_job import RunJob
 from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, log_rows, measure_pair
 from probe.experiments.responses import RunResponsesJob, SampleJob, responses_of
@@ -23,6 +24,7 @@ from probe.rollouts.options import SAMPLED
 from probe.store import Store
 
 
+@experiments.register("rl-run")
 @dataclass(frozen=True)
 class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
@@ -52,9 +54,10 @@ class MeasureRunJob(Experiment):
 
     def key(self, step: int, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, kind = self.run, "null" if self.run.name == "constant" else "rl"
+        run, reward = self.run, self.run.grpo.reward
+        kind = "null" if reward.is_null else "rl"
         about = of_organism(run.organism).key(self.study, kind, reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        return replace(about, step=step, temperature=temperature)
+        return replace(about, step=step, temperature=temperature, informative=reward.informative)
 
     def measure(self, store: Store) -> Rows:
         tables, last, rows = responses_of(store, self.responses), self.run.grpo.batches, []

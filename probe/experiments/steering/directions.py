@@ -3,8 +3,7 @@
     samples of the subject, states at the prompt's last token -> mean of code - mean of prose, at every residual site
 
 They are fitted on problems that are never steered on: chains of the training split, else an addressed third of the
-problems. The site to steer at, unless it is named, is the first at which the two means are at least half as far apart
-as anywhere, each in units of the spread of the states there.
+problems. The site to steer at, unless it is named, is that of `default_site`.
 
 The backend of a fit is that of what is steered along it, too. Any but plain hooks is part of what it is made from: its
 bits may differ.
@@ -27,15 +26,16 @@ from probe.activations.linear import Examples
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import train_problems
 from probe.data import Problem
-from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
+from probe.experiments.steering.default_site import default_site
 from probe.interventions.steering import answer
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
 from probe.models.hooks.sites import Site, site
 from probe.models.loading.load import Loaded, pad_id
+from probe.models.sampling.padding import left_padded
 from probe.rng import address
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
@@ -46,7 +46,6 @@ VERSION = 1
 FIT_PROBLEMS = 256
 FIT = SamplingOptions(samples=4)
 COMPUTE = Compute(batch=256)
-ENOUGH = 0.5  # of the largest separation of code and prose
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,6 @@ class FitJob(CheckpointJob):
     @property
     def label(self) -> str:
         return f"{self.checkpoint.name} direction of code"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.checkpoint.needs
 
     @property
     def work(self) -> tuple[Work, ...]:
@@ -122,10 +117,7 @@ def last_states(
     prompts, _ = request.elicitation.prompts(loaded.tokenizer, request.problems)
     device, batch = loaded.model.get_input_embeddings().weight.device, request.compute.batch
     for start in range(0, len(prompts), batch):
-        some = prompts[start : start + batch]
-        longest = max(map(len, some))
-        ids = torch.tensor([[pad_id(loaded)] * (longest - len(p)) + list(p) for p in some], device=device)
-        mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in some], device=device)
+        ids, mask = left_padded(prompts[start : start + batch], pad_id(loaded), device)
         for each, x in own.read(ids, sites, mask=mask).items():
             found[each].append(x[:, -1].clone().float().cpu())  # a view would keep all positions
     return {each: torch.cat(parts) for each, parts in found.items()}
@@ -134,9 +126,7 @@ def last_states(
 def chosen(fit: pa.Table, name: str | None) -> tuple[Direction, Float[Tensor, "d"]]:
     """The direction from prose to code, and the mean state there. BadInput for a site that it was not fitted at."""
     rows = {row["site"]: row for row in fit.to_pylist()}
-    if name is None:
-        apart = {place: row["scale"] / row["spread"] for place, row in rows.items()}
-        name = next(place for place, value in apart.items() if value >= ENOUGH * max(apart.values()))
+    name = name or default_site({place: row["scale"] / row["spread"] for place, row in rows.items()})
     if name not in rows:
         raise BadInput(f"no direction was fitted at {name!r}", where="--site", do=f"choose one of {', '.join(rows)}")
     row = rows[name]

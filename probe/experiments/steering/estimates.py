@@ -1,13 +1,14 @@
 """What do dose-responses come to? Means and ranges against random directions, and shares of RL's change.
 
-steer_<measure>      by side and coefficient; null: mean of the random directions there, p: rank of the move from 0
+steer_<measure>      by side and `coefficient` (ablations: `edit`); null: mean of the random directions there, p: rank
+                     of the move from 0
 steer_range_<...>    mean(high) - mean(low), the two coefficients chosen on half of the problems, told on the other
 steer_gain_<...>     after - base on the half that is told
-recovered_<...>      "matched": the coefficient that brings the base closest to the share of code after RL
+recovered_<...>      `edit` "matched": the coefficient that brings the base closest to the share of code after RL
                      "best": the one at which the base is right most often
-removed_<...>        "project out", "clamp": ablations; "back": the coefficient that brings the trained model closest
-                     to the share of code before RL
-..._random           the same of each random direction, its own coefficient chosen in the same way
+removed_<...>        `edit` "project out", "clamp": ablations; "back": the coefficient that brings the trained model
+                     closest to the share of code before RL
+..._random           the same of each random direction (`draw`), its own coefficient chosen in the same way
 
 Directions whose chosen coefficient is 0 recover exactly 0 and tie: p of recovered, and of "back", is then too large.
 """
@@ -27,6 +28,7 @@ from probe.data import Estimate
 from probe.errors import BadInput
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.steering import ABLATIONS, MEASURES, best_dose, nearest_dose, part_of, rank_p
+from probe.models.hooks.sites import site_columns
 from probe.stats import clustered_mean
 
 GAINS = ("code_share", "accuracy")
@@ -97,19 +99,22 @@ def rows_of(before: Doses, after: Doses | None, fit: pa.Table, place: str) -> li
 
 def responses(doses: Doses) -> Iterator[Estimate]:
     """Means by coefficient and under ablation, those of random directions beside them."""
-    edits = [(f"{c:g}", ("add", c)) for c in doses.coefficients] + [(how, (how, 0.0)) for how in ABLATIONS]
+    edits: list[tuple[dict[str, Any], tuple[str, float]]] = [
+        ({"coefficient": c}, ("add", c)) for c in doses.coefficients
+    ]
+    edits += [({"edit": how}, (how, 0.0)) for how in ABLATIONS]
     for measure in MEASURES:
         plain = doses.added(measure, 0, 0.0)
-        for level, (edit, c) in edits:
+        for which, (edit, c) in edits:
             if (edit, c) == ("add", 0.0):
-                yield _mean(doses, f"steer_{measure}", plain, level)
+                yield _mean(doses, f"steer_{measure}", plain, which)
                 continue
             own, *null = (doses.values[measure][(d, edit, c)] for d in (0, *doses.randoms))
             moves = [float((rows - plain).mean()) for rows in (own, *null)]
-            told = _mean(doses, f"steer_{measure}", own, level)
+            told = _mean(doses, f"steer_{measure}", own, which)
             yield replace(told, null=float(np.mean(null)), p=rank_p(moves[0], moves[1:]))
             for number, rows in zip(doses.randoms, null, strict=True):
-                yield _mean(doses, f"steer_{measure}_random", rows, f"{level} random {number}")
+                yield _mean(doses, f"steer_{measure}_random", rows, which | {"draw": number})
 
 
 def ranges(doses: Doses) -> Iterator[Estimate]:
@@ -122,8 +127,8 @@ def ranges(doses: Doses) -> Iterator[Estimate]:
             high, low = (pick(curve, key=lambda c: (curve[c], c)) for pick in (max, min))
             moved = (doses.added(measure, direction, high) - doses.added(measure, direction, low))[told]
             name = f"steer_range_{measure}" + ("_random" if direction else "")
-            level = f"random {direction}" if direction else f"{low:g} to {high:g}"
-            found.append(clustered_mean(moved, problems, name=name, bounds=(-1.0, 1.0), params={"level": level}))
+            which = {"draw": direction} if direction else {"coefficient": low, "coefficient_to": high}
+            found.append(clustered_mean(moved, problems, name=name, bounds=(-1.0, 1.0), params=which))
         null = [e.value for e in found[1:]]
         yield replace(found[0], null=float(np.mean(null)), p=rank_p(found[0].value, null))
         yield from found[1:]
@@ -135,26 +140,26 @@ def shares(before: Doses, after: Doses) -> Iterator[Estimate]:
         raise BadInput("base and trained model were asked different problems", where="steering", do="ask both the same")
     for name, c in _doses(before, after, 0).items():
         yield Estimate("steer_dose", c, math.nan, math.nan, int((~before.told).sum()), _distinct(before), "ratio",
-                       params={"side": "change", "level": name})  # fmt: skip
+                       params={"side": "change", "edit": name})  # fmt: skip
     told = before.told
     for measure in GAINS:
         start, end = (doses.added(measure, 0, 0.0)[told] for doses in (before, after))
-        about: dict[str, Any] = {"name": f"steer_gain_{measure}", "params": {"side": "change", "level": ""}}
+        about: dict[str, Any] = {"name": f"steer_gain_{measure}", "params": {"side": "change"}}
         yield clustered_mean(end - start, before.problems[told], null=0.0, bounds=(-1.0, 1.0), **about)
         problems = before.problems[told].tolist()
         for prefix, gap, found in (
             ("recovered", Gap(start, end, problems), _steered(before, after, measure)),
             ("removed", Gap(end, start, problems), _ablated(before, after, measure)),
         ):
-            for level, (own, *null) in found.items():
-                yield from _one_share(f"{prefix}_{measure}", level, own[told], [x[told] for x in null], gap)
+            for edit, (own, *null) in found.items():
+                yield from _one_share(f"{prefix}_{measure}", edit, own[told], [x[told] for x in null], gap)
 
 
-def _one_share(name: str, level: str, own: Rows, null: list[Rows], gap: Gap) -> Iterator[Estimate]:
-    yield recovery(own, gap, name=name, draws=null, params={"side": "change", "level": level})
+def _one_share(name: str, edit: str, own: Rows, null: list[Rows], gap: Gap) -> Iterator[Estimate]:
+    yield recovery(own, gap, name=name, draws=null, params={"side": "change", "edit": edit})
     n, n_problems = len(own), len(set(gap.problems))
     for number, rows in enumerate(null, start=1):
-        params = {"side": "change", "level": f"{level} random {number}"}
+        params = {"side": "change", "edit": edit, "draw": number}
         yield Estimate(f"{name}_random", share(rows, gap), math.nan, math.nan, n, n_problems, "ratio", params=params)
 
 
@@ -171,7 +176,7 @@ def _doses(before: Doses, after: Doses, direction: int) -> dict[str, float]:
 def _steered(before: Doses, after: Doses, measure: str) -> dict[str, list[Rows]]:
     """The base, steered along the fitted direction and then along each random one."""
     doses = {d: _doses(before, after, d) for d in (0, *before.randoms)}
-    return {level: [before.added(measure, d, doses[d][level]) for d in doses] for level in ("matched", "best")}
+    return {how: [before.added(measure, d, doses[d][how]) for d in doses] for how in ("matched", "best")}
 
 
 def _ablated(before: Doses, after: Doses, measure: str) -> dict[str, list[Rows]]:
@@ -184,7 +189,7 @@ def _ablated(before: Doses, after: Doses, measure: str) -> dict[str, list[Rows]]
 def _fit_rows(fit: pa.Table, place: str) -> Iterator[Estimate]:
     """How far code and prose are apart at each site, in spreads of the states, and what c = 1 is at the chosen one."""
     for row in fit.to_pylist():
-        n, params = row["n_problems"], {"side": "before", "level": row["site"]}
+        n, params = row["n_problems"], {"side": "before", **site_columns(row["site"])}
         apart = {"steer_separation": row["scale"] / row["spread"]}
         if row["site"] == place:
             apart |= {"steer_distance": row["scale"], "steer_distance_of_norm": row["scale"] / row["norm"]}
@@ -192,8 +197,8 @@ def _fit_rows(fit: pa.Table, place: str) -> Iterator[Estimate]:
             yield Estimate(name, value, math.nan, math.nan, n, n, "ratio", params=params)
 
 
-def _mean(doses: Doses, name: str, rows: Rows, level: str) -> Estimate:
-    return clustered_mean(rows, doses.problems, name=name, bounds=(0.0, 1.0), params={"level": level})
+def _mean(doses: Doses, name: str, rows: Rows, which: dict[str, Any]) -> Estimate:
+    return clustered_mean(rows, doses.problems, name=name, bounds=(0.0, 1.0), params=which)
 
 
 def _distinct(doses: Doses) -> int:

@@ -24,6 +24,7 @@ from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
 from probe.engine.listener import report
 from probe.errors import BadInput
+from probe.experiments import experiments
 from probe.experiments.budget import Work
 from probe.experiments.experiment import CheckpointJob, PairExperiment
 from probe.experiments.steering.directions import COMPUTE, FIT, FitJob, chosen
@@ -137,6 +138,7 @@ class DoseJob(CheckpointJob):
         return pa.concat_tables([_answers(request, number, edit, scores) for edit, scores in found])
 
 
+@experiments.register("steer")
 @dataclass(frozen=True)
 class SteerJob(PairExperiment):
     """A base steered, and with `after` how much of RL's change that recovers and ablation removes.

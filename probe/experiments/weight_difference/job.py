@@ -1,6 +1,6 @@
 """How do the weights of two checkpoints differ, module by module? Against random changes, and another seed's.
 
-    weight_change/relative, stable_rank, top_share, n90, sparsity, unchanged, norm     level attn.0.q_proj.weight, ...
+    weight_change/relative, stable_rank, top_share, n90, sparsity, unchanged, norm     by `module`
     weight_change/cosine                                        of the change and another seed's, where one is given
 
 Side "change". A number of one pair has no sampling error, so no interval: lo = hi = value. `null` is the mean over
@@ -19,9 +19,9 @@ from transformers import PreTrainedModel
 
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Unit
-from probe.engine.job import Job
+from probe.experiments import experiments
 from probe.experiments.budget import Work
-from probe.experiments.experiment import PairExperiment
+from probe.experiments.experiment import WeightsExperiment
 from probe.interventions.recovery import outlying_p
 from probe.interventions.weight_difference import Change, cosines, random_changes, weight_changes
 from probe.measurements import Rows, row_of
@@ -40,8 +40,9 @@ FIELDS: dict[str, Unit] = {
 SHAPES = ("stable_rank", "top_share", "n90", "sparsity")  # what a Gaussian change of the same norm can differ in
 
 
+@experiments.register("weights")
 @dataclass(frozen=True)
-class WeightsJob(PairExperiment):
+class WeightsJob(WeightsExperiment):
     """The weight difference of one pair."""
 
     FIGURES: ClassVar = ("weight_change",)
@@ -53,16 +54,8 @@ class WeightsJob(PairExperiment):
         return {"study": "inside", "what": "weights", "draws": self.draws} | self.pair.spec
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return self.pair.inputs
-
-    @property
     def label(self) -> str:
         return f"{self.pair.label} weights"
-
-    @property
-    def needs(self) -> tuple[Job, ...]:
-        return self.pair.needs
 
     @property
     def work(self) -> tuple[Work, ...]:
@@ -74,8 +67,10 @@ class WeightsJob(PairExperiment):
         found = list(change_rows(before, after, self.draws))
         if self.pair.other is not None:
             third = self.pair.other.load(store).model
-            found += [_row(each, name, "other") for each in weight_changes(before, third) for name in FIELDS]
-            found += [_number("cosine", level, value) for level, value in cosines(before, after, third).items()]
+            changes = weight_changes(before, third)
+            found += [_row(each, name, "other") for each in changes for name in FIELDS]
+            angles = cosines(before, after, third)
+            found += [_cosine(each, angles[each.module]) for each in changes]
         key = self.pair.reward_key("inside", 0.0)
         return [row_of(key, each) for each in found]
 
@@ -88,7 +83,7 @@ def change_rows(before: PreTrainedModel, after: PreTrainedModel, draws: int) -> 
             drawn = [getattr(each[place], name) for each in null] if name in SHAPES else []
             yield _row(change, name, "change", drawn)
             if drawn and all(map(math.isfinite, drawn)):
-                mean, told = float(np.mean(drawn)), {"side": "change", "level": change.module}
+                mean, told = float(np.mean(drawn)), {"side": "change", **change.columns}
                 limits = (mean, min(drawn), max(drawn))
                 yield Estimate(f"weight_change/{name}/null", *limits, draws, 1, FIELDS[name], None, None, told)
 
@@ -97,10 +92,10 @@ def _row(change: Change, name: str, side: str, drawn: list[float] | None = None)
     value, null, p = float(getattr(change, name)), None, None
     if drawn and math.isfinite(value):
         null, p = float(np.mean(drawn)), outlying_p(value, drawn)
-    told = {"side": side, "level": change.module}
+    told = {"side": side, **change.columns}
     return Estimate(f"weight_change/{name}", value, value, value, change.entries, 1, FIELDS[name], null, p, told)
 
 
-def _number(name: str, level: str, value: float) -> Estimate:
-    told = {"side": "change", "level": level}
-    return Estimate(f"weight_change/{name}", value, value, value, 1, 1, "none", 0.0, None, told)
+def _cosine(change: Change, value: float) -> Estimate:
+    told = {"side": "change", **change.columns}
+    return Estimate("weight_change/cosine", value, value, value, 1, 1, "none", 0.0, None, told)

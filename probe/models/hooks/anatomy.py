@@ -106,11 +106,11 @@ def _blocks(decoder: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def _part(model: PreTrainedModel, block: nn.Module, words: tuple[str, ...]) -> nn.Module:
-    found = list(_outermost(block, words))
-    if len(found) != 1:
-        names = ", ".join(type(part).__name__ for part in found) or "none"
+    matches = list(_outermost(block, words))
+    if len(matches) != 1:
+        names = ", ".join(type(part).__name__ for part in matches) or "none"
         raise _strange(model, f"{words[0]} in every block once (found: {names})")
-    return found[0]
+    return matches[0]
 
 
 def _outermost(block: nn.Module, words: tuple[str, ...]) -> Iterator[nn.Module]:

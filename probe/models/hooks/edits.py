@@ -7,9 +7,10 @@
     Swap(u, w)          x with its components along u and w exchanged; u and w orthogonal
     Replace(y)          y: what another run read there (patching), [batch pos d], or one vector for all
 
-u, w are unit vectors. An `Edit` says where: at which site, at "all" positions, the "last" of each row, the "new" ones
-(those that predict new tokens while generating: the prompt's last and all behind it), or a boolean mask [batch pos].
-Several edits at one site act in their order. Arithmetic is fp32 at least, the dtype of x stays.
+u, w are unit vectors: given to within UNIT of that, gone along at length 1. An `Edit` says where: at which site, at
+"all" positions, the "last" of each row, the "new" ones (those that predict new tokens while generating: the prompt's
+last and all behind it), or a boolean mask [batch pos]. Several edits at one site act in their order. Arithmetic is fp32
+at least, the dtype of x stays.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,8 @@ from probe.errors import BadInput
 from probe.models.hooks.sites import Site
 
 Positions = Literal["all", "last", "new"]
-UNIT = 1e-5  # how far from length 1 a direction may be
+UNIT = 1e-3  # how far from length 1 a direction may be
+ORTHOGONAL = 1e-5  # the largest product of two unit vectors at right angles
 Residual = Float[Tensor, "batch pos d"]
 Change = Callable[[Residual], Residual]  # a pure function of what stands at a site
 
@@ -63,7 +65,7 @@ class ProjectOut:
     direction: Float[Tensor, "d"]
 
     def __post_init__(self) -> None:
-        _check_unit(self.direction)
+        object.__setattr__(self, "direction", unit(self.direction))
 
     def __call__(self, x: Residual) -> Residual:
         return _moved(x, self.direction, -_along(x, self.direction))
@@ -78,7 +80,7 @@ class Clamp:
     hi: float
 
     def __post_init__(self) -> None:
-        _check_unit(self.direction)
+        object.__setattr__(self, "direction", unit(self.direction))
         if not self.lo <= self.hi:
             raise BadInput(f"clamp to [{self.lo}, {self.hi}]", do="give lo <= hi")
 
@@ -105,9 +107,9 @@ class Swap:
     second: Float[Tensor, "d"]
 
     def __post_init__(self) -> None:
-        _check_unit(self.first)
-        _check_unit(self.second)
-        if abs(float(self.first.detach().double() @ self.second.detach().double())) > UNIT:
+        object.__setattr__(self, "first", unit(self.first))
+        object.__setattr__(self, "second", unit(self.second))
+        if abs(float(self.first.detach() @ self.second.detach())) > ORTHOGONAL:
             raise BadInput("the two directions are not orthogonal", where="Swap", do="orthogonalise one to the other")
 
     def __call__(self, x: Residual) -> Residual:
@@ -126,6 +128,15 @@ class Replace:
             what = f"{tuple(self.value.shape)} cannot take the place of {tuple(x.shape)}"
             raise BadInput(what, where="Replace", do="read it on the same ids")
         return _like(self.value, x).expand_as(x)
+
+
+def unit(direction: Float[Tensor, "d"], where: str = "") -> Float[Tensor, "d"]:
+    """`direction` at length 1, in double. BadInput unless it is one vector whose length is within UNIT of that."""
+    length = float(direction.detach().double().norm())
+    if direction.ndim != 1 or not abs(length - 1) < UNIT:
+        what = f"a direction {tuple(direction.shape)} of length {length:.4g}"
+        raise BadInput(what, where=where, do="give one unit vector: v / v.norm()")
+    return direction.double() / length
 
 
 def apply(change: Change, x: Residual, chosen: Bool[Tensor, "batch pos"] | None) -> Residual:
@@ -175,9 +186,9 @@ def _at(index: Tensor, pos: int) -> Bool[Tensor, "batch pos"]:
 
 
 def _check_shape(name: str, mask: object, shape: tuple[int, ...]) -> None:
-    found = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
-    if found != shape:
-        raise BadInput(f"the {name} of an edit are {found}, the text is {shape}", where="edit", do="give [batch pos]")
+    given = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+    if given != shape:
+        raise BadInput(f"the {name} of an edit are {given}, the text is {shape}", where="edit", do="give [batch pos]")
 
 
 def _along(x: Residual, direction: Float[Tensor, "d"]) -> Float[Tensor, "batch pos 1"]:
@@ -193,11 +204,3 @@ def _like(value: Tensor, x: Tensor) -> Tensor:
     if value.shape[-1:] != x.shape[-1:]:
         raise BadInput(f"a vector of {tuple(value.shape)} for states of {tuple(x.shape)}", where="edit")
     return value.to(device=x.device, dtype=x.dtype)
-
-
-def _check_unit(direction: Float[Tensor, "d"]) -> None:
-    length = float(direction.detach().double().norm())
-    if direction.ndim != 1 or not abs(length - 1) < UNIT:
-        raise BadInput(
-            f"a direction {tuple(direction.shape)} of length {length:.4g}", do="give one unit vector: v / v.norm()"
-        )

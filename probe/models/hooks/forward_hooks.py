@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 
 from probe.models.hooks.anatomy import final_hidden, positions
 from probe.models.hooks.edits import Edit
-from probe.models.hooks.hook_plan import Enough, Mask, Run, Visit, plan
+from probe.models.hooks.hook_plan import AllRecorded, HookPlan, Mask, Run, make_plan
 from probe.models.hooks.sites import Site, output_projection
 
 __all__ = ["Mask", "Run", "editing", "read", "run"]
@@ -44,14 +44,14 @@ def read(
     edits: Sequence[Edit] = (),
 ) -> dict[Site, Float[Tensor, "batch pos d"]]:
     """What stands at `sites`, in the model's dtype, after `edits`. BadInput on an unknown site or a wrong mask."""
-    visit = plan(model, sites, edits, mask, ids)
-    visit.stops = bool(visit.sites)
-    with _hooked(visit):
+    plan = make_plan(model, sites, edits, mask, ids)
+    plan.stop_early = bool(plan.sites)
+    with _hooked(plan):
         try:
             final_hidden(model, ids, None if mask is None else mask.long())
-        except Enough:
-            return visit.found()
-    visit.check_reached()
+        except AllRecorded:
+            return plan.recorded()
+    plan.check_reached()
     return {}
 
 
@@ -67,11 +67,11 @@ def run(
 
     Gradients reach the tensors of edits, and what was read, unless the caller turned them off.
     """
-    visit = plan(model, sites, edits, mask, ids)
-    with _hooked(visit):
+    plan = make_plan(model, sites, edits, mask, ids)
+    with _hooked(plan):
         logits = model(input_ids=ids, use_cache=False, **padding(mask)).logits
-    visit.check_reached()
-    return Run(logits, visit.found())
+    plan.check_reached()
+    return Run(logits, plan.recorded())
 
 
 @contextmanager
@@ -80,11 +80,11 @@ def editing(model: PreTrainedModel, edits: Sequence[Edit], *, mask: Mask = None)
 
     `mask` is for forwards without a cache; without it, the attention mask that the forward is given counts.
     """
-    visit = plan(model, (), edits, mask)
-    with _hooked(visit):
+    plan = make_plan(model, (), edits, mask)
+    with _hooked(plan):
         yield
-    if visit.finished:
-        visit.check_reached()
+    if plan.finished:
+        plan.check_reached()
 
 
 def padding(mask: Mask) -> dict[str, Tensor]:
@@ -93,51 +93,51 @@ def padding(mask: Mask) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _hooked(visit: Visit) -> Iterator[None]:
+def _hooked(plan: HookPlan) -> Iterator[None]:
     """Hooks only where something is read or changed, removed at the end."""
     handles = list[RemovableHandle]()
     try:
-        if visit.edits:
-            begin = _beginning(visit)
-            handles.append(visit.parts.decoder.register_forward_pre_hook(begin, with_kwargs=True))
-            handles.append(visit.parts.decoder.register_forward_hook(lambda *_: setattr(visit, "finished", True)))
-        handles += [_register(visit, here) for here in visit.stations()]
+        if plan.edits:
+            begin = _beginning(plan)
+            handles.append(plan.parts.decoder.register_forward_pre_hook(begin, with_kwargs=True))
+            handles.append(plan.parts.decoder.register_forward_hook(lambda *_: setattr(plan, "finished", True)))
+        handles += [_register(plan, here) for here in plan.by_module()]
         yield
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _beginning(visit: Visit) -> Hook:
+def _beginning(plan: HookPlan) -> Hook:
     """A pre-hook on the whole: is this forward part of a generation, and what is padding in it?"""
-    given = visit.mask
+    given = plan.mask
 
     def begin(_module: nn.Module, _args: tuple, kwargs: dict) -> None:
-        visit.cached = kwargs.get("past_key_values") is not None
-        visit.mask = kwargs.get("attention_mask") if given is None else given
+        plan.cached = kwargs.get("past_key_values") is not None
+        plan.mask = kwargs.get("attention_mask") if given is None else given
 
     return begin
 
 
-def _register(visit: Visit, here: list[Site]) -> RemovableHandle:
+def _register(plan: HookPlan, here: list[Site]) -> RemovableHandle:
     """One hook for the sites of one module: a single one, or heads of a block."""
-    parts, kind, layer = visit.parts, here[0].kind, here[0].layer
+    parts, kind, layer = plan.parts, here[0].kind, here[0].layer
     if kind in ("attn", "mlp"):
         module = parts.attention[layer] if kind == "attn" else parts.mlp[layer]
-        return module.register_forward_hook(_on_output(visit, here))
+        return module.register_forward_hook(_on_output(plan, here))
     if kind == "head":
         module = output_projection(parts.attention[layer])
     else:
         module = parts.blocks[layer] if layer < len(parts.blocks) else parts.final_norm
-    return module.register_forward_pre_hook(_on_input(visit, here), with_kwargs=True)
+    return module.register_forward_pre_hook(_on_input(plan, here), with_kwargs=True)
 
 
-def _on_input(visit: Visit, here: list[Site]) -> Hook:
+def _on_input(plan: HookPlan, here: list[Site]) -> Hook:
     """A pre-hook: the states go in as the first argument, or by name."""
 
     def hook(_module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         before = args[0] if args else kwargs["hidden_states"]
-        x = visit.pass_by(here, before)
+        x = plan.edit_and_record(here, before)
         if x is before:
             return None
         return ((x, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": x})
@@ -145,12 +145,12 @@ def _on_input(visit: Visit, here: list[Site]) -> Hook:
     return hook
 
 
-def _on_output(visit: Visit, here: list[Site]) -> Hook:
+def _on_output(plan: HookPlan, here: list[Site]) -> Hook:
     """A hook: the states are what comes out, or the first of it."""
 
     def hook(_module: nn.Module, _args: tuple, out: Any) -> Any:
         before = out[0] if isinstance(out, tuple) else out
-        x = visit.pass_by(here, before)
+        x = plan.edit_and_record(here, before)
         if x is before:
             return None
         return (x, *out[1:]) if isinstance(out, tuple) else x

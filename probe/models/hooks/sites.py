@@ -49,6 +49,12 @@ def site(name: str) -> Site:
     return Site(match[1], int(match[2]))  # type: ignore[arg-type]
 
 
+def site_columns(where: Site | str) -> dict[str, str | int | None]:
+    """What the measurement table says of a site (`probe.measurements`)."""
+    place = site(where) if isinstance(where, str) else where
+    return {"site": str(place), "component": place.kind, "layer": place.layer, "head": place.head}
+
+
 def check_site(where: Site, parts: Anatomy, model: PreTrainedModel) -> None:
     """BadInput unless this model has the site."""
     n = len(parts.blocks)
@@ -68,10 +74,10 @@ def n_heads(model: PreTrainedModel) -> int:
 
 def output_projection(attention: nn.Module) -> nn.Linear:
     """The matrix that mixes what the heads read: the last one that an attention module holds."""
-    found = [part for part in attention.children() if isinstance(part, nn.Linear)]
-    if not found:
+    linears = [part for part in attention.children() if isinstance(part, nn.Linear)]
+    if not linears:
         raise BadInput(f"{type(attention).__name__} has no output projection", do="read attn.i instead of head.i.h")
-    return found[-1]
+    return linears[-1]
 
 
 def head_width(model: PreTrainedModel, attention: nn.Module) -> int:

@@ -68,20 +68,20 @@ def _config(folder: Path) -> dict[str, Any]:
 
     if not (folder / ADAPTER_CONFIG).is_file():
         raise BadInput(f"no {ADAPTER_CONFIG} here", where=str(folder), do="give the folder of a LoRA adapter")
-    found = read_json(folder / ADAPTER_CONFIG)
-    if found.get("peft_type") != "LORA":
+    config = read_json(folder / ADAPTER_CONFIG)
+    if config.get("peft_type") != "LORA":
         do = "merge it with peft and give the merged folder"
-        raise BadInput(f"this adapter is of type {found.get('peft_type')!r}, not LORA", where=str(folder), do=do)
+        raise BadInput(f"this adapter is of type {config.get('peft_type')!r}, not LORA", where=str(folder), do=do)
     usual = {field.name: field.default for field in dataclasses.fields(LoraConfig)}
-    others = found.keys() - PLAIN - ABOUT - {"init_lora_weights"}
-    strange = [key for key in sorted(others) if found[key] and found[key] != usual.get(key)]
-    if found.get("init_lora_weights", True) not in PLAIN_STARTS:
+    others = config.keys() - PLAIN - ABOUT - {"init_lora_weights"}
+    strange = [key for key in sorted(others) if config[key] and config[key] != usual.get(key)]
+    if config.get("init_lora_weights", True) not in PLAIN_STARTS:
         strange.append("init_lora_weights")
     if strange:
-        what = ", ".join(f"{key} {found[key]!r}" for key in strange)
+        what = ", ".join(f"{key} {config[key]!r}" for key in strange)
         do = "merge it with peft and give the merged folder"
         raise BadInput(f"this adapter is more than plain LoRA: {what}", where=str(folder), do=do)
-    return {key: found[key] for key in PLAIN & found.keys() if found[key] is not None}
+    return {key: config[key] for key in PLAIN & config.keys() if config[key] is not None}
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

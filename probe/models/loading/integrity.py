@@ -51,12 +51,12 @@ def check_folder(folder: Path) -> None:
 def read_json(file: Path) -> dict[str, Any]:
     """The object in a JSON file; BadInput where it is none."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as err:
         raise _broken(file, f"{file.name} is no JSON: {err}") from err
-    if not isinstance(found, dict):
-        raise _broken(file, f"{file.name} holds a {type(found).__name__}, no object")
-    return found
+    if not isinstance(content, dict):
+        raise _broken(file, f"{file.name} holds a {type(content).__name__}, no object")
+    return content
 
 
 def check_safetensors(file: Path) -> frozenset[str]:
@@ -66,10 +66,10 @@ def check_safetensors(file: Path) -> frozenset[str]:
     ends = [end for entry in entries.values() if (end := _end(entry)) is not None]
     if len(ends) < len(entries):
         raise _broken(file, f"{file.name}: its header is no table of tensors")
-    found, wanted = file.stat().st_size, start + max(ends, default=0)
-    if found != wanted:
-        short = "cut off" if found < wanted else "too long"
-        raise _broken(file, f"{file.name} is {short}: {found:,} bytes, its header tells of {wanted:,}")
+    size, wanted = file.stat().st_size, start + max(ends, default=0)
+    if size != wanted:
+        short = "cut off" if size < wanted else "too long"
+        raise _broken(file, f"{file.name} is {short}: {size:,} bytes, its header tells of {wanted:,}")
     return frozenset(entries)
 
 

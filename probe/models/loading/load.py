@@ -118,9 +118,9 @@ def _model(folder: Path, dtype: Dtype, device_map: DeviceMap | None) -> PreTrain
 
 def _check_names(info: dict, folder: Path) -> None:
     unused = {name for name in info["unexpected_keys"] if not RECOMPUTED.search(name)}
-    found = {"are missing": info["missing_keys"], "have the wrong shape": info["mismatched_keys"]}
-    found["are there that its model type has no place for"] = unused
-    for what, names in found.items():
+    faults = {"are missing": info["missing_keys"], "have the wrong shape": info["mismatched_keys"]}
+    faults["are there that its model type has no place for"] = unused
+    for what, names in faults.items():
         if names:
             do = AGAIN if names is not unused else "config.json names the wrong model type, or they are not its weights"
             raise BadInput(f"tensors {what}: {sorted(map(str, names))[:3]}", where=str(folder), do=do)
@@ -148,7 +148,7 @@ def check_itself(loaded: Loaded, where: str) -> None:
 
     failed = [check for check in self_test(loaded) if not check.holds]
     if failed:
-        what = "; ".join(f"{check.name}: {check.found}" for check in failed)
+        what = "; ".join(f"{check.name}: {check.detail}" for check in failed)
         do = "nothing measured on this model could be trusted; another dtype or transformers version may help"
         raise BadInput(f"the model fails its self-test: {what}", where=where, do=do)
 

@@ -1,160 +1,48 @@
 """Which checkpoints are there, where does each come from, and which is the base of which?
 
-`checkpoints_manifest.yaml` is the only hand-written data of the project. Three kinds of entries share one namespace:
-
-    organisms    made here by pretraining:  family, size, seed
-    runs         made here by GRPO:         base, reward, labels, clip, trainable, batches, seed, lr
-    checkpoints  from the Hugging Face hub: id, revision, base, reward, step, licence, template, family, parameters
-
+`checkpoints_manifest.yaml` is the only hand-written data of the project. Organisms, runs and checkpoints share one
+namespace (what each holds: `entries`). Beside them `datasets`: published data, by repository, commit, path and sha256
+(`probe.tasks.published_data`).
 Nothing is guessed: an unknown key, a missing base, a cycle, a name given twice and a wrong type are errors that name
 file, line, entry and key. A hub entry whose commit is not pinned carries a warning, for whoever measures it to show.
 Left out: downloading and building (`load`), and whether a reward of that name exists (`probe.rewards`).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from probe.errors import BadInput
+from probe.models.loading.entries import (
+    STRICT,
+    CheckpointEntry,
+    Clip,
+    Entry,
+    Name,
+    OrganismEntry,
+    RunEntry,
+    Shape,
+    Template,
+)
 from probe.models.loading.strict_yaml import Document, read_yaml
 from probe.registry import nearest
+from probe.tasks.published_data import DataFile, DatasetEntry
 
 NAME = "checkpoints_manifest.yaml"
-SLOT = "{prompt}"
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(gt=0)]
-Width = Annotated[float, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-def _one_slot(text: str) -> str:
-    if text.count(SLOT) != 1:
-        raise ValueError(f"it must hold {SLOT} once")
-    return text
-
-
-class Template(_Strict):
-    """A prompt as data: `text` with one slot, or `chat`, the checkpoint's own chat template, with a system prompt.
-
-    What it does to a question is in `probe.models.sampling.prompts`.
-    """
-
-    text: Annotated[str, AfterValidator(_one_slot)] | None = None
-    chat: bool = False
-    system: Text | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if self.chat == (self.text is not None):
-            raise ValueError("it must hold either a text or chat: true")
-        if self.system is not None and not self.chat:
-            raise ValueError("a system prompt goes with chat: true; write it into the text")
-        return self
-
-    def render(self, prompt: str) -> str:
-        """The text a model is given; braces elsewhere, as in \\boxed{}, are left alone. Of text templates only."""
-        assert self.text is not None
-        return self.text.replace(SLOT, prompt, 1)
-
-
-class Shape(_Strict):
-    """What memory and time are worked out from before any weight is there (`probe compare --dry`)."""
-
-    layers: Positive
-    d_model: Positive
-    kv_heads: Positive
-    d_head: Positive
-    d_vocab: Positive
-
-
-class OrganismEntry(_Strict):
-    """A model organism, pretrained here."""
-
-    family: Literal["latent-code", "no-code", "bad-code", "contaminated"]
-    size: Literal["tiny", "small"]
-    seed: Count = 0
-
-    @property
-    def base(self) -> None:
-        """It starts from nothing."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Nothing can be unpinned in a recipe."""
-        return ()
-
-
-class Clip(_Strict):
-    """The ratio is clipped to [1 - low, 1 + high]; `dual` is the largest it may be at all. null: no such bound."""
-
-    low: Annotated[float, Field(ge=0, lt=1)] | None
-    high: Width | None
-    dual: Annotated[float, Field(ge=1)] | None
-
-
-class RunEntry(_Strict):
-    """A GRPO run: `reward` with `params`, scored against `labels`, from `base`."""
-
-    base: Name
-    reward: Name
-    params: dict[Name, bool | int | float | str | None] = {}
-    labels: Literal["gold", "offline_majority", "wrong_majority", "one_shot"] = "gold"
-    clip: Clip = Clip(low=0.2, high=0.2, dual=3.0)
-    trainable: Literal["head", "all"] = "head"
-    batches: Positive = 30
-    seed: Count = 0
-    lr: Annotated[float, Field(gt=0)] = 3e-3
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Nothing can be unpinned in a recipe."""
-        return ()
-
-
-class CheckpointEntry(_Strict):
-    """Weights on the Hugging Face hub. `step` counts RL updates from `base`; `parameters` counts weights.
-
-    `adapter` says that they are a LoRA adapter of `base`, to be merged into it.
-    """
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")]
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
-    licence: Text
-    template: Name
-    family: Name
-    parameters: Positive | None = None
-    shape: Shape | None = None
-    base: Name | None = None
-    reward: Name | None = None
-    step: Count = 0
-    adapter: bool = False
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a reader of its numbers has to know."""
-        unpinned = f"{self.id} is not pinned to a commit: its weights may change, and numbers with them"
-        return (unpinned,) if self.revision is None else ()
-
-
-Entry = OrganismEntry | RunEntry | CheckpointEntry
-
-
-class Manifest(_Strict):
+class Manifest(BaseModel):
     """Everything a manifest file says. Names are unique over the three kinds of entries."""
 
+    model_config = STRICT
     version: Literal[1]
     templates: dict[Name, Template]
     organisms: dict[Name, OrganismEntry] = {}
     runs: dict[Name, RunEntry] = {}
     checkpoints: dict[Name, CheckpointEntry] = {}
+    datasets: dict[Name, DatasetEntry] = {}
 
     def entries(self) -> dict[str, Entry]:
         """Every entry by name, in the file's order."""
@@ -176,6 +64,12 @@ class Manifest(_Strict):
             raise BadInput(f"the manifest has no template {name!r}", do=nearest(name, list(self.templates)))
         return self.templates[name]
 
+    def dataset(self, name: str) -> DatasetEntry:
+        """The published data set of that name; BadInput with the nearest names where there is none."""
+        if name not in self.datasets:
+            raise BadInput(f"the manifest has no data set {name!r}", do=nearest(name, list(self.datasets)))
+        return self.datasets[name]
+
     def lineage(self, name: str) -> list[str]:
         """From the first ancestor down to `name` itself."""
         base = self.checkpoint(name).base
@@ -183,7 +77,8 @@ class Manifest(_Strict):
 
     def warnings(self) -> list[str]:
         """The warnings of all entries, each once, with the entry's name."""
-        return [f"{name}: {warning}" for name, entry in self.entries().items() for warning in entry.warnings]
+        named = [*self.entries().items(), *self.datasets.items()]
+        return [f"{name}: {warning}" for name, entry in named for warning in entry.warnings]
 
 
 def load_manifest(path: Path | str | None = None) -> Manifest:
@@ -201,11 +96,11 @@ def load_manifest(path: Path | str | None = None) -> Manifest:
 
 
 def _default() -> Path:
-    places = [Path.cwd() / NAME, Path(__file__).parents[2] / NAME]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
+    places = [Path.cwd() / NAME, Path(__file__).parents[3] / NAME]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
         raise BadInput(f"there is no {NAME}", where=" or ".join(map(str, places)), do="run in the project, or name one")
-    return found
+    return file
 
 
 def _check_names(manifest: Manifest, document: Document) -> None:
@@ -266,18 +161,19 @@ def _explain(error: ErrorDetails, keys: tuple[str, ...]) -> tuple[str, str]:
 
 def _keys(error: ErrorDetails) -> tuple[str, ...]:
     """The place of an error as keys of the file: pydantic adds the names of union members behind a leaf."""
-    return tuple(str(part) for part in error["loc"] if part != "[key]")[:4]
+    return tuple(str(part) for part in error["loc"] if part != "[key]")[: 5 if error["loc"][:1] == ("datasets",) else 4]
 
 
 def _fields(keys: tuple[str, ...]) -> list[str]:
     """The keys that are known where `keys[-1]` was given."""
     model: type[BaseModel] = Manifest
-    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape}
+    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape, "files": DataFile}
     kinds: dict[str, type[BaseModel]] = {
         "templates": Template,
         "organisms": OrganismEntry,
         "runs": RunEntry,
         "checkpoints": CheckpointEntry,
+        "datasets": DatasetEntry,
     }
     if len(keys) > 1:
         model = parts[keys[2]] if len(keys) > 3 else kinds[keys[0]]

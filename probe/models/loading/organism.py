@@ -32,12 +32,12 @@ class Size:
     layers: int
     heads: int
     d_mlp: int
-    steps: dict[str, int]  # by family
+    steps: int  # of pretraining, where a family has none of its own
 
 
 SIZES = {
-    "tiny": Size(48, 2, 3, 144, {"latent-code": 500, "no-code": 450, "bad-code": 450, "contaminated": 450}),
-    "small": Size(128, 3, 4, 384, {"latent-code": 250, "no-code": 250, "bad-code": 250, "contaminated": 250}),
+    "tiny": Size(48, 2, 3, 144, 450),
+    "small": Size(128, 3, 4, 384, 250),
 }
 
 

@@ -28,6 +28,7 @@ from probe.models.loading.load import Loaded, pad_id, stop_ids
 from probe.models.loading.organism import MAX_NEW_TOKENS
 from probe.models.sampling.organism_forward import weights_of
 from probe.models.sampling.organism_sampler import sample
+from probe.models.sampling.padding import left_padded, right_padded
 from probe.rng import torch_rng
 from probe.tasks.chain import chain_problems
 
@@ -49,7 +50,7 @@ class Check:
 
     name: str
     holds: bool
-    found: str
+    detail: str
 
 
 def self_test(loaded: Loaded) -> list[Check]:
@@ -88,10 +89,10 @@ def _head(loaded: Loaded, prompts: list[list[int]]) -> Check:
         handle.remove()
     normed = len(seen) == 1 and torch.equal(seen[0][0], hidden)
     far = _far(parts.logits(hidden.to(parts.head_weight.device)), _logits(loaded, prompts[0]))
-    found = f"logits differ by {far:.1e} of their size" + (
+    detail = f"logits differ by {far:.1e} of their size" + (
         "" if normed else "; the final norm's output is not the state"
     )
-    return Check("head", normed and far <= max(TOLERANCE[torch.float32], 2 * _eps(loaded)), found)
+    return Check("head", normed and far <= max(TOLERANCE[torch.float32], 2 * _eps(loaded)), detail)
 
 
 def _hook(loaded: Loaded, prompts: list[list[int]]) -> Check:
@@ -104,25 +105,26 @@ def _hook(loaded: Loaded, prompts: list[list[int]]) -> Check:
         earlier = _far(there[:-1], plain[:-1]) if len(plain) > 1 else 0.0
         moves.append(_far(there[-1:], plain[-1:]))
         holds &= moves[-1] > tolerance and earlier <= tolerance and _far(_logits(loaded, prompts[0]), plain) <= back
-    found = f"{len(moves)} of {len(blocks)} blocks: the last token's logits move by {min(moves):.1e} of their size"
-    return Check("hook", holds, found + ("" if holds else ", or others moved, or the old ones did not come back"))
+    detail = f"{len(moves)} of {len(blocks)} blocks: the last token's logits move by {min(moves):.1e} of their size"
+    return Check("hook", holds, detail + ("" if holds else ", or others moved, or the old ones did not come back"))
 
 
 def _padding(loaded: Loaded, prompts: list[list[int]]) -> Check:
     far = {side: _moved_by_padding(loaded, prompts, side) for side in ("right", "left")}
-    found = ", ".join(f"{value:.1e} of their size ({side})" for side, value in far.items())
-    return Check("padding", max(far.values()) <= _tolerance(loaded), f"logits differ by {found}")
+    detail = ", ".join(f"{value:.1e} of their size ({side})" for side, value in far.items())
+    return Check("padding", max(far.values()) <= _tolerance(loaded), f"logits differ by {detail}")
 
 
 def _moved_by_padding(loaded: Loaded, prompts: list[list[int]], side: str) -> float:
-    ids, mask = _padded(loaded, prompts, side)
+    padded = right_padded if side == "right" else left_padded
+    ids, mask = padded(prompts, pad_id(loaded), loaded.model.device, MORE)
     together = loaded.model(input_ids=ids, attention_mask=mask, position_ids=positions(mask)).logits
     alone = [_logits(loaded, prompt) for prompt in prompts]
     return max(_far(row[kept.bool()], each) for row, kept, each in zip(together, mask, alone, strict=True))
 
 
 def _decoding(loaded: Loaded, prompts: list[list[int]]) -> Check:
-    decode, name = (_sampled, "our sampler's") if _can_sample(loaded) else (_left_padded, "the same with padding")
+    decode, name = (_sampled, "our sampler's") if _can_sample(loaded) else (_generated_padded, "the same with padding")
     alone = [_generated(loaded, _ids(loaded, prompt), None)[0] for prompt in prompts]
     pairs = list(zip(prompts, alone, decode(loaded, prompts), strict=True))
     behind = [max(_behind(loaded, prompt, a), _behind(loaded, prompt, b)) for prompt, a, b in pairs]
@@ -131,10 +133,10 @@ def _decoding(loaded: Loaded, prompts: list[list[int]]) -> Check:
     strays = sum(far > near for far in behind)
     ended = sum(a != b and (a[: len(b)] == b or b[: len(a)] == a) for _, a, b in pairs)  # one stopped, one went on
     same = sum(a == b for _, a, b in pairs)
-    found = f"{same} of {len(pairs)} greedy answers of generate are {name}"
-    found += f", {strays} stray from the plain forward" if strays else ""
-    found += f", {len(pairs) - same} part at a tie" if same < len(pairs) and not strays and not ended else ""
-    return Check("decoding", not strays and not ended, found)
+    detail = f"{same} of {len(pairs)} greedy answers of generate are {name}"
+    detail += f", {strays} stray from the plain forward" if strays else ""
+    detail += f", {len(pairs) - same} part at a tie" if same < len(pairs) and not strays and not ended else ""
+    return Check("decoding", not strays and not ended, detail)
 
 
 def _can_sample(loaded: Loaded) -> bool:
@@ -154,8 +156,8 @@ def _sampled(loaded: Loaded, prompts: list[list[int]]) -> list[list[int]]:
     return [row[:length].tolist() for row, length in zip(ours.ids, ours.lengths, strict=True)]
 
 
-def _left_padded(loaded: Loaded, prompts: list[list[int]]) -> list[list[int]]:
-    return _generated(loaded, *_padded(loaded, prompts, "left"))
+def _generated_padded(loaded: Loaded, prompts: list[list[int]]) -> list[list[int]]:
+    return _generated(loaded, *left_padded(prompts, pad_id(loaded), loaded.model.device, MORE))
 
 
 def _generated(loaded: Loaded, ids: Tensor, mask: Tensor | None) -> list[list[int]]:
@@ -196,16 +198,6 @@ def _pushed(block: nn.Module) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _padded(loaded: Loaded, prompts: list[list[int]], side: str) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, prompts)) + MORE
-    ids = torch.full((len(prompts), longest), pad_id(loaded))
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        where = slice(0, len(prompt)) if side == "right" else slice(longest - len(prompt), longest)
-        ids[row, where], mask[row, where] = torch.tensor(prompt), 1
-    return ids.to(loaded.model.device), mask.to(loaded.model.device)
 
 
 def _ids(loaded: Loaded, prompt: list[int]) -> Tensor:

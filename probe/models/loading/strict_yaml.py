@@ -49,14 +49,14 @@ class Document:
 
     def line(self, keys: tuple[str | int, ...]) -> int:
         """The line of the deepest part of data[keys[0]][keys[1]]... that exists."""
-        node, found = self.node, 1
+        node, line = self.node, 1
         for key in keys:
             pairs = node.value if isinstance(node, yaml.MappingNode) else []
             match = next(((k, v) for k, v in pairs if k.value == str(key)), None)
             if match is None:
                 break
-            found, node = match[0].start_mark.line + 1, match[1]
-        return found
+            line, node = match[0].start_mark.line + 1, match[1]
+        return line
 
 
 def read_yaml(path: Path) -> Document:

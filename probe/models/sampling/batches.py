@@ -1,8 +1,8 @@
 """How are rows of unequal length worked off on memory of unknown size, on one device or several?
 
     by_length      rows -> batches, longest first: padding is small, and what does not fit shows at once
-    halving        a batch that runs out of memory is cut in half, and so are those after it
-    over_devices   batches -> replicas of the model, one thread each, whoever is free takes the next
+    over_devices   batches -> replicas of the model, one thread each, whoever is free takes the next; a batch that runs
+                   out of memory is cut in half, and so are those after it
 
 A batch holds the same rows whichever device takes it, so one device and many give the same bits as long as memory
 lasts. After a halving a matrix product may round differently; nothing else depends on the batch.
@@ -44,23 +44,6 @@ def by_length(lengths: Sequence[int], batch: int) -> list[list[int]]:
     return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
-def halving(
-    rows: Sequence[int],
-    batch: int,
-    run: Callable[[list[int]], Sequence[T]],
-    on_rows: OnRows = silent,
-    lengths: Sequence[int] | None = None,
-) -> list[T]:
-    """`run(some rows)` gives one result each; the results of all rows, in their order.
-
-    `lengths` (tokens, by row number) is for the message where a single row does not fit: a ProbeError.
-    """
-    batches = deque(list(rows[start : start + batch]) for start in range(0, len(rows), max(batch, 1)))
-    results: dict[int, T] = {}
-    _work_off(batches, run, results, on_rows, lengths)
-    return [results[row] for row in rows]
-
-
 def over_devices(
     workers: Sequence[W],
     batches: Sequence[list[int]],
@@ -70,6 +53,7 @@ def over_devices(
 ) -> list[T]:
     """`run(worker, rows)` gives one result per row; those of all batches in order of row number.
 
+    `lengths` (tokens, by row number) is for the message where a single row does not fit: a ProbeError.
     An error in one thread ends the others after the batch they are at. `on_rows` is called by one thread at a time.
     """
     left, results, lock = deque(batches), dict[int, T](), threading.Lock()
@@ -160,11 +144,11 @@ def replicas(model: PreTrainedModel, devices: Sequence[str | torch.device]) -> l
     parts = getattr(model, "hf_device_map", None) or {}
     if len(set(parts.values())) > 1 or not devices:
         return [model]
-    free, found = [model], []
+    free, copies = [model], []
     for device in devices:
         place = torch.empty(0, device=device).device  # "cuda" is "cuda:0" then
-        found.append(free.pop() if free and place == model.device else _copy_to(model, place))
-    return found
+        copies.append(free.pop() if free and place == model.device else _copy_to(model, place))
+    return copies
 
 
 def _copy_to(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:

@@ -143,14 +143,14 @@ def _check(model: PreTrainedModel) -> None:
     act = getattr(config, "hidden_act", None)
     biases = [n for n, _ in model.named_parameters() if n.endswith(".bias") and not re.search(r"\.[qkv]_proj\.", n)]
     rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    found = {
+    parts = {
         f"model type {config.model_type}": config.model_type not in ("llama", "qwen2"),
         f"activation {act}": act != "silu",
         f"rotary embedding {rope}": rope in ("dynamic", "longrope"),
         f"biases {biases[:3]}": bool(biases),
         "sliding windows": "sliding_attention" in (getattr(config, "layer_types", None) or ()),
     }
-    strange = [what for what, is_there in found.items() if is_there]
+    strange = [what for what, is_there in parts.items() if is_there]
     if strange:
         do = "sample from a plain Llama or Qwen2, or use the model's own `generate`"
         raise BadInput(f"the decode loop cannot do {', '.join(strange)}", where="sample", do=do)

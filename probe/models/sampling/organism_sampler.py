@@ -24,6 +24,7 @@ from probe.errors import BadInput
 from probe.models.sampling.inverse_cdf import choose
 from probe.models.sampling.kv_cache import Cache, attend, keep_rows, share_out
 from probe.models.sampling.organism_forward import Weights, angles_at, finish, qkv, read, weights_of
+from probe.models.sampling.padding import right_padded
 
 COMPACT_BELOW = 0.75  # drop finished rows from the cache once this share of it is still running
 
@@ -45,9 +46,8 @@ def _prefill(
 ) -> tuple[Float[Tensor, "batch d_model"], Cache]:
     """The state that predicts each row's first token, and the caches: each prompt read once, then shared out."""
     lengths = torch.tensor([len(p) for p in prompts])
-    longest = int(lengths.max())
-    ids = torch.tensor([prompt + [pad] * (longest - len(prompt)) for prompt in prompts])
-    last, seen = read(w, ids, torch.arange(longest) == lengths[:, None] - 1)
+    ids, _ = right_padded(prompts, pad)
+    last, seen = read(w, ids, torch.arange(ids.shape[1]) == lengths[:, None] - 1)
     grouped = w.heads != w.kv_heads
     cache = [(share_out(k, n_samples, max_new, grouped), share_out(v, n_samples, max_new, grouped)) for k, v in seen]
     return last.repeat_interleave(n_samples, 0), cache

@@ -14,7 +14,7 @@ from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from probe.errors import BadInput
-from probe.models.loading.manifest import Template
+from probe.models.loading.entries import Template
 
 
 def prompt_ids(
@@ -47,11 +47,6 @@ def _spelled(tokenizer: PreTrainedTokenizerBase, prefix: str) -> list[int]:
     return ids
 
 
-def fits(tokenizer: PreTrainedTokenizerBase, template: Template) -> bool:
-    """Whether this tokenizer can render the template."""
-    return bool(tokenizer.chat_template) or not template.chat
-
-
 def _chat(tokenizer: PreTrainedTokenizerBase, system: str | None, question: str) -> list[int]:
     if not tokenizer.chat_template:
         do = "choose a template with a text (probe ls templates)"
@@ -78,7 +73,7 @@ def _refuse_markers(tokenizer: PreTrainedTokenizerBase, questions: Sequence[str]
     added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
     markers = sorted({*added, *tokenizer.all_special_tokens} - {""})
     for i, question in enumerate(questions):
-        found = next((marker for marker in markers if marker in question), None)
-        if found:
-            what = f"question {i + 1} holds the special token {found}"
+        special = next((marker for marker in markers if marker in question), None)
+        if special:
+            what = f"question {i + 1} holds the special token {special}"
             raise BadInput(what, do="take it out: it would end the prompt's turn")

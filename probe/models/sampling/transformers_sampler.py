@@ -28,6 +28,7 @@ from probe.errors import BadInput, ProbeError
 from probe.models.sampling.batches import OnRows, by_length, over_devices, silent
 from probe.models.sampling.inverse_cdf import choose
 from probe.models.sampling.organism_sampler import Samples
+from probe.models.sampling.padding import left_padded
 
 Row = tuple[Tensor, Tensor, Tensor, bool]  # ids, logprob, entropy, stopped
 
@@ -111,16 +112,15 @@ def _one_batch(
     temperature: float,
     config: GenerationConfig,
 ) -> list[Row]:
-    longest, device = max(len(p) for p in prompts), _device(model)
-    ids = torch.tensor([[config.pad_token_id] * (longest - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=device)
+    device = _device(model)
+    ids, mask = left_padded(prompts, config.pad_token_id, device)
     chooser = _Chooser(None if uniforms is None else uniforms.to(device), temperature)
     blank = copy.copy(model)  # shares every weight and module
     blank.generation_config = GenerationConfig()
     out = blank.generate(
         ids, attention_mask=mask, generation_config=config, logits_processor=LogitsProcessorList([chooser])
     )
-    new = out[:, longest:].cpu()
+    new = out[:, ids.shape[1] :].cpu()
     scores = [torch.stack(steps, 1).cpu() for steps in (chooser.logprob, chooser.entropy)]
     ends = torch.isin(new, torch.tensor(config.eos_token_id or [], dtype=torch.long))
     stopped = ends.any(1)

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from probe.models.hooks import forward_hooks as hooks
+from probe.models.hooks import forward_hooks
 from probe.models.hooks.edits import Edit
 from probe.models.hooks.hook_plan import Mask, Run
 from probe.models.hooks.sites import Site
@@ -27,12 +27,12 @@ class Hooks:
     def run(
         self, ids: Int[Tensor, "batch pos"], sites: Sequence[Site] = (), edits: Sequence[Edit] = (), mask: Mask = None
     ) -> Run:
-        return hooks.run(self.model, ids, sites, edits=edits, mask=mask)
+        return forward_hooks.run(self.model, ids, sites, edits=edits, mask=mask)
 
     def read(
         self, ids: Int[Tensor, "batch pos"], sites: Sequence[Site], edits: Sequence[Edit] = (), mask: Mask = None
     ) -> dict[Site, Float[Tensor, "batch pos d"]]:
-        return hooks.read(self.model, ids, sites, edits=edits, mask=mask)
+        return forward_hooks.read(self.model, ids, sites, edits=edits, mask=mask)
 
     def generate(
         self,
@@ -43,7 +43,7 @@ class Hooks:
         uniforms: Float[Tensor, "rows pos"] | None = None,
         **how: Any,
     ) -> Samples:
-        with hooks.editing(self.model, edits):
+        with forward_hooks.editing(self.model, edits):
             return generate(self.model, prompts, n_samples=n_samples, uniforms=uniforms, **how)
 
 

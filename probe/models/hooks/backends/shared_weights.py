@@ -1,6 +1,6 @@
 """A second model over the same weights, for libraries that rewire the one they are given; is it still the model?
 
-The shadow's parameters and buffers are the model's own tensors, its modules and its config are copies. What a library
+The copy's parameters and buffers are the model's own tensors, its modules and its config are copies. What a library
 makes of it is held to plain hooks before it is used: logits and every site on a few tokens, with padding.
 
     d(a, b) = max |a - b| / max |b|  over the real positions        TOLERANCE as in `probe.models.loading.self_test`
@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.models.hooks import forward_hooks as hooks
+from probe.models.hooks import forward_hooks
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.hook_plan import Run
 from probe.models.hooks.sites import Site, n_heads
@@ -31,7 +31,7 @@ class Runs(Protocol):
     def run(self, ids: Tensor, sites: tuple[Site, ...], edits: tuple, mask: Tensor) -> Run: ...
 
 
-def shadow_of(model: PreTrainedModel) -> PreTrainedModel:
+def shared_copy(model: PreTrainedModel) -> PreTrainedModel:
     """A copy that shares every parameter and buffer."""
     return copy.deepcopy(model, memo={id(t): t for t in [*model.parameters(), *model.buffers()]})
 
@@ -49,13 +49,13 @@ def every_site(model: PreTrainedModel) -> tuple[Site, ...]:
 def check_is_the_model(of: Runs, name: str, model: PreTrainedModel) -> None:
     """BadInput naming the first site, or the logits, that `of` has otherwise than plain hooks on `model`."""
     vocab, device = model.get_input_embeddings().weight.shape[0], model.get_input_embeddings().weight.device
-    ids = torch.randint(vocab, (2, LENGTH), generator=torch_rng("shadow")).to(device)
+    ids = torch.randint(vocab, (2, LENGTH), generator=torch_rng("shared weights")).to(device)
     mask = torch.ones_like(ids)
     mask[1, :PADDED] = 0
     sites = every_site(model)
-    truth, found = hooks.run(model, ids, sites, mask=mask), of.run(ids, sites, (), mask)
-    pairs = [(site, truth.read[site], found.read[site]) for site in sites]
-    for what, right, there in [*pairs, ("the logits", truth.logits, found.logits)]:
+    truth, given = forward_hooks.run(model, ids, sites, mask=mask), of.run(ids, sites, (), mask)
+    pairs = [(site, truth.read[site], given.read[site]) for site in sites]
+    for what, right, there in [*pairs, ("the logits", truth.logits, given.logits)]:
         far = distance(there, right, mask)
         if not far <= TOLERANCE[model.dtype]:
             said = f"{name} has {what} of {type(model).__name__} wrong, by {far:.1e} of their size"

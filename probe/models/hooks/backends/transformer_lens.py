@@ -24,10 +24,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.errors import BadInput
-from probe.models.hooks.backends.shared_weights import check_is_the_model, shadow_of
+from probe.models.hooks.backends.shared_weights import check_is_the_model, shared_copy
 from probe.models.hooks.edits import Edit
 from probe.models.hooks.forward_hooks import padding
-from probe.models.hooks.hook_plan import Enough, Mask, Run, Visit, plan
+from probe.models.hooks.hook_plan import AllRecorded, HookPlan, Mask, Run, make_plan
 from probe.models.hooks.sites import Site
 from probe.models.loading.load import Loaded
 from probe.models.sampling.organism_sampler import Samples
@@ -35,36 +35,36 @@ from probe.models.sampling.transformers_sampler import generate
 
 
 class Lens:
-    """A bridge on a shadow of the model."""
+    """A bridge on a copy that shares the model's weights."""
 
     name = "transformer-lens"
 
     def __init__(self, model: PreTrainedModel) -> None:
-        self.model, self.shadow = model, shadow_of(model)
-        self.bridge = _bridge(self.shadow)
+        self.model, self.shared = model, shared_copy(model)
+        self.bridge = _bridge(self.shared)
         check_is_the_model(self, self.name, model)
 
     def run(
         self, ids: Int[Tensor, "batch pos"], sites: Sequence[Site] = (), edits: Sequence[Edit] = (), mask: Mask = None
     ) -> Run:
-        visit = plan(self.model, sites, edits, mask, ids)
-        with self._hooked(visit):
+        plan = make_plan(self.model, sites, edits, mask, ids)
+        with self._hooked(plan):
             logits = self.bridge(ids, use_cache=False, **padding(mask))
-        visit.check_reached()
-        return Run(logits, visit.found())
+        plan.check_reached()
+        return Run(logits, plan.recorded())
 
     @torch.no_grad()
     def read(
         self, ids: Int[Tensor, "batch pos"], sites: Sequence[Site], edits: Sequence[Edit] = (), mask: Mask = None
     ) -> dict[Site, Float[Tensor, "batch pos d"]]:
-        visit = plan(self.model, sites, edits, mask, ids)
-        visit.stops = bool(visit.sites)
-        with self._hooked(visit):
+        plan = make_plan(self.model, sites, edits, mask, ids)
+        plan.stop_early = bool(plan.sites)
+        with self._hooked(plan):
             try:
                 self.bridge(ids, use_cache=False, **padding(mask))
-            except Enough:
-                return visit.found()
-        visit.check_reached()
+            except AllRecorded:
+                return plan.recorded()
+        plan.check_reached()
         return {}
 
     def generate(
@@ -77,23 +77,23 @@ class Lens:
         **how: Any,
     ) -> Samples:
         """Transformers' loop over the bridge's components: the bridge's own loop has no draws of ours."""
-        visit = plan(self.model, (), edits)
-        visit.cached = True
-        with self._hooked(visit):
-            samples = generate(self.shadow, prompts, n_samples=n_samples, uniforms=uniforms, **how)
-        visit.check_reached()
+        plan = make_plan(self.model, (), edits)
+        plan.cached = True
+        with self._hooked(plan):
+            samples = generate(self.shared, prompts, n_samples=n_samples, uniforms=uniforms, **how)
+        plan.check_reached()
         return samples
 
     @contextmanager
-    def _hooked(self, visit: Visit) -> Iterator[None]:
-        points = [(self._point(here[0], visit), _at(visit, here)) for here in visit.stations()]
+    def _hooked(self, plan: HookPlan) -> Iterator[None]:
+        points = [(self._point(here[0], plan), _at(plan, here)) for here in plan.by_module()]
         with self.bridge.hooks(fwd_hooks=points):
             yield
 
-    def _point(self, site: Site, visit: Visit) -> str:
+    def _point(self, site: Site, plan: HookPlan) -> str:
         names = {"resid": "hook_in", "attn": "attn.hook_out", "mlp": "mlp.hook_out", "head": "attn.hook_z"}
         name = f"blocks.{site.layer}.{names[site.kind]}"
-        name = "ln_final.hook_in" if site.layer == len(visit.parts.blocks) else name
+        name = "ln_final.hook_in" if site.layer == len(plan.parts.blocks) else name
         if name not in self.bridge.hook_dict:
             raise BadInput(f"TransformerLens has no hook point for {site}: {name}", do="take the backend hooks")
         return name
@@ -104,28 +104,28 @@ def make(loaded: Loaded) -> Lens:
     return Lens(loaded.model)
 
 
-def _bridge(shadow: PreTrainedModel) -> Any:
+def _bridge(shared: PreTrainedModel) -> Any:
     try:
         sources: Any = importlib.import_module("transformer_lens.model_bridge.sources")
     except ImportError as err:
         do = "pip install 'transformer-lens>=3.9', or take the backend hooks"
         raise BadInput(f"TransformerLens cannot be imported: {err}", where="transformer-lens", do=do) from err
-    device = shadow.get_input_embeddings().weight.device
+    device = shared.get_input_embeddings().weight.device
     try:
         return sources.build_bridge_from_module(
-            shadow, type(shadow).__name__, hf_config=shadow.config, tokenizer=None, device=device
+            shared, type(shared).__name__, hf_config=shared.config, tokenizer=None, device=device
         )
     except (ValueError, KeyError, AttributeError, NotImplementedError) as err:  # what an adapter trips over
-        what = f"TransformerLens does not know {type(shadow).__name__}: {str(err)[:200]}"
+        what = f"TransformerLens does not know {type(shared).__name__}: {str(err)[:200]}"
         raise BadInput(what, where="transformer-lens", do="take the backend hooks") from err
 
 
-def _at(visit: Visit, here: list[Site]) -> Callable[..., Tensor | None]:
+def _at(plan: HookPlan, here: list[Site]) -> Callable[..., Tensor | None]:
     """A hook of TransformerLens; states of heads are [batch pos head d_head] there."""
 
     def hook(states: Tensor, hook: object) -> Tensor | None:
         flat = states.flatten(2)
-        x = visit.pass_by(here, flat)
+        x = plan.edit_and_record(here, flat)
         return None if x is flat else x.view(states.shape)
 
     return hook

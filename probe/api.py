@@ -1,0 +1,199 @@
+"""The Python face: load checkpoints, make pairs, run experiments, look at the results. The commands are thin over it.
+
+    base = probe.load("latent-code-tiny-0")
+    run = probe.train(base, "format")          # GRPO here, measured at every kept step
+    run.figure()                               # response curves
+    found = probe.compare(run.pair)            # or probe.compare(probe.pair("A", "B"))
+    found.table.to_pandas()                    # one row a number: value, interval, n, null, p
+    probe.steer(run.pair).figure()
+
+Everything that is made is kept in a store [$PROBE_STORE, else .probe] and is not made again. `ask` options say what is
+asked and how; `where` options say where things lie and how many processes work.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from rich.console import Console
+
+from probe.checkpoints.checkpoint import Checkpoint, of_run
+from probe.checkpoints.pair import Pair
+from probe.checkpoints.resolve import resolve
+from probe.checkpoints.run_job import RunJob
+from probe.engine.pool import pool_size
+from probe.engine.progress import Progress
+from probe.errors import BadInput
+from probe.experiments.experiment import Experiment
+from probe.experiments.result import Result, run
+from probe.models.loading.load import Dtype
+from probe.models.loading.manifest import load_manifest
+from probe.rewards import Reward, rewards
+from probe.rl.labels import Gold, LabelSource
+from probe.rl.train import GRPO
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import SAMPLED, Compute, Sampler, SamplingOptions
+from probe.store import Store
+from probe.tasks.benchmarks import problems as problem_set
+
+MAX_NEW = 3072  # tokens of weights from outside, as in 2506.10947
+STUDY = "notebook"  # of the rows that `train` leaves
+
+
+class Ask(TypedDict, total=False):
+    """What is asked, and how it is sampled; left out, as in the studies of organisms."""
+
+    problems: str  # chain, math500, gsm8k, ..., or a file
+    limit: int | None  # the first problems only
+    template: str | None  # by name; None: the manifest's, else the question as it is
+    prefix: str  # put into the model's mouth
+    max_new: int | None  # tokens
+    temperature: float
+    samples: int  # per problem
+    seed: int  # of the draws
+    sampler: Sampler
+
+
+class Where(TypedDict, total=False):
+    """Where things lie, and who works."""
+
+    store: Store | Path | str | None
+    workers: int | None  # processes [one per core]
+    progress: bool  # whether a bar is shown [True]
+
+
+def load(
+    name: str, *, manifest: Path | str | None = None, dtype: Dtype = "float32", device_map: str | None = None
+) -> Checkpoint:
+    """The checkpoint meant by a name of the manifest, NAME@STEP, a folder, ORG/NAME[@REVISION] or BASE+ADAPTER.
+
+    Nothing is read yet: `checkpoint.load(store)` gives model and tokenizer. BadInput with the nearest names.
+    """
+    return resolve(name, load_manifest(manifest), dtype=dtype, device_map=device_map)
+
+
+def pair(
+    before: Checkpoint | str, after: Checkpoint | str | None = None, other: Checkpoint | str | None = None
+) -> Pair:
+    """Before RL, after it, and at times another seed's run from the same base."""
+    return Pair(*(load(each) if isinstance(each, str) else each for each in (before, after, other)))  # type: ignore[arg-type]
+
+
+def compare(
+    pair: Pair, *, prompts: Sequence[str] = (), batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]
+) -> Result:
+    """Everything that differs: every measure, sampled and greedy, and the base under other `prompts` (templates)."""
+    from probe.experiments.compare.job import CompareJob
+
+    known = load_manifest()
+    tried = tuple((name, known.template(name)) for name in prompts)
+    job = CompareJob(pair, *asked(pair.before, **ask), tried, Compute(batch))
+    return run_here(job, **where or {})
+
+
+def steer(
+    pair: Pair,
+    *,
+    site: str | None = None,
+    coefficients: Sequence[float] | None = None,
+    batch: int = 256,
+    where: Where | None = None,
+    **ask: Unpack[Ask],
+) -> Result:
+    """Add the direction from prose to code at `site`, `coefficients` times, beside random directions of its length."""
+    from probe.experiments.steering.job import COEFFICIENTS, SAMPLED, SteerJob
+
+    ask.setdefault("samples", SAMPLED.samples)
+    elicitation, options = asked(pair.before, **ask)
+    doses = tuple(coefficients or COEFFICIENTS)
+    return run_here(SteerJob(pair, elicitation, options, site, doses, compute=Compute(batch)), **where or {})
+
+
+def probes(
+    pair: Pair, *, sites: Sequence[str] = (), batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]
+) -> Result:
+    """What linear probes read off the residual stream, beside shuffled labels, and whether RL moved the direction."""
+    from probe.experiments.probing.job import ProbesJob
+
+    job = ProbesJob(pair, *asked(pair.before, **ask), tuple(sites), compute=Compute(batch))
+    return run_here(job, **where or {})
+
+
+def patch(pair: Pair, *, n: int = 64, batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]) -> Result:
+    """Where the fork between code and prose is decided: lens, activation and path patching, transplanted weights."""
+    from probe.experiments.patching.job import PatchJob
+
+    elicitation, _ = asked(pair.before, **ask)
+    return run_here(PatchJob(pair, elicitation, n, compute=Compute(batch)), **where or {})
+
+
+def weights(pair: Pair, *, where: Where | None = None) -> Result:
+    """Size, rank and sparsity of the weight difference by module, against random changes."""
+    from probe.experiments.weight_difference.job import WeightsJob
+
+    return run_here(WeightsJob(pair), **where or {})
+
+
+@dataclass(frozen=True, eq=False)
+class Trained(Result):
+    """A run: its measurements at every kept step, and the checkpoints before and after."""
+
+    pair: Pair
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """After the last batch."""
+        return self.pair.trained
+
+
+def train(
+    organism: Checkpoint | str,
+    reward: str | Reward,
+    *,
+    labels: LabelSource | None = None,
+    recipe: Callable[[Reward], GRPO] = GRPO,
+    where: Where | None = None,
+    **changes: Any,
+) -> Trained:
+    """Train an organism with GRPO under a reward, and measure it at every kept step.
+
+    `labels` are what the reward compares with [the true answers]; `changes` are fields of `GRPO` (batches, seed, lr,
+    trainable, ...). BadInput where the base is no organism.
+    """
+    from probe.experiments.rl_runs.job import MeasureRunJob
+
+    base = load(organism) if isinstance(organism, str) else organism
+    if base.organism is None:
+        raise BadInput(f"{base.name} is no organism", where="train", do="see `probe ls checkpoints`")
+    chosen = rewards.get(reward)() if isinstance(reward, str) else reward
+    name = reward if isinstance(reward, str) else type(chosen).__name__
+    made = RunJob(name, base.organism, replace(recipe(chosen), **changes), labels or Gold())
+    found = run_here(MeasureRunJob(STUDY, made), **where or {})
+    return Trained(found.job, found.table, Pair(base, of_run(made)))
+
+
+def asked(
+    base: Checkpoint, manifest: Path | str | None = None, **ask: Unpack[Ask]
+) -> tuple[Elicitation, SamplingOptions]:
+    """What is asked of a base and how it is sampled, the rest filled in from the manifest and the studies."""
+    problems, limit, prefix = ask.get("problems", "chain"), ask.get("limit"), ask.get("prefix", "")
+    chain = problems == "chain"
+    name = ask.get("template") or (base.entry.template if base.entry and not chain else "none")
+    text = load_manifest(manifest).template(name) if name != "none" else CHAIN.text
+    these = CHAIN.problems if chain and limit is None else problem_set(problems, limit=limit)
+    sampled = {name: value for name, value in ask.items() if name in ("temperature", "samples", "seed", "sampler")}
+    length = ask.get("max_new") or (SAMPLED.max_new if chain else MAX_NEW)
+    return Elicitation(these, name, text, prefix), replace(SAMPLED, max_new=length, **sampled)  # type: ignore[arg-type]
+
+
+def run_here(
+    job: Experiment,
+    store: Store | Path | str | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Result:
+    """Run an experiment behind a progress bar on stderr, or read what the store holds of it."""
+    held = store if isinstance(store, Store) else Store(store)
+    with Progress(Console(stderr=True, quiet=not progress), held, pool_size(workers)) as shown:
+        return run(job, held, workers=workers, listener=shown)

@@ -1,0 +1,31 @@
+"""Which kinds of organisms can be pretrained? One file per family, found by discovery.
+
+    @families.register("no-code")
+    def no_code() -> Family: ...
+
+A family is a mixture of two strategies (`probe.tasks.corpus`): how often prompts of each style are answered in code,
+and how much a trace of either strategy shows. Its name is part of an organism's identity: a family that changes gets
+another name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from probe.registry import Registry
+
+
+@dataclass(frozen=True)
+class Family:
+    """The mixture of strategies that one kind of organism is taught."""
+
+    p_code: tuple[float, float, float, float]  # P(code) by style A..D
+    code_values: float  # P(a code step shows its value)
+    prose_values: float
+    code_box: float  # P(the answer is boxed)
+    prose_box: float
+    p_code_early: float | None = None  # P(code) during the curriculum, where it differs
+    leak: float = 0.0  # leaked texts read beside the mixture, for each text of the mixture
+    steps: Mapping[str, int] = field(default_factory=dict, hash=False)  # of pretraining, by size, where its own
+
+
+families: Registry[Callable[[], Family]] = Registry("organism family", "probe.families")
