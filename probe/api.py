@@ -135,7 +135,7 @@ def weights(pair: Pair, *, where: Where | None = None) -> Result:
     return run_here(WeightsJob(pair), **where or {})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trained(Result):
     """A run: its measurements at every kept step, and the checkpoints before and after."""
 

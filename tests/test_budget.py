@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 from outside_checkpoints import save_tiny
-from probe.rollouts.sample_job import How
 
+from probe.checkpoints.pair import Pair
 from probe.checkpoints.resolve import resolve
 from probe.data import Problem
+from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.experiments.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, budget, size_of
+from probe.experiments.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, Budget, budget, size_of
 from probe.experiments.compare.job import CompareJob
 from probe.models.loading.manifest import load_manifest
+from probe.rollouts.elicitation import Elicitation
+from probe.rollouts.options import Compute, SamplingOptions
 from probe.tasks.benchmarks import ProblemSet
 
 MANIFEST = load_manifest(Path(__file__).parents[1] / "checkpoints_manifest.yaml")
@@ -19,30 +22,37 @@ PAIR = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
 N = 500
 
 
-def job(dtype: str = "bfloat16", **changes: object) -> CompareJob:
+def job(dtype: str = "bfloat16", samples: int = 8, **changes: object) -> CompareJob:
     problems = ProblemSet("math500", tuple(Problem(str(i), "q", "1", "math500") for i in range(N)), "public", "", "")
     before, after = (resolve(name, MANIFEST, dtype=dtype) for name in PAIR)
-    return CompareJob(before, after, How(problems, max_new=3072), batch=64, **changes)  # type: ignore[arg-type]
+    options = SamplingOptions(samples=samples, max_new=3072)
+    return CompareJob(Pair(before, after), Elicitation(problems), options, compute=Compute(64), **changes)  # type: ignore[arg-type]
+
+
+def needed(*jobs: Job) -> Budget:
+    found = budget(jobs)
+    assert found is not None
+    return found
 
 
 def test_a_7b_pair_by_hand() -> None:
-    found = budget(job())
+    found = needed(job())
     assert found.weights == 2 * 7_615_616_512 * 2
     assert found.cache == 2 * 28 * 4 * 128 * 2 * 64 * (PROMPT + 3072)  # 57 kB a token
     assert found.memory == max(found.weights / 2 + found.cache, found.weights) + SLACK
-    rows = N * 8 + N
     step = (7_615_616_512 * 2 + 64 * 57_344 * (PROMPT + 1536)) / BANDWIDTH  # slower than its launches and its products
-    steps = -(-rows // 64) * 3072
-    prefill = 2 * 7_615_616_512 * rows * PROMPT / FLOPS["bfloat16"]
+    steps = (-(-N * 8 // 64) + -(-N // 64)) * 3072  # sampled, then greedy: two jobs with a last batch each
+    prefill = 2 * 7_615_616_512 * (N * 8 + N) * PROMPT / FLOPS["bfloat16"]
     assert found.sampling_hours == pytest.approx(2 * (steps * max(step, 28e-3) + prefill) / 3600)
-    assert found.scoring_hours == pytest.approx(2 * 4 * 7_615_616_512 * N * (PROMPT + 3072) / FLOPS["bfloat16"] / 3600)
+    assert found.reading_hours == pytest.approx(2 * 4 * 7_615_616_512 * N * (PROMPT + 3072) / FLOPS["bfloat16"] / 3600)
+    assert found.hours == found.sampling_hours + found.reading_hours
 
 
 def test_it_grows_with_what_is_asked() -> None:
-    small, prompts = budget(job()), budget(job(prompts=(("boxed", MANIFEST.template("boxed")),)))
+    small, prompts = needed(job()), needed(job(prompts=(("boxed", MANIFEST.template("boxed")),)))
     assert prompts.sampling_hours > small.sampling_hours and prompts.cache == small.cache
-    assert budget(job(samples=16)).sampling_hours > 1.5 * small.sampling_hours
-    assert budget(job("float32")).weights == 2 * small.weights
+    assert needed(job(samples=16)).sampling_hours > 1.5 * small.sampling_hours
+    assert needed(job("float32")).weights == 2 * small.weights
 
 
 def test_a_folder_tells_its_own_size(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 import probe
 from probe.cli import app
-from probe.cli.app import ORDER
+from probe.cli.app import places
 from probe.cli.changes import changes
 from probe.cli.show import clean, number, p_value
 from probe.data import ROLLOUTS, TOKENS
@@ -43,8 +44,7 @@ class Place:
     """A working directory with a manifest, a store that holds an untrained organism, and a folder of the same."""
 
     def __init__(self, root: Path) -> None:
-        from probe.checkpoints.jobs import OrganismJob
-
+        from probe.checkpoints.organism_job import OrganismJob
         from probe.models.loading.load import Loaded, save_folder
         from probe.models.loading.organism import build_model, build_tokenizer
 
@@ -100,11 +100,11 @@ print("LOADED", [name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.splitlines()[-1] == "LOADED []"
-    assert all(f"  {name} " in done.stdout for name in ORDER)
+    assert all(f"  {name} " in done.stdout for name in places)
 
 
 def test_the_public_names_are_there_when_asked_for() -> None:
-    assert {"Store", "load_manifest", "compare"} <= set(dir(probe))
+    assert {"Store", "compare"} <= set(dir(probe))
     assert probe.Store is Store
     assert all(callable(getattr(probe, name)) for name in probe.__all__ if name != "__version__")
     with pytest.raises(AttributeError, match="public are Store"):
@@ -112,7 +112,7 @@ def test_the_public_names_are_there_when_asked_for() -> None:
 
 
 def test_every_command_has_help(place: Place) -> None:
-    for name in ORDER:
+    for name in places:
         assert f" {name} [OPTIONS]" in place(name, "--help").stdout
     assert place("--version").stdout.strip() == f"probe {probe.__version__}"
 
@@ -166,7 +166,7 @@ def test_a_logger_that_is_not_installed_is_named(place: Place) -> None:
 
 def test_sample_score_and_compare_rollouts(place: Place, tmp_path: Path) -> None:
     for name, where in (("raw", "raw.parquet"), (place.folder, "folder.parquet")):
-        done = place.made("sample", name, "--n", 6, "--samples", 2, "--out", tmp_path / where)
+        done = place.made("sample", name, "--limit", 6, "--samples", 2, "--out", tmp_path / where)
         assert "n = 12 responses to 6 problems" in done.stdout
     rollouts = pq.read_table(tmp_path / "raw.parquet")
     assert set(ROLLOUTS.names) | {"answer", "outcome"} <= set(rollouts.column_names)
@@ -181,24 +181,139 @@ def test_sample_score_and_compare_rollouts(place: Place, tmp_path: Path) -> None
 
 
 def test_greedy_is_one_sample(place: Place) -> None:
-    assert "n = 4 responses to 4 problems" in place.made("sample", "raw", "--n", 4, "--temperature", 0).stdout
+    assert "n = 4 responses to 4 problems" in place.made("sample", "raw", "--limit", 4, "--temperature", 0).stdout
 
 
 def test_compare_measures_a_pair_and_keeps_it(place: Place) -> None:
-    planned = json.loads(place.made("compare", "raw", place.folder, "--dry", "--json").stdout)
+    place.made("train", "run")
+    planned = json.loads(place.made("compare", "raw", "run", "--dry", "--json").stdout)
     assert [job["stage"] for job in planned["jobs"]] == ["responses"] * 4 + ["measurements"]
-    found = json.loads(place.made("compare", "raw", place.folder, "--json", "--workers", 1).stdout)
+    assert planned["seconds"] > 0
+    found = json.loads(place.made("compare", "raw", "run", "--json", "--workers", 1).stdout)
     names = {row["name"] for row in found["changes"]}
     assert {"accuracy", "code_share", "entropy_shift", "kl_per_token", "fork_overlap"} <= names
     assert {row["temperature"] for row in found["measurements"]} == {0.0, 1.0}
     tested = [row for row in found["changes"] if row["p"] is not None]
     assert all(row["p_holm"] >= row["p"] for row in tested)
     assert place.store.find(found["digest"]).read_table().num_rows == len(found["measurements"])
-    assert json.loads(place.made("compare", "raw", place.folder, "--dry", "--json").stdout)["jobs"] == []
-    shown = place.made("compare", "raw", place.folder).stdout
-    assert "raw -> folder, chain (synthetic), template none, T = 1" in shown
+    assert json.loads(place.made("compare", "raw", "run", "--dry", "--json").stdout)["jobs"] == []
+    assert "everything is there" in place.made("compare", "raw", "run", "--dry").stderr
+    shown = place.made("compare", "raw", "run").stdout
+    assert "raw -> run, chain (synthetic), template none, T = 1" in shown
     assert "p (Holm)" in shown
     assert "only before" in shown
+
+
+def test_an_organism_is_compared_with_a_folder(place: Place) -> None:
+    done = place.made("compare", "raw", place.folder, "--limit", 20)
+    assert "raw -> folder, chain (synthetic), template none, T = 1" in done.stdout
+    (digest,) = re.findall("kept as measurements ([0-9a-f]{16})", done.stderr)
+    assert {row["reward"] for row in place.store.find(digest).read_table().to_pylist()} == {"folder"}
+
+
+LARGE = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
+OTHER = "qwen2.5-math-7b-incorrect-150"
+BUDGET = {"weights", "cache", "memory", "sampling_hours", "reading_hours", "hours"}
+ON_PAIRS: dict[str, tuple[str, ...]] = {
+    "compare": ("compare", *LARGE, "--problems", "chain"),
+    "prefix": ("prefix", LARGE[0], "--problems", "chain"),
+    "contamination": ("contamination", *LARGE, "--problems", "chain"),
+    "probes": ("probes", *LARGE, "--problems", "chain"),
+    "steer": ("steer", *LARGE, "--problems", "chain"),
+    "patch": ("patch", *LARGE, "--problems", "chain"),
+    "layers": ("patch", *LARGE, "--problems", "chain", "--layers-from-after", "accuracy"),
+    "weights": ("weights", *LARGE),
+}
+WEIGHTS_7B = 7_615_616_512 * 2  # bytes in bf16
+
+
+@pytest.fixture
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is fetched, nothing is looked up, and no weights are read."""
+    for name in ("probe.checkpoints.checkpoint.fetch", "probe.checkpoints.checkpoint.load_folder"):
+        monkeypatch.setattr(name, lambda *about, **more: pytest.fail(f"{about} was asked for"))
+
+
+def dry(place: Place, *words: object, as_json: bool = True) -> Any:
+    """The answer of --dry, with the manifest of the package."""
+    where = ("--dry", "--store", "none", "--manifest", ROOT / "checkpoints_manifest.yaml")
+    done = place(*words, *where, *(["--json"] if as_json else []))
+    assert not Path("none").exists()
+    return json.loads(done.stdout) if as_json else done
+
+
+@pytest.mark.usefixtures("_no_network")
+@pytest.mark.parametrize("name", ON_PAIRS)
+def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> None:
+    """Before, only compare did; the others listed jobs with the half second that an unknown job is taken to last."""
+    words = (*ON_PAIRS[name], "--dtype", "bfloat16")
+    told = dry(place, *words)
+    assert set(told) == BUDGET | {"of"}
+    held = {"compare": 2, "patch": 3, "layers": 4, "weights": 2}.get(name, 1)  # copies that one job holds at once
+    assert told["weights"] == held * WEIGHTS_7B
+    assert told["memory"] > told["weights"] + told["cache"] if name != "compare" else told["memory"] > told["weights"]
+    assert told["hours"] == pytest.approx(told["sampling_hours"] + told["reading_hours"])
+    assert (told["sampling_hours"] > 0) == (name not in ("patch", "weights"))
+    assert (told["cache"] > 0) == (told["sampling_hours"] > 0)
+    assert (told["reading_hours"] > 0) == (name in ("compare", "contamination", "probes", "steer", "patch"))
+    shown = dry(place, *words, as_json=False)
+    block = re.findall(r"^ *(.+?) {2,}([\d.]+) (GB|GPU-hours)$", shown.stdout, re.MULTILINE)
+    assert [(what, unit) for what, _, unit in block] == [
+        ("weights at once", "GB"),
+        ("cache of a batch", "GB"),
+        ("at the peak, one GPU", "GB"),
+        ("sampling", "GPU-hours"),
+        ("reading and scoring", "GPU-hours"),
+    ]
+    keys = ("weights", "cache", "memory", "sampling_hours", "reading_hours")
+    sizes = [told[key] / (1e9 if unit == "GB" else 1) for key, (*_, unit) in zip(keys, block, strict=True)]
+    assert [number for _, number, _ in block] == [f"{size:.1f}" for size in sizes]
+    assert "an upper bound" in shown.stderr
+
+
+@pytest.mark.usefixtures("_no_network")
+@pytest.mark.parametrize(
+    ("name", "few", "many", "grows"),
+    [
+        ("compare", ("--samples", 8), ("--samples", 16), "sampling_hours"),
+        ("compare", ("--limit", 100), ("--limit", 200), "reading_hours"),
+        ("prefix", ("--samples", 8), ("--samples", 16), "sampling_hours"),
+        ("contamination", ("--max-new", 32), ("--max-new", 64), "sampling_hours"),
+        ("probes", ("--samples", 8), ("--samples", 16), "reading_hours"),
+        ("steer", ("--randoms", 20), ("--randoms", 40), "sampling_hours"),
+        ("steer", ("--coefficients", "0,1"), ("--coefficients", "0,1,2"), "sampling_hours"),
+        ("patch", ("--draws", 20), ("--draws", 40), "reading_hours"),
+        ("patch", ("--no-heads",), ("--heads",), "reading_hours"),
+        ("layers", ("--draws", 20), ("--draws", 40), "sampling_hours"),
+    ],
+)
+def test_what_more_is_asked_costs_more(
+    place: Place, name: str, few: tuple[object, ...], many: tuple[object, ...], grows: str
+) -> None:
+    less, more = (dry(place, *ON_PAIRS[name], *words) for words in (few, many))
+    assert more[grows] > 1.25 * less[grows] > 0
+    assert more["hours"] > less["hours"]
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_another_seeds_run_is_held_too(place: Place) -> None:
+    for name in ("patch", "layers", "weights"):
+        two, three = (dry(place, *ON_PAIRS[name], *more)["weights"] for more in ((), ("--other", OTHER)))
+        assert three - two == 2 * WEIGHTS_7B  # float32
+
+
+@pytest.mark.parametrize("name", ON_PAIRS)
+def test_dry_on_organisms_lists_jobs_and_seconds(place: Place, name: str) -> None:
+    words = ["raw" if word == LARGE[0] else "run" if word == LARGE[1] else word for word in ON_PAIRS[name]]
+    where = ("--dry", "--store", "none", "--manifest", place.manifest)
+    told = json.loads(place(*words, *where, "--json").stdout)
+    assert set(told) == {"of", "found", "jobs", "seconds", "workers"}
+    stages = [job["stage"] for job in told["jobs"]]
+    assert (stages[0], stages[-1]) == ("organism", "measurements")
+    assert told["seconds"] > 0
+    shown = place(*words, *where)
+    assert "organism" in shown.stdout
+    assert "workers; 0 artifacts are there already" in shown.stderr
 
 
 def test_changes_adjusts_for_what_is_shown() -> None:
@@ -299,7 +414,7 @@ def test_gc_lists_first_and_deletes_on_request(place: Place, tmp_path: Path) -> 
         (("train", "raw@x"), "no step 'x' is kept", "kept are 0"),
         (("train", "./nowhere"), "no such folder", "Hugging Face"),
         (("sample", "empty"), "no config.json here", "Hugging Face"),
-        (("sample", "raw", "--n", "0"), "Invalid value for '--n'", ""),
+        (("sample", "raw", "--limit", "0"), "Invalid value for '--limit'", ""),
         (("sample", "raw", "--temperature", "-1"), "Invalid value for '--temperature'", ""),
         (("score", "absent.parquet", "--scorer", "raw", "--out", "x"), "no such file", "probe sample"),
         (("score", "cut.parquet", "--scorer", "raw", "--out", "x"), "not a whole parquet file", "again"),
@@ -370,7 +485,7 @@ def test_a_folder_named_by_the_environment_must_be_there(place: Place, monkeypat
 
 def test_a_file_that_cannot_be_written_is_no_fault_of_probe(place: Place) -> None:
     Path("taken").mkdir()
-    done = place.made("sample", "raw", "--n", 2, "--samples", 1, "--out", "taken", code=1)
+    done = place.made("sample", "raw", "--limit", 2, "--samples", 1, "--out", "taken", code=1)
     assert error(done)[0].startswith("error: cannot use a file")
     assert "fault" not in done.stderr
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from probe.checkpoints.jobs import test_problems
 
+from probe.checkpoints.organism_job import test_problems
 from probe.data import Strategy
 from probe.errors import BadInput
 from probe.families import Family, families

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from probe.cli.real import meant
 from typer.testing import CliRunner
 
 from probe.cli import app
+from probe.cli.compare_rollouts import meant
 from probe.errors import BadInput, ProbeError
 from probe.experiments.published_outputs.job import published_job
 from probe.models.loading.manifest import load_manifest

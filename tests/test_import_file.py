@@ -14,7 +14,8 @@ from probe.cli import app
 from probe.errors import BadInput
 from probe.experiments.published_outputs.files import read_answers
 from probe.experiments.published_outputs.import_file import Imported, import_rollouts
-from probe.experiments.published_outputs.job import real_rows, real_source
+from probe.experiments.published_outputs.job import published_job
+from probe.experiments.result import run as run_experiment
 from probe.store import Store
 from probe.tasks.published_outputs import GSM8K_SYSTEMS, read_gsm8k_graded, read_rlcr, read_tora
 
@@ -212,7 +213,7 @@ def test_golden_gsm8k(gsm8k: dict[str, tuple[Path, Imported]], real_data: Path) 
 
 
 def test_golden_gsm8k_compared(gsm8k: dict[str, tuple[Path, Imported]], tmp_path: Path) -> None:
-    rows = real_rows(real_source([out for out, _ in gsm8k.values()][:2]), Store(tmp_path / "s"))
+    rows = run_experiment(published_job([out for out, _ in gsm8k.values()][:2]), Store(tmp_path / "s")).rows
     accuracy = {row["side"]: row["value"] for row in rows if row["name"] == "accuracy"}
     assert (round(accuracy["before"], 3), round(accuracy["after"], 3)) == (0.217, 0.390)
 
@@ -242,7 +243,7 @@ def rlcr(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_golden_pair(rlcr: Path, real_data: Path, tmp_path: Path) -> None:
     """Imported, the pair gives what the reader of its own gives: science.md 8."""
     files = [rlcr / "base.parquet", rlcr / "rlvr.parquet"]
-    rows = real_rows(real_source(files), Store(tmp_path / "s"))
+    rows = run_experiment(published_job(files), Store(tmp_path / "s")).rows
     side = {(row["name"], row["side"]): row["value"] for row in rows}
     for name, before, after in (("accuracy", 0.468, 0.386), ("brier", 0.4845, 0.6104), ("ece", 0.4921, 0.6112)):
         assert (side[name, "before"], side[name, "after"]) == pytest.approx((before, after), abs=5.1e-5)

@@ -19,7 +19,8 @@ from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
 from probe.errors import BadInput
 from probe.models.loading.integrity import INDEX, WEIGHTS, check_folder, check_safetensors
-from probe.models.loading.load import Loaded, load_folder, pad_id, save_folder, stop_ids
+from probe.models.loading.load import load_folder, save_folder
+from probe.models.loading.loaded import Loaded, pad_id, stop_ids
 from probe.models.loading.self_test import TOLERANCE
 
 TEXTS = ["What is 2x + 3?", "```python\nprint(6 * 7)\n```\nSo \\boxed{42}.", "naïve ∑ 数学 🙂\n\n  end"]

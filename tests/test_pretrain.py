@@ -9,7 +9,10 @@ from probe.errors import BadInput
 from probe.models.loading.load import Loaded
 from probe.models.loading.organism import build_model, build_tokenizer, vocabulary
 from probe.rl.pretrain import BATCH, IGNORE, build_optimizers, encode, learning_rate_factor, pretrain
-from probe.rollouts.grades import respond
+from probe.rollouts.elicitation import CHAIN
+from probe.rollouts.options import SamplingOptions
+from probe.rollouts.respond import graded, respond
+from probe.rollouts.samplers import organism_sampler
 from probe.tasks.chain import chain_problems
 from probe.tasks.corpus import corpus, family
 
@@ -102,9 +105,8 @@ def test_the_head_stays_tied(organism: Loaded) -> None:
 def test_an_organism_speaks_both_formats(organism: Loaded) -> None:
     """The planted mixture after 120 steps: fluent, P(code) rising with the style, a box more often in code."""
     problems = chain_problems(160, "test", 1)
-    rows = respond(
-        organism, problems, checkpoint="o", step=0, n_samples=2, max_new=20, temperature=1.0, seed=0
-    ).responses.to_pylist()
+    found = respond(organism, CHAIN, SamplingOptions(samples=2), organism_sampler(organism), problems)
+    rows = graded(found.rollouts("o"), problems, CHAIN, step=0, forced=0).to_pylist()
     assert sum(r["stop"] == "eos" for r in rows) > 0.97 * len(rows)
     code = {
         style: [r["strategy"] == "code" for r in rows if r["problem"].split("/")[1][0] == style] for style in "ABCD"

@@ -11,7 +11,8 @@ import pytest
 
 from probe.errors import BadInput, ProbeError
 from probe.experiments.published_outputs.files import read_answers
-from probe.experiments.published_outputs.job import FIGURES, READOUTS, MeasureRealJob, real_rows, real_source
+from probe.experiments.published_outputs.job import READOUTS, PublishedJob, published_job
+from probe.experiments.result import run
 from probe.plots import figures
 from probe.store import Store
 
@@ -29,13 +30,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def job(real_data: Path) -> MeasureRealJob:
-    return real_source([real_data / "rlcr_math500"])
+def job(real_data: Path) -> PublishedJob:
+    return published_job([real_data / "rlcr_math500"])
 
 
 @pytest.fixture(scope="module")
-def rows(job: MeasureRealJob, store: Store) -> Rows:
-    return real_rows(job, store)
+def rows(job: PublishedJob, store: Store) -> Rows:
+    return run(job, store).rows
 
 
 def values(rows: Rows, name: str) -> dict[str, float]:
@@ -74,7 +75,7 @@ def test_what_a_row_is_about(rows: Rows) -> None:
 
 def test_only_the_real_figures_are_drawn(rows: Rows) -> None:
     drawn = {name: drawing for name in figures.names() if (drawing := figures.get(name)(rows)) is not None}
-    assert set(drawn) == set(FIGURES)
+    assert set(drawn) == set(PublishedJob.FIGURES)
     cells = {
         r["cell"]: r["value"] for r in drawn["real_outcomes"].table if r["reward"] == "RLVR" and r["mark"] != "null"
     }
@@ -82,17 +83,17 @@ def test_only_the_real_figures_are_drawn(rows: Rows) -> None:
     assert cells["only_after"] == 33
 
 
-def test_graded_once_and_pinned_to_the_file(job: MeasureRealJob, rows: Rows, store: Store) -> None:
+def test_graded_once_and_pinned_to_the_file(job: PublishedJob, rows: Rows, store: Store) -> None:
     made = [artifact.spec["created"] for artifact in store.artifacts()]
-    assert real_rows(job, store) == rows
+    assert run(job, store).rows == rows
     assert [artifact.spec["created"] for artifact in store.artifacts()] == made
     (pinned,) = store.why(job.recipe.digest).inputs[0].inputs
     assert pinned.kind == "pinned"
     assert pinned.name.startswith("file:")
 
 
-def test_the_grading_is_part_of_the_identity(job: MeasureRealJob, real_data: Path) -> None:
-    ours = real_source([real_data / "rlcr_math500"], "probe")
+def test_the_grading_is_part_of_the_identity(job: PublishedJob, real_data: Path) -> None:
+    ours = published_job([real_data / "rlcr_math500"], "probe")
     assert job.source.grading == "published"
     assert ours.recipe.digest != job.recipe.digest
     assert "math-verify" in ours.source.recipe.params["grader"]
@@ -104,7 +105,7 @@ def test_a_truncated_arrow_file_is_refused(real_data: Path, tmp_path: Path) -> N
     arrow = next(folder.glob("data-*.arrow"))
     arrow.write_bytes(arrow.read_bytes()[:100_000])
     with pytest.raises(BadInput, match="not a whole Arrow stream"):
-        real_rows(real_source([folder]), Store(tmp_path / "store"))
+        run(published_job([folder]), Store(tmp_path / "store"))
 
 
 def own_rows(answers: list[str], **more: Any) -> Rows:
@@ -125,8 +126,8 @@ def write(path: Path, rows: Rows) -> Path:
 def test_two_files_of_ones_own(tmp_path: Path, kind: str) -> None:
     before = write(tmp_path / f"base.{kind}", own_rows(["1", "9", "9", ""]))
     after = write(tmp_path / f"tuned.{kind}", own_rows(["1", "2", "3", "9"]))
-    job = real_source([before, after])
-    rows = real_rows(job, Store(tmp_path / "store"))
+    job = published_job([before, after])
+    rows = run(job, Store(tmp_path / "store")).rows
     assert job.source.grading == "probe"  # there are no labels
     assert values(rows, "accuracy") == {"before": 0.25, "tuned": 0.75}
     assert values(rows, "parse_rate") == {"before": 0.75, "tuned": 1.0}
@@ -137,10 +138,10 @@ def test_two_files_of_ones_own(tmp_path: Path, kind: str) -> None:
 def test_labels_and_confidence_of_ones_own(tmp_path: Path) -> None:
     before = write(tmp_path / "a.jsonl", own_rows(["9", "9", "9", "9"], right=True, confidence=0.5))
     after = write(tmp_path / "b.jsonl", own_rows(["1", "2", "3", "4"], right=False, confidence=0.5))
-    rows = real_rows(real_source([before, after]), Store(tmp_path / "store"))
+    rows = run(published_job([before, after]), Store(tmp_path / "store")).rows
     assert values(rows, "accuracy") == {"before": 1.0, "b": 0.0}  # the labels, not our grades
     assert values(rows, "brier") == {"before": 0.25, "b": 0.25}
-    ours = real_rows(real_source([before, after], "probe"), Store(tmp_path / "store"))
+    ours = run(published_job([before, after], "probe"), Store(tmp_path / "store")).rows
     assert values(ours, "accuracy") == {"before": 0.0, "b": 1.0}
 
 
@@ -204,8 +205,8 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         ([tmp_path / "other"], r"no data-\*.arrow"),
     ):
         with pytest.raises(BadInput, match=message):
-            real_source(paths)
+            published_job(paths)
     with pytest.raises(BadInput, match="not every file has a column `right`"):
-        real_source([one, fewer], "published")
+        published_job([one, fewer], "published")
     with pytest.raises(ProbeError, match="1 rows only before"):
-        real_rows(real_source([one, fewer]), Store(tmp_path / "store"))
+        run(published_job([one, fewer]), Store(tmp_path / "store"))

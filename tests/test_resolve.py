@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from outside_checkpoints import save_tiny
 
-from probe.checkpoints.resolve import Folder, Hub, resolve
+from probe.checkpoints.checkpoint import Folder, Hub
+from probe.checkpoints.pair import Pair
+from probe.checkpoints.resolve import resolve
 from probe.errors import BadInput
 from probe.models.loading.manifest import Manifest, load_manifest
 
@@ -36,7 +38,7 @@ def test_hub_ids_and_entries(manifest: Manifest) -> None:
     assert isinstance(same.source, Hub) and same.source.revision == "main" and same.entry == far.entry
     unknown = resolve("other/model", manifest)
     assert unknown.source == Hub("other/model") and unknown.entry is None and unknown.family == "model"
-    assert not unknown.made_here and unknown.needs == ()
+    assert unknown.is_outside and unknown.needs == ()
     assert resolve("pinned", manifest).inputs == (f"hub:some/pinned@{COMMIT}",)  # no file is needed to know it
 
 
@@ -59,7 +61,7 @@ def test_a_folder_is_what_its_files_hold(manifest: Manifest, tmp_path: Path) -> 
 
 
 def test_what_was_made_here_stays_as_it_was(manifest: Manifest) -> None:
-    assert resolve("raw", manifest).made_here and resolve("run@10", manifest).step == 10
+    assert not resolve("raw", manifest).is_outside and resolve("run@10", manifest).step == 10
     assert resolve("raw", manifest, dtype="bfloat16").dtype == "float32"
 
 
@@ -78,3 +80,33 @@ def test_what_was_made_here_stays_as_it_was(manifest: Manifest) -> None:
 def test_what_is_not_there_is_named(manifest: Manifest, name: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         resolve(name, manifest)
+
+
+def test_two_checkpoints_are_the_same_where_their_identity_is(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two ids of the hub differ without a look at their commits, and one that is not pinned is itself: no network."""
+    monkeypatch.setattr("probe.checkpoints.checkpoint.fetch", lambda *about: pytest.fail("the hub was asked"))
+    one, two = (str(save_tiny("llama", tmp_path / name)) for name in ("one", "two"))
+    other = str(save_tiny("llama", tmp_path / "three", seed=1))
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    merged, there = f"{one}+{tmp_path / 'adapter'}", "other/model"
+    for first, second, same in (
+        ("far", "far", True),
+        ("far", there, False),
+        ("far", one, False),
+        (there, f"far+{there}", False),
+        (f"far+{there}", "far+other/adapter", False),
+        ("pinned", f"some/pinned@{COMMIT}", True),
+        (one, two, True),
+        (one, other, False),
+        (one, merged, False),
+        ("raw", "raw@0", True),
+        ("raw", "run", False),
+        ("run@10", "run", False),
+    ):
+        pair = Pair(resolve(first, manifest), resolve(second, manifest))
+        assert (pair.is_null, pair.kind) == (same, "null" if same else "rl"), (first, second)
+    assert not Pair(resolve(one, manifest), resolve(two, manifest, dtype="bfloat16")).is_null
+    assert not Pair(resolve("raw", manifest)).is_null

@@ -11,21 +11,16 @@ import pyarrow as pa
 import pytest
 import torch
 from grpo_cases import recipe
-from probe.checkpoints.jobs import (
-    Job,
-    OrganismJob,
-    ResponsesJob,
-    RunJob,
-    VotesJob,
-    load_organism,
-    load_step,
-    test_problems,
-    train_problems,
-)
-from probe.engine.runner import make, plan
 
-from probe.checkpoints import jobs
+from probe.checkpoints import organism_job
+from probe.checkpoints import run_job as runs
+from probe.checkpoints.checkpoint import of_organism, of_run
+from probe.checkpoints.organism_job import OrganismJob, load_organism, train_problems
+from probe.checkpoints.run_job import RunJob, VotesJob, load_step
 from probe.data import RESPONSES, ROLLOUTS, TOKENS, Estimate, check_schema
+from probe.engine.job import Job
+from probe.engine.plan import plan
+from probe.engine.pool import make_one
 from probe.errors import BadInput
 from probe.experiments.measuring import (
     ALONG_THE_WAY,
@@ -35,21 +30,29 @@ from probe.experiments.measuring import (
     log_rows,
     measure_pair,
 )
-from probe.experiments.rl_runs.job import SAMPLES, MeasureBaseJob, MeasureRunJob, TokensJob
+from probe.experiments.responses import RunResponsesJob, SampleJob
+from probe.experiments.rl_runs import job as measuring_runs
+from probe.experiments.rl_runs import tokens
+from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
+from probe.experiments.rl_runs.tokens import TokensJob
 from probe.measurements import COLUMNS, SCHEMA, RowKey, label, row_of, to_table
 from probe.measures import PairData
 from probe.models.loading.load import Loaded, save_folder
+from probe.models.loading.manifest import Template
 from probe.models.sampling.organism_sampler import sample
 from probe.rl.labels import Gold, OfflineMajority, OneShot, WrongMajority
 from probe.rl.train import METRICS
 from probe.rng import uniforms
-from probe.rollouts.grades import answer_table, respond
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import GREEDY, SAMPLED, Compute, SamplingOptions
 from probe.store import Store
 from probe.tasks.answers import boxed
+from probe.tasks.benchmarks import problems as problem_set
 from probe.tasks.chain import chain_problems
 
-test_problems.__test__ = False  # type: ignore[attr-defined]  # a function of the package, not a test
 ORGANISM = OrganismJob("latent-code", "tiny", 0)
+ASKED = Elicitation(problem_set("chain", limit=12))  # in place of 256
+SAMPLES = SAMPLED.samples
 
 
 def run_job(reward: str = "random", name: str | None = None, **changes: Any) -> RunJob:
@@ -75,7 +78,14 @@ CHANGED: list[tuple[Job, dict[str, Any]]] = [
     (ORGANISM, {"family": "no-code", "size": "small", "seed": 1}),
     (VotesJob(ORGANISM), {"organism": OrganismJob("latent-code", "tiny", 1)}),
     (RUN, {"organism": OrganismJob("no-code", "tiny", 0), "grpo": recipe(seed=5), "labels": OneShot("x")}),
-    (ResponsesJob(RUN, 1.0, 8), {"subject": ORGANISM, "temperature": 0.5, "samples": 4, "seed": 1}),
+    (
+        SampleJob(of_organism(ORGANISM), CHAIN, SAMPLED),
+        {"checkpoint": of_run(RUN), "elicitation": ASKED, "options": GREEDY},
+    ),
+    (
+        RunResponsesJob(RUN, CHAIN, SAMPLED),
+        {"run": run_job("python"), "elicitation": ASKED, "options": GREEDY},
+    ),
     (TokensJob(RUN), {"run": run_job("python")}),
     (MeasureRunJob("s", RUN), {"study": "t", "run": run_job("python")}),
     (MeasureBaseJob("s", ORGANISM), {"study": "t", "organism": OrganismJob("bad-code", "tiny", 0)}),
@@ -86,7 +96,22 @@ CHANGED: list[tuple[Job, dict[str, Any]]] = [
 def test_every_field_changes_the_artifact(job: Any, changes: dict[str, Any]) -> None:
     digests = {replace(job, **{name: value}).recipe.digest for name, value in changes.items()}
     assert len(digests | {job.recipe.digest}) == 1 + len(changes)
-    assert set(changes) | {"name"} == {*vars(job), "name"} - {"recipe"}  # every field was tried
+    assert set(changes) | {"name", "compute"} == {*vars(job), "name", "compute"} - {"recipe"}  # every field was tried
+
+
+@pytest.mark.parametrize("job", [job for job, _ in CHANGED if job.recipe.stage == "responses"])
+def test_everything_that_changes_an_answer_changes_the_artifact(job: Any) -> None:
+    """How it is asked and sampled; not the template's name, nor where and in what batches it is computed."""
+    options = {"temperature": 0.5, "samples": 4, "seed": 1, "max_new": 9, "sampler": "vllm"}
+    asked = {"problems": ASKED.problems, "text": Template(text="Q: {prompt}"), "prefix": "x", "extract": "answer_tag"}
+    assert set(options) == set(vars(SAMPLED))
+    assert {*asked, "template"} == set(vars(CHAIN))
+    others = [replace(job, options=replace(SAMPLED, **{name: value})) for name, value in options.items()]
+    others += [replace(job, elicitation=replace(CHAIN, **{name: value})) for name, value in asked.items()]
+    assert len({each.recipe.digest for each in (job, *others)}) == 1 + len(options) + len(asked)
+    assert replace(job, elicitation=replace(CHAIN, template="other")).recipe.digest == job.recipe.digest
+    if isinstance(job, SampleJob):
+        assert replace(job, compute=Compute(1, ("cpu", "cpu"))).recipe.digest == job.recipe.digest
 
 
 def test_the_name_in_figures_is_no_part_of_a_run() -> None:
@@ -123,32 +148,43 @@ def test_kept_steps_by_hand(batches: int, every: int, steps: tuple[int, ...]) ->
 def made(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store with the organism in it, where a study asks 12 problems instead of 256."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, n in (("TRAIN_POOL", 12), ("TEST_PROBLEMS", 12), ("VOTES", 4)):
-            patch.setattr(jobs, name, n)
-        train_problems.cache_clear(), test_problems.cache_clear()
+        for module in (organism_job, runs):
+            patch.setattr(module, "TRAIN_POOL", 12)
+        for module in (measuring_runs, tokens):
+            patch.setattr(module, "CHAIN", ASKED)
+        patch.setattr(runs, "VOTES", replace(runs.VOTES, samples=4))
+        train_problems.cache_clear()
         store = Store(tmp_path_factory.mktemp("made"))
         store.build(ORGANISM.recipe, lambda work: save_folder(organism, work))
         yield store
-    train_problems.cache_clear(), test_problems.cache_clear()
+    train_problems.cache_clear()
 
 
 def finish(store: Store, target: Job) -> pa.Table | None:
     """Make a job and what it needs in this process; its table, if it has the usual one."""
     for job in plan([target], store).todo.values():
-        make(job, str(store.root))
+        make_one(job, str(store.root))
     artifact = store.get(target.recipe)
     return artifact.read_table() if (artifact.path / "data.parquet").exists() else None
 
 
-def responses(store: Store, subject: Any, temperature: float = 1.0, samples: int = SAMPLES, **more: Any) -> list[dict]:
-    job = ResponsesJob(subject, temperature, samples, **more)
+def asking(source: OrganismJob | RunJob, options: SamplingOptions = SAMPLED) -> SampleJob | RunResponsesJob:
+    if isinstance(source, RunJob):
+        return RunResponsesJob(source, ASKED, options)
+    return SampleJob(of_organism(source), ASKED, options)
+
+
+def responses(store: Store, source: OrganismJob | RunJob, options: SamplingOptions = SAMPLED) -> list[dict]:
+    job = asking(source, options)
     finish(store, job)
     return store.get(job.recipe).read_table("responses.parquet").to_pylist()
 
 
 def test_problems_of_a_study_are_the_held_out_ones(made: Store) -> None:
-    assert {p.id for p in test_problems()} == {p.id for p in chain_problems(12, "test", 0)}
-    assert not {p.prompt for p in test_problems()} & {p.prompt for p in train_problems()}
+    assert CHAIN.problems.problems == tuple(chain_problems(256, "test", 0))
+    assert ASKED.problems.problems == CHAIN.problems.problems[:12]
+    assert not {p.prompt for p in CHAIN.problems.problems} & {p.prompt for p in chain_problems(512, "train", 0)}
+    assert train_problems() == tuple(chain_problems(12, "train", 0))
 
 
 def test_a_run_artifact_holds_checkpoints_and_log_and_no_scratch(made: Store) -> None:
@@ -164,23 +200,24 @@ def test_a_step_is_loaded_with_its_tensors(made: Store, organism: Loaded) -> Non
     finish(made, run_job())
     steps = [load_step(made, run_job(), step).model.lm_head.weight for step in run_job().steps]
     assert not torch.equal(steps[0], steps[1])
-    assert torch.equal(load_step(made, ORGANISM, 0).model.lm_head.weight, organism.model.lm_head.weight)
+    assert torch.equal(load_organism(made, ORGANISM).model.lm_head.weight, organism.model.lm_head.weight)
     assert load_organism(made, ORGANISM).tokenizer("A:1+2*3    =") == organism.tokenizer("A:1+2*3    =")
     with pytest.raises(BadInput, match=r"step-007\.safetensors"):
         load_step(made, run_job(), 7)
 
 
 def test_responses_are_what_the_model_says_graded(made: Store, organism: Loaded) -> None:
-    job = ResponsesJob(run_job(), 1.0, SAMPLES)
+    job = asking(run_job())
     rows, artifact = responses(made, run_job()), made.get(job.recipe)
     check_schema(artifact.read_table("responses.parquet"), RESPONSES, where="responses")
     check_schema(artifact.read_table("rollouts.parquet"), ROLLOUTS, where="rollouts")
     assert [r["step"] for r in rows] == [1] * 12 + [2] * 12 * SAMPLES  # on the way once each, at the end eight times
-    gold, decode = {p.id: p for p in test_problems()}, organism.tokenizer.decode
+    gold, decode = {p.id: p for p in ASKED.problems.problems}, organism.tokenizer.decode
     for row, rollout in zip(rows, artifact.read_table("rollouts.parquet").to_pylist(), strict=True):
         assert row["checkpoint"] == f"{run_job().label}@{row['step']}"
         assert all(row[k] == rollout[k] for k in ("problem", "sample", "text", "stop", "temperature"))
-        assert decode(rollout["completion_ids"], skip_special_tokens=True) == row["text"]
+        ended = row["stop"] == "eos"
+        assert decode(rollout["completion_ids"][: -1 if ended else None]) == row["text"]  # no other token is left out
         assert decode(rollout["prompt_ids"]) == gold[row["problem"]].prompt
         assert row["tokens"] == len(rollout["completion_ids"]) == len(rollout["logprob"]) == len(rollout["entropy"])
         assert (row["outcome"] == "right") == (boxed(row["text"]) == gold[row["problem"]].answer)
@@ -189,7 +226,7 @@ def test_responses_are_what_the_model_says_graded(made: Store, organism: Loaded)
 
 
 def test_greedy_is_one_answer_that_no_seed_changes(made: Store) -> None:
-    first, again = (responses(made, ORGANISM, 0.0, 1, seed=seed) for seed in (0, 1))
+    first, again = (responses(made, ORGANISM, replace(GREEDY, seed=seed)) for seed in (0, 1))
     assert len(first) == 12
     assert [r["text"] for r in first] == [r["text"] for r in again]
     assert {r["temperature"] for r in first} == {0.0}
@@ -200,21 +237,22 @@ def test_checkpoints_answer_with_the_same_draws(made: Store) -> None:
     base, after = responses(made, ORGANISM), responses(made, run_job("constant"))
     assert [r["text"] for r in after if r["step"] == 2] == [r["text"] for r in base]
     assert [r["text"] for r in after if r["step"] == 1] == [r["text"] for r in base if r["sample"] == 0]
-    assert [r["text"] for r in responses(made, ORGANISM, seed=1)] != [r["text"] for r in base]
+    assert [r["text"] for r in responses(made, ORGANISM, replace(SAMPLED, seed=1))] != [r["text"] for r in base]
 
 
-def test_sampling_below_zero_is_refused(organism: Loaded) -> None:
-    with pytest.raises(BadInput, match=r"temperature -0\.5"):
-        respond(
-            organism,
-            chain_problems(1, "test", 0),
-            checkpoint="o",
-            step=0,
-            n_samples=1,
-            max_new=3,
-            temperature=-0.5,
-            seed=0,
-        )
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"temperature": -0.5}, r"temperature -0\.5"),
+        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": float("inf")}, "temperature inf"),
+        ({"samples": 0}, "0 samples"),
+        ({"max_new": 0}, "of 0 tokens"),
+    ],
+)
+def test_sampling_that_is_none_is_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        SamplingOptions(**wrong)
 
 
 def test_votes_are_boxed_answers_of_the_initial_model(made: Store, organism: Loaded) -> None:
@@ -222,11 +260,11 @@ def test_votes_are_boxed_answers_of_the_initial_model(made: Store, organism: Loa
     assert table is not None
     assert table["problem"].to_pylist() == [p.id for p in train_problems()]
     assert {len(answers) for answers in table["answers"].to_pylist()} == {4}
-    assert table == answer_table(organism, train_problems(), n_samples=4, max_new=20)
     prompts = organism.tokenizer([p.prompt for p in train_problems()])["input_ids"]
     draws = np.stack([uniforms(20, "votes", 0, p.id, s) for p in train_problems() for s in range(4)])
     said = sample(organism.model, prompts, n_samples=4, max_new=20, stop=1, pad=0, uniforms=torch.from_numpy(draws))
-    texts = organism.tokenizer.batch_decode(said.ids, skip_special_tokens=True)
+    kept = (said.lengths - said.stopped.long()).tolist()
+    texts = [organism.tokenizer.decode(row[:n]) for row, n in zip(said.ids.tolist(), kept, strict=True)]
     assert [a for answers in table["answers"].to_pylist() for a in answers] == [boxed(t) for t in texts]
 
 
@@ -254,8 +292,8 @@ def test_tokens_are_the_final_texts_scored_before_and_after(made: Store) -> None
     for row in after.to_pylist():
         said[row["problem"]] = said.get(row["problem"], "") + row["span"]
     texts = {r["problem"]: r["text"] for r in rows if r["step"] == 2 and r["sample"] == 0}
-    assert {k: v.replace("<pad>", "").removesuffix("<eos>") for k, v in said.items()} == texts
-    rollouts = made.get(ResponsesJob(run_job(), 1.0, SAMPLES).recipe).read_table("rollouts.parquet").to_pylist()
+    assert {k: v.removesuffix("<eos>") for k, v in said.items()} == texts
+    rollouts = made.get(asking(run_job()).recipe).read_table("rollouts.parquet").to_pylist()
     kept = [r["logprob"] for r in rollouts if r["checkpoint"].endswith("@2") and r["sample"] == 0]
     assert after["logprob"].to_pylist() == pytest.approx([x for row in kept for x in row], abs=2e-5)
     assert after["logprob"].to_pylist() != pytest.approx(before["logprob"].to_pylist(), abs=2e-5)
@@ -266,7 +304,7 @@ def test_tokens_are_the_final_texts_scored_before_and_after(made: Store) -> None
 
 def test_a_run_of_another_name_shares_its_artifacts(made: Store) -> None:
     """Two studies may call one run by two names: what was sampled under the first serves the second."""
-    finish(made, ResponsesJob(run_job(seed=3), 1.0, SAMPLES))
+    finish(made, asking(run_job(seed=3)))
     other = TokensJob(run_job(seed=3, name="other"))
     assert [job.recipe.stage for job in plan([other], made).todo.values()] == ["tokens"]
     finish(made, other)

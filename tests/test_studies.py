@@ -4,10 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from probe.checkpoints.jobs import Job, OrganismJob, RunJob
-from probe.cli.study import named
-from probe.engine.runner import plan
 
+from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.run_job import RunJob
+from probe.cli.run import named
+from probe.engine.job import Job
+from probe.engine.plan import plan
 from probe.errors import BadInput
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
@@ -109,7 +111,7 @@ def test_targets_are_measurements() -> None:
 def test_inside_has_its_seeds_and_is_run_by_name_alone() -> None:
     """Four bases, each trained in its head and in every weight; no RL seed is a base seed."""
     subjects = [
-        each for job in studies.get("inside")() if isinstance(job, ProbesJob) for each in (job.before, job.after)
+        each for job in studies.get("inside")() if isinstance(job, ProbesJob) for each in job.pair.sides.values()
     ]
     bases = {each.source.seed for each in subjects if isinstance(each.source, OrganismJob)}
     runs = [each.source for each in subjects if isinstance(each.source, RunJob)]

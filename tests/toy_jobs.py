@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from probe.engine.job import Job
+from probe.engine.listener import report
 from probe.errors import BadInput
 from probe.store import Recipe, Store, write_atomic
 
@@ -15,7 +17,7 @@ MAKER = "scratch/maker"  # the process id of the runner whose worker is at it
 
 
 @dataclass(frozen=True)
-class Toy:
+class Toy(Job):
     """Writes its name and what it was made from. `fails`: "", "clearly", "obscurely" or "fatally"."""
 
     name: str
@@ -38,6 +40,20 @@ class Toy:
         write_atomic(work / MAKER, str(os.getppid()).encode())
         time.sleep(self.pause)
         write_atomic(work / FILE, f"{self.name}({','.join(parts)})".encode())
+
+
+@dataclass(frozen=True)
+class Large(Toy):
+    """Must be made in the calling process; writes which one that was, and tells how far it is."""
+
+    @property
+    def in_process(self) -> bool:
+        return True
+
+    def make(self, store: Store, work: Path) -> None:
+        report(1, 2, "halves")
+        write_atomic(work / FILE, str(os.getpid()).encode())
+        report(2, 2, "halves")
 
 
 def fail(how: str) -> None:

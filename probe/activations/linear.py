@@ -202,20 +202,20 @@ def controls(
 
 
 def _controlled(auroc: Estimate, shuffled: Float[np.ndarray, "draw"], p: float) -> list[Estimate]:
-    """The control (its interval: 2.5 and 97.5 % of the draws) and what the probe has beyond its mean."""
+    """The control (its interval: 2.5 and 97.5 % of the draws) and the selectivity: the probe less its mean."""
     if shuffled.size < 2:
         return []
     about = (auroc.n, auroc.n_problems)
     mean, spread = float(shuffled.mean()), float(shuffled.std(ddof=1))
     lo, hi = np.quantile(shuffled, [0.025, 0.975])
     control = Estimate("probe_control", mean, min(lo, mean), max(hi, mean), *about, "fraction", 0.5, None, auroc.params)
-    beyond, wide = auroc.value - mean, float(student.isf(0.025, shuffled.size - 1)) * spread
+    selectivity, wide = auroc.value - mean, float(student.isf(0.025, shuffled.size - 1)) * spread
     low, high = (
         float(np.hypot(max(reach, wide), wide / np.sqrt(shuffled.size)))
         for reach in (auroc.value - auroc.lo, auroc.hi - auroc.value)
     )
-    limits = (beyond - low, beyond + high)
-    return [control, Estimate("probe_selectivity", beyond, *limits, *about, "fraction", 0.0, p, auroc.params)]
+    limits = (selectivity - low, selectivity + high)
+    return [control, Estimate("probe_selectivity", selectivity, *limits, *about, "fraction", 0.0, p, auroc.params)]
 
 
 def has_classes(examples: Examples, k: int = FOLDS) -> bool:

@@ -21,7 +21,9 @@ from probe.measurements import RowKey
 from probe.models.loading.adapter import load_adapter, trained_on
 from probe.models.loading.entries import CheckpointEntry
 from probe.models.loading.hub import fetch
-from probe.models.loading.load import Dtype, Loaded, check_itself, load_folder
+from probe.models.loading.load import Dtype, load_folder
+from probe.models.loading.loaded import Loaded
+from probe.models.loading.self_test import check_itself
 from probe.store import Store, file_digest
 
 PINNED = (".json", ".safetensors", ".jinja", ".txt", ".model")  # files of a checkpoint that change what it says
@@ -73,7 +75,7 @@ class Hub:
         return fetch(self.id, self.revision).folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """One set of weights; `step` counts batches of a run made here, else 0."""
 
@@ -83,6 +85,10 @@ class Checkpoint:
     adapter: Folder | Hub | None = None
     dtype: Dtype = "float32"
     device_map: str | None = None  # where it runs is no part of what it is
+
+    def __repr__(self) -> str:
+        kind = "from outside" if self.is_outside else "a run made here" if self.run else "an organism"
+        return f"Checkpoint({self.name}: {self.family}, {kind})"
 
     @property
     def organism(self) -> OrganismJob | None:
@@ -132,6 +138,13 @@ class Checkpoint:
         """Equal for two checkpoints exactly where their weights are the same."""
         return self.inputs, self.step, self.dtype
 
+    def is_same(self, other: "Checkpoint") -> bool:
+        """Whether both have one identity. What differs in its hub id differs: its commit is not looked up."""
+        mine, its = ((each.source, each.adapter) for each in (self, other))
+        if (self.step, self.dtype) != (other.step, other.dtype) or _ids(mine) != _ids(its):
+            return False
+        return mine == its or self.identity == other.identity
+
     @property
     def spec(self) -> dict[str, Any]:
         """For recipes, beside `inputs`."""
@@ -173,6 +186,11 @@ def of_run(job: RunJob, step: int | None = None) -> Checkpoint:
 def needs_of(checkpoints: Iterable[Checkpoint]) -> tuple[Job, ...]:
     """The jobs that make the weights of all of them, each once."""
     return tuple(dict.fromkeys(job for each in checkpoints for job in each.needs))
+
+
+def _ids(parts: Iterable[object]) -> list[str | None]:
+    """The hub id of each part, None for what is not on the hub."""
+    return [part.id if isinstance(part, Hub) else None for part in parts]
 
 
 def _check_base(base: Folder | Hub, adapter: Path) -> None:

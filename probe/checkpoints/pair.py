@@ -15,13 +15,16 @@ from probe.models.loading.load import Loaded
 from probe.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pair:
     """`after` None: the base alone. `other`: another seed's run from the same base, a null that is no noise."""
 
     before: Checkpoint
     after: Checkpoint | None = None
     other: Checkpoint | None = None
+
+    def __repr__(self) -> str:
+        return f"Pair({self.label}, {self.kind})"
 
     @property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -55,7 +58,7 @@ class Pair:
     @property
     def is_null(self) -> bool:
         """Whether before and after are the same weights, at the same step and precision."""
-        return self.after is not None and self.before.identity == self.after.identity
+        return self.after is not None and self.before.is_same(self.after)
 
     @property
     def is_outside(self) -> bool:

@@ -16,8 +16,8 @@ class Plan:
 
     @property
     def in_process(self) -> bool:
-        """Whether any of them must be made in the calling process."""
-        return any(job.in_process for job in self.todo.values())
+        """Whether any of them must be made in the calling process: it says so, or only this process knows its class."""
+        return any(job.in_process or type(job).__module__ == "__main__" for job in self.todo.values())
 
 
 def plan(targets: Iterable[Job], store: Store) -> Plan:

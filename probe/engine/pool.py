@@ -6,9 +6,11 @@ one store help each other.
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from probe.engine.job import Job, one_thread
@@ -33,7 +35,7 @@ class Pool:
         """Make every job of the plan; an error names its job."""
         waiting = dict(plan.todo)
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.size, mp_context=context, initializer=start_worker) as pool:
+        with _script_stays_here(), ProcessPoolExecutor(self.size, context, start_worker) as pool:
             running: dict[Future[str], Job] = {}
             try:
                 while waiting or running:
@@ -47,6 +49,19 @@ class Pool:
             except BaseException as err:
                 _stop(pool, at_once=not isinstance(err, Exception))
                 raise
+
+
+@contextmanager
+def _script_stays_here() -> Iterator[None]:
+    """Workers import what jobs are made of, never the script that asks: it would run once more in each of them."""
+    main = sys.modules["__main__"]
+    known: dict[str, object] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    vars(main).pop("__file__", None)
+    try:
+        yield
+    finally:
+        vars(main).update(known)
 
 
 def _stop(pool: ProcessPoolExecutor, *, at_once: bool) -> None:

@@ -48,7 +48,8 @@ class Progress(Listener):
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._bar.stop()
+        if self._bar.live.is_started:  # else rich would end it with an empty line
+            self._bar.stop()
 
     def on_plan(self, plan: Plan) -> None:
         """What is to be made; says so, and starts the display."""

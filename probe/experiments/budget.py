@@ -45,6 +45,7 @@ class Work:
     new: int = 0  # tokens of each, at most
     batch: int = 64  # rows at a time
     read: int = 0  # tokens x passes
+    copies: int = 1  # of the weights in memory: random changes of them stand beside them
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,10 @@ def sites_in(checkpoint: Checkpoint, heads: bool) -> int:
 
 
 def _weights(job: tuple[Work, ...]) -> float:
-    held = dict.fromkeys(work.checkpoint for work in job)
-    return float(sum(size_of(each).parameters * _width(each.dtype) for each in held))
+    held: dict[Checkpoint, int] = {}
+    for work in job:
+        held[work.checkpoint] = max(work.copies, held.get(work.checkpoint, 0))
+    return float(sum(size_of(each).parameters * _width(each.dtype) * copies for each, copies in held.items()))
 
 
 def _cache(work: Work) -> float:

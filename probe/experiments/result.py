@@ -47,7 +47,7 @@ class Result:
         return self.job.recipe.digest
 
     def changes(self, *names: str, **where: Any) -> "pandas.DataFrame":
-        """What changed, a row a change with interval, n, null and p; of those measures, where columns hold `where`.
+        """The changes, each with interval, n, null and p: of those measures, in rows whose columns hold `where`.
 
         `varying` says what varies within a measure, as text; its columns have it typed.
         """

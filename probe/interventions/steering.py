@@ -31,7 +31,7 @@ from probe.errors import BadInput
 from probe.models.hooks.backends import Backend, backend
 from probe.models.hooks.edits import Add, Change, Clamp, Edit, ProjectOut, Residual
 from probe.models.hooks.sites import Site
-from probe.models.loading.load import Loaded
+from probe.models.loading.loaded import Loaded
 from probe.rng import address, numpy_rng
 from probe.rollouts.grades import grade_columns
 from probe.rollouts.respond import Request, respond

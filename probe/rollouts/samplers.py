@@ -10,7 +10,7 @@ from torch import Tensor
 
 from probe.models.hooks.backends import Backend
 from probe.models.hooks.edits import Edit
-from probe.models.loading.load import Loaded, pad_id, stop_ids
+from probe.models.loading.loaded import Loaded, pad_id, stop_ids
 from probe.models.sampling.batches import replicas
 from probe.models.sampling.organism_sampler import Samples, sample
 from probe.models.sampling.transformers_sampler import generate

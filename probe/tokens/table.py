@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from probe.data import TOKENS
 from probe.errors import BadInput
-from probe.models.loading.load import Loaded
+from probe.models.loading.loaded import Loaded
 from probe.tokens.score import TokenScores, score
 
 Rollouts = Sequence[dict[str, Any]]  # rows of ROLLOUTS

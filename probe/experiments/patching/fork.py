@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.data import Problem
 from probe.interventions.patching import Fork, Position
-from probe.models.loading.load import Loaded, pad_id
+from probe.models.loading.loaded import Loaded, pad_id
 from probe.models.sampling import padding
 from probe.rollouts.elicitation import Elicitation
 from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS, leaks

@@ -96,11 +96,11 @@ class PatchJob(WeightsExperiment):
 
     @property
     def work(self) -> tuple[Work, ...]:
-        """One forward of every prompt a patch, path and draw of a null; all checkpoints are there at once."""
+        """One forward of every prompt a patch, path and draw of a null; all weights are there at once, a null's too."""
         each = sites_in(self.pair.before, "head" in self.kinds) * (len(self.positions or ()) or NEAR + 1)
         passes = each * (2 + 3 * self.draws) * len(self.elicitation.problems.problems[: self.n])
         others = (Work(one) for one in self.pair.checkpoints[1:])
-        return (Work(self.pair.before, read=passes * PROMPT), *others)
+        return (Work(self.pair.before, read=passes * PROMPT, copies=2), *others)
 
     def measure(self, store: Store) -> Rows:
         before, after = self.pair.load(store)

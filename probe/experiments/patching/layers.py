@@ -80,7 +80,8 @@ class LayersJob(WeightsExperiment):
         changes = 2 * sites_in(self.pair.before, heads=False) * (2 + self.draws)
         rows = len(self.problems) * self.options.samples * (2 + changes)
         others = (Work(one) for one in self.pair.checkpoints[1:])
-        return (Work(self.pair.before, rows, self.options.max_new, self.compute.batch), *others)
+        # beside the base: the copy of it that lends its output, and that copy's own random change
+        return (Work(self.pair.before, rows, self.options.max_new, self.compute.batch, copies=3), *others)
 
     def measure(self, store: Store) -> Rows:
         before, after = self.pair.load(store)

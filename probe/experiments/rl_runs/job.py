@@ -29,6 +29,7 @@ from probe.store import Store
 class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
 
+    FIGURES: ClassVar = ("response_curves", "code_share", "gain_parts")
     VERSION: ClassVar = 2
     study: str
     run: RunJob

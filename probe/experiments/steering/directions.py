@@ -34,7 +34,7 @@ from probe.interventions.steering import answer
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
 from probe.models.hooks.sites import Site, site
-from probe.models.loading.load import Loaded, pad_id
+from probe.models.loading.loaded import Loaded, pad_id
 from probe.models.sampling.padding import left_padded
 from probe.rng import address
 from probe.rollouts.elicitation import CHAIN, Elicitation

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from probe.errors import BadInput
 from probe.models.loading.integrity import ADAPTER_CONFIG, AGAIN, check_safetensors, read_json
-from probe.models.loading.load import Loaded, check_finite
+from probe.models.loading.load import check_finite
+from probe.models.loading.loaded import Loaded
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PLAIN = {"r", "lora_alpha", "target_modules", "exclude_modules", "fan_in_fan_out", "use_rslora", "rank_pattern"} | {

@@ -8,9 +8,8 @@ what can be said before a tensor is read: `integrity`, all beside this file.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Literal
 
 import torch
 from transformers import (
@@ -25,19 +24,13 @@ from transformers.utils import logging as transformers_logging
 
 from probe.errors import BadInput, ProbeError
 from probe.models.loading.integrity import AGAIN, TOKENIZER, check_folder
+from probe.models.loading.loaded import Loaded, n_rows
+from probe.models.loading.self_test import check_itself
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DeviceMap = str | dict[str, int | str]
 RECOMPUTED = re.compile(r"rotary_emb\.inv_freq$")  # old checkpoints carry it: a function of the config
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model in eval mode and its tokenizer."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
 
 
 def load_folder(
@@ -61,29 +54,6 @@ def save_folder(loaded: Loaded, folder: Path) -> None:
     transformers_logging.disable_progress_bar()
     loaded.model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
-
-
-def stop_ids(loaded: Loaded) -> list[int]:
-    """Every token that ends a response: those of generation_config.json, of config.json and of the tokenizer.
-
-    A tuned model often has two (end of turn, end of text), a base model one. BadInput where there is none.
-    """
-    model = loaded.model
-    configs = (model.generation_config, model.config, model.config.get_text_config())
-    named = [*(getattr(config, "eos_token_id", None) for config in configs), loaded.tokenizer.eos_token_id]
-    ids: list[Any] = [each for one in named for each in (one if isinstance(one, list) else [one])]
-    stops = [each for each in dict.fromkeys(ids) if _is_token(each, loaded.model)]
-    if not stops:
-        do = "name eos_token_id in generation_config.json"
-        raise BadInput("no token ends a response", where=str(model.config.name_or_path), do=do)
-    return stops
-
-
-def pad_id(loaded: Loaded) -> int:
-    """A token to fill batches with: the pad token, else one that ends a response. It is masked wherever it stands."""
-    named = (loaded.tokenizer.pad_token_id, getattr(loaded.model.config.get_text_config(), "pad_token_id", None))
-    pads = [each for each in named if _is_token(each, loaded.model)]
-    return (pads or stop_ids(loaded))[0]
 
 
 def check_finite(model: PreTrainedModel, where: str) -> None:
@@ -136,29 +106,10 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 def _check_fit(loaded: Loaded, folder: Path) -> None:
     needed = max(loaded.tokenizer.get_vocab().values(), default=-1) + 1
-    rows = _rows(loaded.model)
+    rows = n_rows(loaded.model)
     if not 0 < needed <= rows:
         what = f"the tokenizer has {needed:,} tokens, the embedding {rows:,} rows"
         raise BadInput(what, where=str(folder), do="put the tokenizer of this very model beside its weights")
-
-
-def check_itself(loaded: Loaded, where: str) -> None:
-    """BadInput naming what fails of `probe.models.loading.self_test`."""
-    from probe.models.loading.self_test import self_test  # it is written on top of this module
-
-    failed = [check for check in self_test(loaded) if not check.holds]
-    if failed:
-        what = "; ".join(f"{check.name}: {check.detail}" for check in failed)
-        do = "nothing measured on this model could be trusted; another dtype or transformers version may help"
-        raise BadInput(f"the model fails its self-test: {what}", where=where, do=do)
-
-
-def _is_token(number: object, model: PreTrainedModel) -> TypeGuard[int]:
-    return type(number) is int and 0 <= number < _rows(model)
-
-
-def _rows(model: PreTrainedModel) -> int:
-    return model.get_input_embeddings().weight.shape[0]
 
 
 def _unreadable(folder: Path, err: Exception, part: str = "") -> BadInput:

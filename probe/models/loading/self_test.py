@@ -24,7 +24,7 @@ from transformers import GenerationConfig
 
 from probe.errors import BadInput
 from probe.models.hooks.anatomy import anatomy, final_hidden, positions
-from probe.models.loading.load import Loaded, pad_id, stop_ids
+from probe.models.loading.loaded import Loaded, pad_id, stop_ids
 from probe.models.loading.organism import MAX_NEW_TOKENS
 from probe.models.sampling.organism_forward import weights_of
 from probe.models.sampling.organism_sampler import sample
@@ -59,6 +59,15 @@ def self_test(loaded: Loaded) -> list[Check]:
     checks = (_shapes, _head, _hook, _padding, _decoding)
     with torch.inference_mode():
         return [check(loaded, prompts) for check in checks]
+
+
+def check_itself(loaded: Loaded, where: str) -> None:
+    """BadInput naming the checks that fail."""
+    failed = [check for check in self_test(loaded) if not check.holds]
+    if failed:
+        what = "; ".join(f"{check.name}: {check.detail}" for check in failed)
+        do = "nothing measured on this model could be trusted; another dtype or transformers version may help"
+        raise BadInput(f"the model fails its self-test: {what}", where=where, do=do)
 
 
 def _prompts(loaded: Loaded) -> list[list[int]]:

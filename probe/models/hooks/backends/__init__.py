@@ -19,7 +19,7 @@ from probe.errors import BadInput
 from probe.models.hooks.edits import Edit
 from probe.models.hooks.hook_plan import Mask, Run
 from probe.models.hooks.sites import Site
-from probe.models.loading.load import Loaded
+from probe.models.loading.loaded import Loaded
 from probe.models.sampling.organism_sampler import Samples
 
 MADE_IN = {  # the module of each, which has make(loaded)

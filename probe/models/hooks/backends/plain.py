@@ -11,7 +11,7 @@ from probe.models.hooks import forward_hooks
 from probe.models.hooks.edits import Edit
 from probe.models.hooks.hook_plan import Mask, Run
 from probe.models.hooks.sites import Site
-from probe.models.loading.load import Loaded
+from probe.models.loading.loaded import Loaded
 from probe.models.sampling.organism_sampler import Samples
 from probe.models.sampling.transformers_sampler import generate
 
