@@ -18,12 +18,12 @@ from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.data import Problem
 from probe.engine.executor import make
-from probe.engine.plan import plan
 from probe.errors import BadInput
 from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import Sets, sets
 from probe.experiments.contamination.signs import LEADS, SignsJob, columns_of, nlls
 from probe.experiments.result import run
+from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rl.pretrain import pretrain
@@ -121,8 +121,7 @@ def test_flags_are_as_rare_as_stated_over_splits_of_fresh_problems(store: Store,
     fresh = [p for p in chain_problems(1400, "test", 7) if p.id not in known][:1200]
     both = sets(chains("one", fresh[:600]), chains("two", fresh[600:]))
     job = SignsJob(one, both, both.max_new)
-    for each in plan([job], store).todo.values():
-        make(each, str(store.root))
+    make([job], store, workers=1)
     columns, _ = columns_of(store.get(job.recipe).read_table())
     order, p_values, flagged = numpy_rng("test splits").permutation(1200), [], 0
     for split in range(24):  # of different problems each

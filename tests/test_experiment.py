@@ -18,7 +18,7 @@ from probe.engine.plan import Plan
 from probe.errors import BadInput
 from probe.experiments.experiment import Experiment
 from probe.experiments.result import Result, draw, run
-from probe.measurements import SCHEMA, RowKey, Rows, row_of
+from probe.measurements import SCHEMA, VERSION, RowKey, Rows, row_of
 from probe.plots import Drawing
 from probe.store import Recipe, Store
 
@@ -26,7 +26,8 @@ KEY = RowKey("inside", "rl", "latent-code", "tiny", 0, "ground_truth", step=30)
 MODULES = ("attn.0.q_proj.weight", "mlp.0.up_proj.weight", "mlp.1.down_proj.weight")
 
 
-def columns_of(module: str) -> dict[str, Any]:
+def columns(module: str) -> dict[str, Any]:
+    """Of one matrix of a layer."""
     component, layer, matrix, _ = module.split(".")
     return {"module": module, "component": component, "layer": int(layer), "matrix": matrix}
 
@@ -34,8 +35,10 @@ def columns_of(module: str) -> dict[str, Any]:
 def weight_rows(*modules: str) -> Rows:
     """Rows that the figure of weight changes draws."""
     estimates = [
-        Estimate(f"weight_change/{name}", value, value, value, 64, 1, unit, null, p, {"side": "change", **told})
-        for told in map(columns_of, modules)
+        Estimate(
+            f"weight_change/{name}", value, value, value, 64, 1, unit, null, p, {"side": "change", **columns(module)}
+        )
+        for module in modules
         for name, value, unit, null, p in (
             ("relative", 0.25, "ratio", None, None),
             ("stable_rank", 3.0, "none", 12.5, 0.05),
@@ -130,7 +133,7 @@ def test_the_table_has_the_schema(store: Store, modules: tuple[str, ...]) -> Non
 def test_what_it_is_made_from_is_in_its_recipe() -> None:
     recipe = Toy().recipe
     assert recipe.inputs == (Asks().recipe.digest,)
-    assert recipe.params.items() >= Toy().params.items()
+    assert recipe.params == {**Toy().params, "columns": VERSION}
     digests = {job.recipe.digest for job in (Toy(), Toy("other"), Toy(modules=()), Newer())}
     assert len(digests) == 4
 
@@ -192,14 +195,25 @@ def test_a_notebook_shows_the_changes_with_their_nulls(store: Store) -> None:
     found = result(store)
     shown = found._repr_html_()
     assert "Toy(toy): 9 measurements" in shown and repr(found) in shown
-    head = "<tr><th>name</th><th>side</th><th>value</th><th>lo</th><th>hi</th><th>n</th><th>null</th><th>p</th></tr>"
-    assert head in shown
-    cells = "<td>weight_change/stable_rank</td><td>change</td>" + "<td>3</td>" * 3 + "<td>64</td><td>12.5</td>"
-    assert f"<tr>{cells}<td>0.05</td></tr>" in shown
-    assert "None" not in shown  # what is not known is an empty cell
-    assert shown.count("<tr>") == 1 + 9
+    for column in ("name", "varying", "value", "lo", "hi", "n", "n_problems", "null", "p"):
+        assert f"<th>{column}</th>" in shown
+    bare = "".join(shown.split())
+    values = "".join(f"<td>{cell}</td>" for cell in ("3", "3", "3", "64", "1", "12.5", "0.05"))
+    assert f"<td>weight_change/stable_rank</td><td>attn.0.q_proj.weight</td>{values}" in bare
+    assert "None" not in shown and "nan" not in shown  # what is not known is an empty cell
+    assert bare.count("<tr>") == 9
     long = result(store, Toy(modules=tuple(f"mlp.{i}.up_proj.weight" for i in range(9))))
-    assert long._repr_html_().count("<tr>") == 1 + 12  # a summary: the table has the rest
+    assert "".join(long._repr_html_().split()).count("<tr>") == 12  # a summary: the table has the rest
+    assert len(long.changes()) == 27
+
+
+def test_changes_are_chosen_by_name_and_column(store: Store) -> None:
+    found = result(store)
+    assert len(found.changes()) == 9
+    one = found.changes("weight_change/stable_rank", component="mlp", layer=1)
+    assert one["varying"].tolist() == ["mlp.1.down_proj.weight"]
+    assert one["value"].tolist() == [3.0] and one["null"].tolist() == [12.5] and one["p"].tolist() == [0.05]
+    assert found.changes("accuracy").empty
 
 
 def test_names_are_escaped_where_a_notebook_shows_them(store: Store) -> None:
@@ -216,12 +230,15 @@ def test_names_are_escaped_where_a_notebook_shows_them(store: Store) -> None:
     assert "&lt;b&gt;weight_change/relative&lt;/b&gt;" in shown
 
 
-def test_undefined_numbers_are_shown_as_such(store: Store) -> None:
+def test_undefined_numbers_are_shown_as_none(store: Store) -> None:
     class Undefined(Toy):
         def measure(self, store: Store) -> Rows:
-            return [row | {"value": math.nan} for row in super().measure(store)]
+            return [row | dict.fromkeys(("value", "lo", "hi"), math.nan) for row in super().measure(store)]
 
-    assert "<td>nan</td>" in result(store, Undefined("undefined"))._repr_html_()
+    found = result(store, Undefined("undefined"))
+    cells = "".join(found._repr_html_().split())
+    assert "<td>attn.0.q_proj.weight</td><td></td><td></td><td></td><td>64</td>" in cells
+    assert all(math.isnan(value) for value in found.table["value"].to_pylist())
 
 
 def test_a_row_that_lacks_a_column_is_not_written(store: Store) -> None:

@@ -22,6 +22,7 @@ from probe.experiments.compare.job import CompareJob
 from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import sets
 from probe.experiments.experiment import PairExperiment
+from probe.experiments.patching.fork import CHAINS
 from probe.experiments.patching.job import PatchJob
 from probe.experiments.patching.layers import LayersJob
 from probe.experiments.probing.job import ProbesJob
@@ -109,9 +110,13 @@ def test_another_seed_is_part_of_what_is_read_and_not_of_the_kind() -> None:
 
 def test_the_keys_of_a_run_by_hand() -> None:
     pair, about = Pair(BASE, TRAINED), {"family": "latent-code", "size": "tiny", "base_seed": 3, "temperature": 0.5}
+    about |= {"informative": True}
     named = RowKey("s", "rl", reward="latent-code-tiny-3 majority seed 7@30", step=30, **about)
     assert pair.key("s", 0.5) == named
     assert pair.reward_key("s", 0.5) == RowKey("s", "rl", reward="majority", rl_seed=7, step=30, **about)
+    chance = compose.from_spec({"reward": "random", "seed": 0})
+    noise = replace(RUN, name="random", grpo=replace(RUN.grpo, reward=chance))
+    assert Pair(BASE, of_run(noise)).reward_key("s", 0.5).informative is False
     first = RUN.steps[0]
     assert Pair(BASE, of_run(RUN, first)).reward_key("s", 0.5).step == first
 
@@ -143,7 +148,7 @@ EXPERIMENTS: dict[str, Callable[[Pair], PairExperiment]] = {
     "compare": lambda pair: CompareJob(pair, ASKED, TWICE),
     "probes": lambda pair: ProbesJob(pair, ASKED, TWICE, ("resid.2",), 2),
     "steering": lambda pair: SteerJob(pair, ASKED, TWICE, "resid.2", (0.0, 1.0), 1),
-    "patching": lambda pair: PatchJob(pair, ASKED, 4, ("mlp",), (-1,), 1),
+    "patching": lambda pair: PatchJob(pair, ASKED, 4, ("mlp",), (-1,), 1, CHAINS),
     "layers": lambda pair: LayersJob(pair, ASKED, n=4, draws=1),
     "weights": lambda pair: WeightsJob(pair, 1),
     "contamination": lambda pair: ContaminationJob(pair, LEAK, 8),
