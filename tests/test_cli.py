@@ -119,15 +119,16 @@ def test_every_command_has_help(place: Place) -> None:
 
 def test_ls_lists_everything(place: Place) -> None:
     found = json.loads(place("ls", "--json", "--manifest", place.manifest).stdout)
-    assert set(found) >= {
+    assert set(found) == {
         "checkpoints",
         "templates",
-        "families",
         "rewards",
         "measures",
         "figures",
         "studies",
         "datasets",
+        "families",
+        "experiments",
     }
     assert {"tiny", "random", "real"} <= {row["name"] for row in found["studies"]}
     assert all(row["about"] for rows in found.values() for row in rows)
@@ -389,7 +390,7 @@ def test_run_draws_the_real_study_and_the_second_run_changes_nothing(
 
 def test_run_all_says_what_it_would_make(place: Place) -> None:
     done = place("run", "all", "--dry", "--json", "--store", "none")
-    assert "the real outputs are left out" in done.stderr
+    assert "the study real is left out" in done.stderr
     plan = json.loads(done.stdout)
     stages = {job["stage"] for job in plan["jobs"]}
     assert stages == {"organism", "votes", "run", "responses", "tokens", "measurements"}
@@ -449,7 +450,7 @@ def test_bad_input_is_named_with_advice(place: Place, words: tuple[str, ...], me
     [
         (("ls", "model"), "'model' is not", "checkpoints"),
         (("run", "tinny", "--dry"), "no study named 'tinny'", "did you mean 'tiny'"),
-        (("run", "real"), "the real outputs, is not here", "probe fetch rlcr_math500"),
+        (("run", "real"), "rlcr_math500, which the study real reads, is not here", "probe fetch rlcr_math500"),
         (("run", "tiny", "--json"), "--json goes with --dry", "probe run STUDY --dry"),
         (("run", "tiny", "--dry", "--store", "file"), "is a file", "PROBE_STORE"),
         (("figure",), "name one figure", "known: base_profile"),

@@ -1,7 +1,9 @@
 """`probe compare` end to end on checkpoints of every architecture: as transformers saves them, whole and in shards."""
 
+import importlib
 import json
-from dataclasses import replace
+import pkgutil
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from outside_checkpoints import KINDS, qwen_tokenizer, save_tiny
 from typer.testing import CliRunner
 
+import probe.experiments
 from probe.checkpoints.checkpoint import Checkpoint, Folder
 from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.pair import Pair
@@ -306,10 +309,12 @@ def jobs_on(one: Checkpoint, two: Checkpoint) -> dict[type[Job], Job]:
 
 
 def below(*classes: type) -> set[type]:
-    """All classes of the package that derive from these and make something."""
+    """All jobs of the package's experiments that derive from these, in whatever module they are."""
+    for module in pkgutil.walk_packages(probe.experiments.__path__, "probe.experiments."):
+        importlib.import_module(module.name)
     every = {each for one in classes for each in one.__subclasses__()}
     every |= below(*every) if every else set()
-    return {each for each in every if each.__module__.startswith("probe.experiments.") and "make" in dir(each)}
+    return {each for each in every if each.__module__.startswith("probe.experiments.") and is_dataclass(each)}
 
 
 def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_path: Path) -> None:
@@ -317,11 +322,9 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
     one, two = (Checkpoint(f"seed{s}", Folder(save_tiny("llama", tmp_path / f"seed{s}", seed=s))) for s in (0, 1))
     base = Checkpoint("raw", OrganismJob("latent-code", "tiny", 0))
     outside, here = jobs_on(one, two), jobs_on(base, base)
-    known = below(CheckpointJob, PairExperiment) - {CheckpointJob, PairExperiment}
-    assert known == set(outside)
-    assert {kind for kind in below(Experiment) if not issubclass(kind, CheckpointJob | PairExperiment)} <= {
-        PairExperiment, *(kind for kind in below(Experiment) if kind.__module__.split(".")[2] in NO_WEIGHTS)
-    }  # fmt: skip
+    assert below(CheckpointJob, PairExperiment) == set(outside)
+    others = below(Experiment) - set(outside)
+    assert {kind.__module__.split(".")[2] for kind in others} == set(NO_WEIGHTS)
     assert all(job.in_process for job in outside.values())
     assert not any(job.in_process for job in here.values())
     for side in ((one, base), (base, one), (base, base, one)):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 from grpo_cases import recipe
+from safetensors.torch import load_file
 
 from probe.checkpoints import organism_job
 from probe.checkpoints import run_job as runs
