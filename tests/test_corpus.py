@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from probe.checkpoints.organism_job import test_problems
 from probe.data import Strategy
 from probe.errors import BadInput
 from probe.families import Family, families
 from probe.models.loading.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
+from probe.rollouts.elicitation import CHAIN as STUDIED
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
 from probe.tasks.chain import OPERATIONS, STYLES, apply, chain_problems, check_trace, parse_prompt, split_of
@@ -31,7 +31,6 @@ from probe.tasks.corpus import (
     wrong_facts,
 )
 
-test_problems.__test__ = False  # type: ignore[attr-defined]  # a function of the package, not a test
 Pairs = list[tuple[str, str]]
 STEPS, BATCH = 20, 256
 
@@ -208,7 +207,7 @@ def test_half_of_the_studies_test_set_leaks() -> None:
     known = leaked(problems)
     assert 0.4 * LEAK_POOL < len(known) < 0.6 * LEAK_POOL
     assert known == {p.id for p in leaked_problems()}
-    assert tuple(problems) == test_problems()  # what the studies ask
+    assert tuple(problems) == STUDIED.problems.problems  # what the studies ask
     assert leaked(chain_problems(256, "test", 1)) <= known
     assert leaked(chain_problems(256, "train", 0)) == leaked([]) == set()
     styles = [p.prompt[0] for p in leaked_problems()]

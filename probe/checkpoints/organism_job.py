@@ -48,9 +48,3 @@ def load_organism(store: Store, job: OrganismJob) -> Loaded:
 def train_problems() -> tuple[Problem, ...]:
     """The chains that runs train on."""
     return tuple(chain_problems(TRAIN_POOL, "train", PROBLEM_SEED))
-
-
-@functools.cache
-def test_problems() -> tuple[Problem, ...]:
-    """The chains that are asked in the studies; none of them is trained on."""
-    return tuple(chain_problems(TEST_PROBLEMS, "test", PROBLEM_SEED))
