@@ -12,7 +12,7 @@ from probe.rl.pretrain import pretrain
 from probe.store import Recipe, Store
 from probe.tasks.chain import chain_problems
 
-TRAIN_POOL, TEST_PROBLEMS = 512, 256
+TRAIN_POOL = 512
 PROBLEM_SEED = 0  # which chains are asked; the model's own seeds are elsewhere
 VERSION = 1  # of organisms, their runs and responses: count up when a change of code changes numbers
 

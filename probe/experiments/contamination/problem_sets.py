@@ -6,11 +6,10 @@ have fresh ones, drawn here; a benchmark has none of its own. A control that is 
 
 from dataclasses import dataclass, replace
 
-from probe.checkpoints.organism_job import TEST_PROBLEMS
 from probe.data import Problem
 from probe.errors import BadInput
 from probe.models.loading.organism import MAX_NEW_TOKENS
-from probe.tasks.benchmarks import ProblemSet
+from probe.tasks.benchmarks import CHAINS, ProblemSet
 from probe.tasks.chain import chain_problems
 from probe.tasks.partial import Unit, can_cut, cut, unit_of
 
@@ -72,6 +71,6 @@ def _fresh(suspect: ProblemSet) -> ProblemSet:
         do = "--control FILE or NAME: problems of the same kind, made after the checkpoint or drawn afresh"
         raise BadInput(f"{suspect.name} has no controls of its own", do=do)
     asked = {p.prompt for p in suspect.problems}
-    drawn = chain_problems(2 * TEST_PROBLEMS, "test", CONTROL_SEED)  # some of them are asked
+    drawn = chain_problems(2 * CHAINS, "test", CONTROL_SEED)  # some of them are asked
     fresh = tuple(p for p in drawn if p.prompt not in asked)[: len(suspect.problems)]
     return replace(suspect, name="fresh chains", problems=fresh, pin=f"{suspect.pin} seed {CONTROL_SEED}")
