@@ -20,6 +20,7 @@ from probe.errors import BadInput
 from probe.experiments.activation_dataset import MOST, ActivationsJob, activation_dataset, text_of
 from probe.experiments.probing.job import ProbesJob, same_question
 from probe.experiments.result import run
+from probe.measurements import COLUMNS, label
 from probe.models.hooks.backends import MADE_IN
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import figures
