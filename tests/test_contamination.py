@@ -24,6 +24,7 @@ from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import Sets, sets
 from probe.experiments.contamination.signs import LEADS, SignsJob, columns_of, nlls
 from probe.experiments.result import run
+from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.plots import Drawing, figures
 from probe.rl.pretrain import pretrain

@@ -15,6 +15,7 @@ from probe.cli import app
 from probe.errors import BadInput
 from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, prefix_for
 from probe.experiments.result import run
+from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.rollouts.elicitation import CHAIN
 from probe.rollouts.options import Compute, SamplingOptions

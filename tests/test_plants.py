@@ -29,6 +29,7 @@ from probe.interventions.patching import Fork, direct, measure, patch, sites_of
 from probe.interventions.recovery import Gap, recovery, share
 from probe.interventions.steering import ablating_edit, answer, random_vectors, steer
 from probe.interventions.transplant import part_modules, transplanted
+from probe.measurements import label
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import Site, output_projection
