@@ -56,8 +56,8 @@ run.changes("accuracy", "code_share", temperature=1.0, step=20)
 # %%
 read = probe.probes(probe.pair(run.pair.before), where=where)
 table = read.table.to_pandas()
-table = table[table["name"].isin(["probe_auroc", "probe_selectivity"]) & table["level"].str.startswith("strategy ")]
-table[["name", "level", "value", "lo", "hi", "n", "n_problems", "null", "p"]]
+table = table[table["name"].isin(["probe_auroc", "probe_selectivity"]) & (table["target"] == "strategy")]
+table[["name", "site", "probe", "value", "lo", "hi", "n", "n_problems", "null", "p"]]
 
 # %% [markdown]
 # ## 3. Steering, beside random directions
