@@ -33,7 +33,8 @@ from probe.measurements import label
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import Site, output_projection
-from probe.models.loading.load import Loaded, save_folder, stop_ids
+from probe.models.loading.load import save_folder
+from probe.models.loading.loaded import Loaded, stop_ids
 from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
 from probe.rollouts.elicitation import CHAIN, Elicitation
