@@ -136,7 +136,8 @@ class Checkpoint:
     @property
     def identity(self) -> tuple[object, ...]:
         """Equal for two checkpoints exactly where their weights are the same."""
-        return self.inputs, self.step, self.dtype
+        pins = (each.pins for each in (self.source, self.adapter) if isinstance(each, Folder | Hub))
+        return (*pins, self.inputs, self.step, self.dtype)
 
     def is_same(self, other: "Checkpoint") -> bool:
         """Whether both have one identity. What differs in its hub id differs: its commit is not looked up."""

@@ -70,7 +70,10 @@ class PairExperiment(Experiment):
 
 
 class WeightsExperiment(PairExperiment):
-    """An experiment that reads the weights themselves: no responses stand between them and its rows."""
+    """An experiment that reads the weights of both sides: no responses stand between them and its rows."""
+
+    def __post_init__(self) -> None:
+        assert self.pair.trained  # a base alone is refused before anything is loaded
 
     @property
     def needs(self) -> tuple[Job, ...]:

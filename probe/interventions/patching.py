@@ -53,7 +53,7 @@ class Fork:
 
     def __post_init__(self) -> None:
         if not self.code or not self.prose or set(self.code) & set(self.prose):
-            do = "give openings that begin with different tokens"
+            do = "give openings that begin with different tokens (probe patch --code TEXT --prose TEXT)"
             raise BadInput(f"no fork between the tokens {self.code} and {self.prose}", do=do)
 
     def __call__(self, logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, "batch"]:
