@@ -25,6 +25,7 @@ from probe.store import Store
 if TYPE_CHECKING:
     import pandas
 
+PAIR_FIGURES = ("strategy_switches", "gain_parts")  # what most comparisons are looked at for
 SHOWN = 12  # rows in a notebook's summary
 CHANGES = ("reward", "name", "varying", "value", "lo", "hi", "n", "n_problems", "null", "p")
 
@@ -60,8 +61,8 @@ class Result:
         return table[[*CHANGES]].reset_index(drop=True)
 
     def figure(self, name: str | None = None) -> Drawing:
-        """The experiment's first figure that the rows allow, or the named one. BadInput where they allow none."""
-        for each in (name,) if name else self.job.FIGURES:
+        """The named figure, else the first that the rows allow, the experiment's own before others. BadInput: none."""
+        for each in (name,) if name else dict.fromkeys((*self.job.FIGURES, *PAIR_FIGURES, *figures.names())):
             drawing = figures.get(each)(self.rows)
             if drawing is not None:
                 return drawing

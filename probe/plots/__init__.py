@@ -24,5 +24,11 @@ class Drawing:
     table: list[Row]
     caption: str
 
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        from probe.plots.save import rendered
+
+        return rendered(self, "drawing", "png")
+
 
 figures: Registry[Callable[[Rows], Drawing | None]] = Registry("figure", "probe.plots")
