@@ -7,6 +7,7 @@
 returns None where there is nothing to draw. `Drawing.table` is exactly what is drawn: it becomes `figures/<name>.csv`.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,9 +27,9 @@ class Drawing:
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
-        from probe.plots.save import rendered
-
-        return rendered(self, "drawing", "png")
+        out = io.BytesIO()
+        self.figure.savefig(out, format="png", dpi=144)
+        return out.getvalue()
 
 
 figures: Registry[Callable[[Rows], Drawing | None]] = Registry("figure", "probe.plots")

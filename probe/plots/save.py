@@ -50,7 +50,7 @@ def save(name: str, drawing: Drawing, folder: Path, provenance: Mapping[str, Any
     record = _record(name, drawing, table, provenance)
     paths = {kind: folder / f"{name}.{kind}" for kind in ("csv", "png", "svg", "json")}
     if not _current(paths, record):
-        content = {"csv": table, "png": rendered(drawing, name, "png"), "svg": rendered(drawing, name, "svg")}
+        content = {"csv": table, "png": _render(drawing, name, "png"), "svg": _render(drawing, name, "svg")}
         record["sha256"] = {kind: _sha256(data) for kind, data in content.items()}
         content["json"] = _json(record)
         for kind, data in content.items():
@@ -118,8 +118,7 @@ def _current(paths: dict[str, Path], record: dict[str, Any]) -> bool:
         return False
 
 
-def rendered(drawing: Drawing, name: str, kind: str) -> bytes:
-    """The figure as the bytes of a PNG or SVG, the same on every machine."""
+def _render(drawing: Drawing, name: str, kind: str) -> bytes:
     out = io.BytesIO()
     with in_style(), matplotlib.rc_context({"svg.hashsalt": f"probe/{name}"}):
         drawing.figure.savefig(out, format=kind, dpi=DPI, metadata=METADATA[kind])
