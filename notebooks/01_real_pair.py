@@ -105,7 +105,7 @@ pair
 from probe.models.loading.self_test import self_test
 
 for check in self_test(pair.before.load(store)):
-    print("ok " if check.holds else "NO ", check.name, "-", check.found)
+    print("ok " if check.holds else "NO ", check.name, "-", check.detail)
 
 # %%
 ask = {"problems": "random-calculation", "limit": 24, "max_new": 24, "samples": 2}
@@ -125,9 +125,15 @@ found.changes("accuracy", "parse_rate", "entropy_shift")
 #
 # fetches both checkpoints, asks both 500 problems (8 samples at T = 1 and one greedy), asks the base under its other
 # prompts, scores the text of the second under both, and keeps everything in the store; killed, it goes on where it was.
-# `--dry` works out what it takes, before anything is fetched (here on 500 problems that are generated now):
+# `--dry` works out what it takes, before anything is fetched (here on problems that are generated now):
 
 # %%
-# %%bash
-probe compare qwen2.5-math-7b qwen2.5-math-7b-ground_truth-150 \
-    --problems random-calculation --dtype bfloat16 --batch 256 --dry
+from probe.api import asked
+from probe.cli.dry_run import announce
+from probe.experiments.compare.job import CompareJob
+from probe.rollouts.options import Compute
+
+names = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
+real = probe.pair(*(probe.load(name, dtype="bfloat16") for name in names))
+job = CompareJob(real, *asked(real.before, problems="random-calculation"), compute=Compute(batch=256))
+announce([job], store, None, f"{real.label}, {len(job.elicitation.problems.problems)} problems", as_json=False)
