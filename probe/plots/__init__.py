@@ -17,13 +17,16 @@ from probe.measurements import Row, Rows
 from probe.registry import Registry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drawing:
     """A finished figure and the very numbers in it, one dict per drawn mark."""
 
     figure: Figure
     table: list[Row]
     caption: str
+
+    def __repr__(self) -> str:
+        return f"Drawing of {len(self.table)} marks: {self.caption}"
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
