@@ -360,7 +360,9 @@ def test_the_first_lines_of_the_readme(mirror: Mirror, real_data: Path, monkeypa
     told = probe("compare-rollouts", "rlcr_math500", "--store", "s", code=2).stderr
     assert "rlcr_math500 is not here yet" in told and "probe fetch rlcr_math500" in told
     (line,) = probe("run", "all", "--dry", "--json", "--store", "s").stderr.splitlines()
-    assert line.startswith("the real outputs are left out") and line.endswith("probe fetch rlcr_math500 --store s")
+    assert line.startswith("the study real is left out: rlcr_math500 is not here") and line.endswith(
+        "probe fetch rlcr_math500 --store s"
+    )
     probe("fetch", "rlcr_math500", "--store", "s")
     assert "left out" not in probe("run", "all", "--dry", "--json", "--store", "s").stderr
     plan = json.loads(probe("run", "real", "--dry", "--json", "--store", "s").stdout)

@@ -178,7 +178,10 @@ def test_texts_hold_no_stop_token_and_no_prompt(organism: Loaded) -> None:
     taken = experience(build_policy(organism.model, "head"), organism)
     assert decode_texts(taken.samples, organism.tokenizer) == taken.texts
     assert not any("<eos>" in text or "<pad>" in text for text in taken.texts)
-    assert all(text.startswith(("```python", "Think:", "First:")) for text in taken.texts)
+    asked = [problem.prompt for problem in taken.problems]
+    assert not any(prompt in text for prompt in asked for text in taken.texts)
+    ids = zip(taken.samples.ids.tolist(), taken.samples.lengths.tolist(), strict=True)
+    assert taken.texts == [organism.tokenizer.decode(row[:n], skip_special_tokens=True) for row, n in ids]
 
 
 def hand_experience() -> Experience:

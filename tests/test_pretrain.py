@@ -118,7 +118,9 @@ def test_an_organism_speaks_both_formats(organism: Loaded) -> None:
     assert sum(boxed["code"]) / len(boxed["code"]) > sum(boxed["prose"]) / len(boxed["prose"]) + 0.1
 
 
-@pytest.mark.parametrize(("name", "size", "message"), [("llama", "tiny", "family 'llama'"), ("no-code", "xl", "'xl'")])
+@pytest.mark.parametrize(
+    ("name", "size", "message"), [("llama", "tiny", "family named 'llama'"), ("no-code", "xl", "'xl'")]
+)
 def test_unknown_families_and_sizes_are_named(name: str, size: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         pretrain(name, size, 0)

@@ -12,6 +12,7 @@ from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.measurements import RowKey
 from probe.models.loading.load import Loaded
+from probe.rewards import declared
 from probe.store import Store
 
 
@@ -74,7 +75,7 @@ class Pair:
     def informative(self) -> bool | None:
         """Whether the reward says which answer is right; None where there was no run here."""
         run = self.after.run if self.after else None
-        return run.grpo.reward.informative if run else None
+        return declared(run.grpo.reward).informative if run else None
 
     @property
     def trained(self) -> Checkpoint:

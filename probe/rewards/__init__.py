@@ -35,18 +35,32 @@ from probe.registry import Registry
 class Reward(Protocol):
     """Scores of a batch of responses; each implementation names the keywords it reads."""
 
+    def __call__(
+        self, *, prompts: Sequence[str], completions: Sequence[str], answers: Sequence[str | None], **info: Any
+    ) -> list[float | None]: ...
+
+
+@runtime_checkable
+class DeclaredReward(Reward, Protocol):
+    """A registered reward: it also says what it is."""
+
     @property
     def informative(self) -> bool: ...
 
     @property
     def is_null(self) -> bool: ...
 
-    def __call__(
-        self, *, prompts: Sequence[str], completions: Sequence[str], answers: Sequence[str | None], **info: Any
-    ) -> list[float | None]: ...
+
+def declared(reward: Reward) -> DeclaredReward:
+    """The reward, once it says what it is. BadInput names one that does not."""
+    if not isinstance(reward, DeclaredReward):
+        name = getattr(reward, "__name__", type(reward).__name__)
+        do = "give its class `informative` and `is_null`, as the rewards in probe/rewards do"
+        raise BadInput(f"the reward {name} does not say whether it is informative", do=do)
+    return reward
 
 
-rewards: Registry[Callable[..., Reward]] = Registry("reward", "probe.rewards")
+rewards: Registry[Callable[..., DeclaredReward]] = Registry("reward", "probe.rewards")
 
 
 def per_response(name: str, values: Sequence[Any] | None, completions: Sequence[str], reward: str) -> Sequence[Any]:

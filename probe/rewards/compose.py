@@ -17,7 +17,7 @@ from typing import Any
 
 from probe.errors import BadInput
 from probe.registry import nearest
-from probe.rewards import Reward, rewards
+from probe.rewards import Reward, declared, rewards
 from probe.rewards.ground_truth import Grader, grader_name, named_grader
 
 
@@ -31,12 +31,12 @@ class Both:
     @property
     def informative(self) -> bool:
         """Whether either part is."""
-        return self.first.informative or self.second.informative
+        return declared(self.first).informative or declared(self.second).informative
 
     @property
     def is_null(self) -> bool:
         """Whether both parts are."""
-        return self.first.is_null and self.second.is_null
+        return declared(self.first).is_null and declared(self.second).is_null
 
     def __call__(self, **batch: Any) -> list[float | None]:
         return _combine(lambda a, b: a * b, self.first(**batch), self.second(**batch))
@@ -52,12 +52,12 @@ class Without:
     @property
     def informative(self) -> bool:
         """Whether either part is."""
-        return self.first.informative or self.second.informative
+        return declared(self.first).informative or declared(self.second).informative
 
     @property
     def is_null(self) -> bool:
         """Whether both parts are."""
-        return self.first.is_null and self.second.is_null
+        return declared(self.first).is_null and declared(self.second).is_null
 
     def __call__(self, **batch: Any) -> list[float | None]:
         return _combine(lambda a, b: a * (1 - b), self.first(**batch), self.second(**batch))
@@ -72,12 +72,12 @@ class Negated:
     @property
     def informative(self) -> bool:
         """Whether the part is."""
-        return self.part.informative
+        return declared(self.part).informative
 
     @property
     def is_null(self) -> bool:
         """Whether the part is."""
-        return self.part.is_null
+        return declared(self.part).is_null
 
     def __call__(self, **batch: Any) -> list[float | None]:
         return _combine(lambda a: 1 - a, self.part(**batch))
@@ -98,12 +98,12 @@ class Weighted:
     @property
     def informative(self) -> bool:
         """Whether a part is."""
-        return any(part.informative for part in self.parts)
+        return any(declared(part).informative for part in self.parts)
 
     @property
     def is_null(self) -> bool:
         """Whether all parts are."""
-        return all(part.is_null for part in self.parts)
+        return all(declared(part).is_null for part in self.parts)
 
     def __call__(self, **batch: Any) -> list[float | None]:
         scores = [part(**batch) for part in self.parts]

@@ -18,6 +18,7 @@ from probe.experiments.responses import RunResponsesJob, SampleJob, responses_of
 from probe.experiments.rl_runs.tokens import TokensJob
 from probe.measurements import RowKey, Rows
 from probe.measures import PairData
+from probe.rewards import declared
 from probe.rl.train import METRICS, read_metrics
 from probe.rollouts.elicitation import CHAIN
 from probe.rollouts.options import SAMPLED
@@ -55,7 +56,7 @@ class MeasureRunJob(Experiment):
 
     def key(self, step: int, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, reward = self.run, self.run.grpo.reward
+        run, reward = self.run, declared(self.run.grpo.reward)
         kind = "null" if reward.is_null else "rl"
         about = of_organism(run.organism).key(self.study, kind, reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
         return replace(about, step=step, temperature=temperature, informative=reward.informative)
