@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from probe.measurements import Row, Rows
 from probe.plots._designs import by_clip, by_reward
-from probe.plots._replicates import Mean, means, pick, run_of
+from probe.plots._replicates import Mean, means_by, pick, run_of
 from probe.plots._style import FAMILIES, REWARDS, look, ordered, reward_look
 from probe.plots._words import plain
 
@@ -32,11 +32,9 @@ def clip_means(rows: Rows) -> tuple[list[Mean], str]:
     batches: dict[tuple[object, ...], list[Row]] = {}
     for row in pick(logged, reward=reward):
         batches.setdefault((run_of(row), row["name"]), []).append(row)
-    found = means([_over_batches(some) for some in batches.values()], ("clip", "name"))
-    return (
-        found,
-        f"{look(families[0], FAMILIES).label}, {reward_look(reward).label} reward, {plain(logged[0]['study'])} study",
-    )
+    means = means_by([_over_batches(some) for some in batches.values()], ("clip", "name"))
+    study = plain(logged[0]["study"])
+    return means, f"{look(families[0], FAMILIES).label}, {reward_look(reward).label} reward, {study} study"
 
 
 def edges(mean: Mean) -> tuple[float, float]:

@@ -13,12 +13,23 @@ from collections.abc import Callable, Sequence
 
 from probe.measurements import Row, Rows
 from probe.plots._replicates import trained
+from probe.plots._words import plain
 
 
 def by_reward(rows: Rows) -> list[Row]:
     """The runs of the study that compares most rewards; none where no study does."""
     runs = [row for row in rows if row.get("size") and row.get("reward")]
     return _most(runs, ("study",), _rewards_compared)
+
+
+def main_setting(rows: Sequence[Row], columns: Sequence[str] = ("size", "clip")) -> tuple[list[Row], str]:
+    """The rows of the setting with most rows, and what the caption says of the others ("" where there are none)."""
+    groups = _groups(rows, columns)
+    if len(groups) < 2:
+        return list(rows), ""
+    best = max(groups, key=lambda key: (len(groups[key]), str(key)))
+    setting = ", ".join(f"{name} {plain(value)}" for name, value in zip(columns, best, strict=True))
+    return groups[best], f"1 of {len(groups)} settings drawn ({setting})"
 
 
 def by_clip(rows: Rows) -> list[Row]:
@@ -42,10 +53,10 @@ def _most(rows: Rows, by: Sequence[str], score: Callable[[Rows], int]) -> list[R
 
 
 def _groups(rows: Rows, by: Sequence[str]) -> dict[tuple[object, ...], list[Row]]:
-    found: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
+    groups: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        found[tuple(row.get(name) for name in by)].append(row)
-    return found
+        groups[tuple(row.get(name) for name in by)].append(row)
+    return groups
 
 
 def _rewards_compared(rows: Rows) -> int:

@@ -10,11 +10,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
 
 from probe.plots import Drawing
 from probe.plots._style import COLUMN, GREY, LARGE, SMALL
@@ -44,11 +44,7 @@ def panels(
 
 
 def finish(
-    figure: Figure,
-    title: str,
-    caption: str,
-    table: list[dict[str, Any]],
-    legend: Sequence[Line2D] = (),
+    figure: Figure, title: str, caption: str, table: list[dict[str, Any]], legend: Sequence[Artist] = ()
 ) -> Drawing:
     """Put title and legend above the panels and the caption below them, and make room for all three."""
     width, height = figure.get_size_inches()
@@ -94,7 +90,7 @@ def _renderer() -> RendererAgg:
     return RendererAgg(1, 1, MEASURED_AT)
 
 
-def _legend(figure: Figure, entries: Sequence[Line2D]) -> float:
+def _legend(figure: Figure, entries: Sequence[Artist]) -> float:
     """Add the legend with as many columns as fit, and say how high it is in inches."""
     room, n = figure.get_size_inches()[0] - 2 * EDGE, len(entries)
     width = height = 0.0

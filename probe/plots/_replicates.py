@@ -19,15 +19,14 @@ from typing import Any
 from scipy import stats
 
 from probe.errors import BadInput
-from probe.measurements import Rows
+from probe.measurements import Row, Rows
 from probe.plots._style import FAMILIES, REWARDS, ordered
-from probe.plots._words import direction
+from probe.plots._words import direction, signed
 from probe.stats import seeds_mean
 
 RUN = ("study", "kind", "family", "size", "base_seed", "reward", "clip", "rl_seed")
 ORDERS = (("family", FAMILIES), ("reward", REWARDS))
 SAME = 1e-12
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,10 @@ class Mean:
     lo: float
     hi: float
     runs: tuple[Row, ...]
+
+    @property
+    def estimate(self) -> tuple[float, float, float]:
+        return self.value, self.lo, self.hi
 
     @property
     def n_destroyed(self) -> int:
@@ -58,6 +61,12 @@ class Mean:
             return "partly destroyed"
         still = len(self.runs) > 1 and all(abs(run["value"] - null) <= SAME for run in self.runs)
         return "unmoved" if still else shown
+
+    @property
+    def shown(self) -> str:
+        """The verdict, with the size of a direction."""
+        word = self.verdict()
+        return f"{word} {signed(self.value)}" if word in ("rises", "falls") else word
 
     @property
     def is_null(self) -> bool:
@@ -85,7 +94,7 @@ def trained(rows: Rows, **wanted: Any) -> list[Row]:
     return [row for row in pick(rows, **wanted, kind=("rl", "null")) if row.get("reward")]
 
 
-def means(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
+def means_by(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
     """One Mean per distinct value of the columns `by`; organisms and rewards in their fixed order.
 
     BadInput where a run has two different numbers in one group: some column that varies is not in `by`.
@@ -93,9 +102,9 @@ def means(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
     groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row.get(name) for name in by)].append(row)
-    found = [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
-    families, rewards = (ordered((m.key.get(k) for m in found), known) for k, known in ORDERS)
-    return sorted(found, key=lambda m: (families.index(m.key.get("family")), rewards.index(m.key.get("reward"))))
+    means = [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
+    families, rewards = (ordered((m.key.get(k) for m in means), known) for k, known in ORDERS)
+    return sorted(means, key=lambda m: (families.index(m.key.get("family")), rewards.index(m.key.get("reward"))))
 
 
 def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
@@ -109,16 +118,16 @@ def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
         runs[run] = row
     kept = tuple(runs[run] for run in sorted(runs, key=repr))
     values = [float(run["value"]) for run in kept]
-    told = seeds_mean(values, name=str(kept[0].get("name")), unit="none", bounds=_bounds(kept))
+    over = seeds_mean(values, name=str(kept[0].get("name")), unit="none", bounds=_bounds(kept))
     alike = max(values) - min(values) <= SAME
-    lo, hi = (math.nan, math.nan) if alike else (told.lo, told.hi)
-    return Mean(key, told.value, lo, hi, kept)
+    lo, hi = (math.nan, math.nan) if alike else (over.lo, over.hi)
+    return Mean(key, over.value, lo, hi, kept)
 
 
 def changes(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Mean]:
     """Means of each run's change from its own base: the paired estimate, or after - before where there is none."""
     paired = pick(rows, side="change", **wanted)
-    return means(paired or _differences(rows, by, **wanted), by)
+    return means_by(paired or _differences(rows, by, **wanted), by)
 
 
 def each_base(rows: Rows) -> list[Row]:
@@ -139,6 +148,26 @@ def limits(row: Row) -> tuple[float, float]:
     """The interval of one row, nan where it has none."""
     lo, hi = (math.nan if row.get(side) is None else float(row[side]) for side in ("lo", "hi"))
     return lo, hi
+
+
+def estimate(row: Row) -> tuple[float, float, float]:
+    """The value of one row and its interval."""
+    return row["value"], *limits(row)
+
+
+def columns_of(row: Row, names: Iterable[str], **more: Any) -> Row:
+    """A row as it stands in a figure's table: the columns `names`, and what else is said of it."""
+    return {**{name: row.get(name) for name in names}, **more}
+
+
+def families_of(means: Iterable[Mean]) -> list[Any]:
+    """The organisms of means, in their fixed order."""
+    return ordered((mean.key["family"] for mean in means), FAMILIES)
+
+
+def runs_of(means: Iterable[Mean]) -> list[Row]:
+    """The rows that means are taken over."""
+    return [run for mean in means for run in mean.runs]
 
 
 def one_fate(rows: Iterable[Row]) -> list[Row]:

@@ -12,16 +12,18 @@ from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._captions import of_runs
 from probe.plots._designs import by_clip
 from probe.plots._frame import finish, head, note, panels
-from probe.plots._marks import DESTROYED, ONE_RUN, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, by_run, changes, means, one_fate, pick, run_of
+from probe.plots._marks import ONE_RUN, destroyed_key, key, null_handle, null_line, plain_numbers, ribbon, thread
+from probe.plots._replicates import Mean, by_run, changes, families_of, means_by, one_fate, pick, run_of, runs_of
 from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, reward_look, styled
 from probe.plots._words import listing, sentence
 
 CLIP = "0.05"
 BY = ("family", "step")
+ONSET = key("from batch: every later interval on that side of 0")
+DRAWN = "change from the run's own base; entropy of training rollouts against batch 0"
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,19 @@ def random_over_time(rows: Rows) -> Drawing | None:
         return None
     clip = CLIP if CLIP in clips else clips[0]
     runs = one_fate(row for row in runs if row["clip"] == clip)
-    found = [_trace(runs, trace) for trace in TRACES]
+    traces = [_trace(runs, trace) for trace in TRACES]
     figure, axes = panels(2, 2, width=DOUBLE, height=1.55, sharex=True)
     table: list[Row] = []
-    for axis, trace, points in zip(axes.flat, TRACES, found, strict=True):
+    for axis, trace, points in zip(axes.flat, TRACES, traces, strict=True):
         table += _panel(axis, trace, points)
     for axis in axes[1]:
         axis.set_xlabel("RL batches")
-    told = [mean for points in found for mean in points]
-    families = ordered((mean.key["family"] for mean in told), FAMILIES)
-    legend = [*handles([look(name, FAMILIES) for name in families]), ONE_RUN, null_handle("no change")]
-    legend += [DESTROYED] if any(mean.n_destroyed for mean in told) else []
-    return finish(figure, _title(found, families[0], runs[0]), _caption(told, runs[0]), table, legend)
+    means = [mean for points in traces for mean in points]
+    families, behind = families_of(means), runs_of(means)
+    legend = [*handles([look(name, FAMILIES) for name in families]), ONE_RUN, null_handle("no change"), ONSET]
+    sampled = [run for run in behind if not str(run["name"]).startswith("train/")]
+    text = of_runs(DRAWN, means, "ribbons", "no change", rows=sampled)
+    return finish(figure, _title(traces, families[0], runs[0]), text, table, [*legend, *destroyed_key(behind)])
 
 
 def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
@@ -75,14 +78,13 @@ def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
         start.setdefault(run_of(row), row)
     since = [(row, start[run_of(row)]) for row in logged]  # the first batch is sampled from the base itself
     moved = [{**row, "step": row["step"] - at["step"], "value": row["value"] - at["value"]} for row, at in since]
-    return means([row for row in moved if row["step"] > 0], BY)
+    return means_by([row for row in moved if row["step"] > 0], BY)
 
 
 def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
     null_line(axes, 0.0)
-    families = ordered((mean.key["family"] for mean in points), FAMILIES)
-    told = "; ".join(f"{look(name, FAMILIES).label} {_onset(points, name)}" for name in families)
-    head(axes, told)
+    families = families_of(points)
+    head(axes, "; ".join(f"{look(name, FAMILIES).label} {_onset(points, name)}" for name in families))
     axes.set_ylabel(f"change in\n{trace.axis}")
     plain_numbers(axes)
     if not points:
@@ -94,22 +96,18 @@ def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:
         for run in by_run(mine):
             thread(axes, [0, *(row["step"] for row in run)], [{"value": 0.0}, *run], style)
         ribbon(axes, [mean.key["step"] for mean in mine], mine, style, marked=len(mine) <= 12)
-        table += [
-            row for mean in mine for row in mean.rows(name=trace.name, temperature=trace.temperature, side="change")
-        ]
+        shared = {"name": trace.name, "temperature": trace.temperature, "side": "change"}
+        table += [row for mean in mine for row in mean.rows(**shared)]
     return table
 
 
-def _title(found: list[list[Mean]], family: str, run: Row) -> str:
-    told: dict[str, list[str]] = {}
-    for trace, points in zip(TRACES, found, strict=True):
-        told.setdefault(_onset(points, family), []).append(trace.short)
-    parts = [f"{listing(names)}: {onset}" for onset, names in told.items()]
-    return sentence(f"{_setting(run)}, {look(family, FAMILIES).label} — {'; '.join(parts)}")
-
-
-def _setting(run: Row) -> str:
-    return f"{reward_look(run['reward']).label} reward, {look(run['clip'], CLIPS).label}"
+def _title(traces: list[list[Mean]], family: str, run: Row) -> str:
+    onsets: dict[str, list[str]] = {}
+    for trace, points in zip(TRACES, traces, strict=True):
+        onsets.setdefault(_onset(points, family), []).append(trace.short)
+    text = "; ".join(f"{listing(names)}: {onset}" for onset, names in onsets.items())
+    setting = f"{reward_look(run['reward']).label} reward, {look(run['clip'], CLIPS).label}"
+    return sentence(f"{setting}, {look(family, FAMILIES).label} — {text}")
 
 
 def _onset(points: list[Mean], family: str) -> str:
@@ -122,15 +120,3 @@ def _onset(points: list[Mean], family: str) -> str:
         return words[-1]
     same = next((i for i in range(len(words), 0, -1) if words[i - 1] != words[-1]), 0)
     return f"{words[-1]} from batch {mine[same].key['step']}"
-
-
-def _caption(found: list[Mean], run: Row) -> str:
-    runs = [run for mean in found for run in mean.runs]
-    return join(
-        f"Each run's change from its own base, {_setting(run)}.",
-        "Entropy: training rollouts, mean over tokens, against batch 0.",
-        replicates(found, rows=[run for run in runs if not str(run["name"]).startswith("train/")]),
-        intervals(found, "Ribbon"),
-        "From batch: the first measured batch from which every interval stays on that side of 0.",
-        destroyed(runs),
-    )

@@ -1,17 +1,17 @@
 """Does a reward that says nothing move accuracy, and only where the clip binds? Change from base by clip.
 
 Every run is a dot; mean and t interval over runs at the last batch. The null is 0: no change. Organisms stand beside
-each other (latent-code beside no-code), and the caption gives their difference: "one rises, the other shows no clear
+each other (latent-code beside no-code), and their difference stands above them: "one rises, the other shows no clear
 change" is not yet a difference.
 """
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import destroyed, intervals, join, replicates
+from probe.plots._captions import of_runs
 from probe.plots._designs import by_clip
-from probe.plots._frame import finish, panels
-from probe.plots._marks import DESTROYED, dots, null_handle, null_line, plain_numbers
-from probe.plots._replicates import Mean, changes, difference, last_step, one_fate, pick
+from probe.plots._frame import finish, head, panels
+from probe.plots._marks import destroyed_key, dots, null_handle, null_line, plain_numbers
+from probe.plots._replicates import Mean, changes, difference, families_of, last_step, one_fate, pick, runs_of
 from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, reward_look, styled
 from probe.plots._words import interval, sentence, signed
 
@@ -23,30 +23,30 @@ BY = ("family", "clip", "temperature")
 @styled
 def random_reward(rows: Rows) -> Drawing | None:
     """Greedy on the left, T = 1 on the right; None where no clip settings were compared."""
-    found = changes(last_step(rows_of(rows), ("family", "clip")), BY, temperature=tuple(SAMPLED))
-    if not found:
+    means = changes(last_step(rows_of(rows), ("family", "clip")), BY, temperature=tuple(SAMPLED))
+    if not means:
         return None
-    temperatures = [t for t in SAMPLED if any(mean.key["temperature"] == t for mean in found)]
-    clips = ordered((mean.key["clip"] for mean in found), CLIPS)
-    families = ordered((mean.key["family"] for mean in found), FAMILIES)
+    temperatures = [t for t in SAMPLED if any(mean.key["temperature"] == t for mean in means)]
+    clips, families = ordered((mean.key["clip"] for mean in means), CLIPS), families_of(means)
     figure, axes = panels(1, len(temperatures), width=DOUBLE, height=2.2, sharey=True)
-    table: list[Row] = []
+    table, gaps = [{"mark": "null", "name": "accuracy", "side": "change", "value": 0.0}], _gaps(means, families)
     for axis, temperature in zip(axes[0], temperatures, strict=True):
         null_line(axis, 0.0)
-        for mean in (m for m in found if m.key["temperature"] == temperature):
+        for mean in (m for m in means if m.key["temperature"] == temperature):
             place = clips.index(mean.key["clip"]) + 0.4 * (families.index(mean.key["family"]) - (len(families) - 1) / 2)
             dots(axis, place, mean, look(mean.key["family"], FAMILIES), width=0.13)
             table += mean.rows(name="accuracy", side="change")
         axis.set_xticks(range(len(clips)), [look(clip, CLIPS).label for clip in clips])
         axis.set_xlim(-0.5, len(clips) - 0.5)
-        axis.set_title(SAMPLED[temperature])
+        apart = "; ".join(text for row, text in gaps if row["temperature"] == temperature)
+        head(axis, SAMPLED[temperature] + (f" — difference (Welch 95 %): {apart}" if apart else ""), 4)
         plain_numbers(axis)
     axes[0, 0].set_ylabel("change in accuracy from base")
-    gaps = _gaps(found)
-    table += [{"mark": "null", "name": "accuracy", "side": "change", "value": 0.0}, *(row for row, _ in gaps)]
-    legend = [*handles([look(name, FAMILIES) for name in families]), null_handle("no change")]
-    legend += [DESTROYED] if any(mean.n_destroyed for mean in found) else []
-    return finish(figure, _title(found, clips, families), _caption(found, gaps), table, legend)
+    runs = runs_of(means)
+    legend = [*handles([look(name, FAMILIES) for name in families]), null_handle("no change"), *destroyed_key(runs)]
+    drawn = f"accuracy after {' or '.join(str(step) for step in sorted({run['step'] for run in runs}))} RL batches"
+    text = of_runs(f"{drawn}, against the run's own base", means, "bars", "no change")
+    return finish(figure, _title(means, clips, families), text, [*table, *(row for row, _ in gaps)], legend)
 
 
 def rows_of(rows: Rows) -> list[Row]:
@@ -54,57 +54,39 @@ def rows_of(rows: Rows) -> list[Row]:
     return one_fate(by_clip(pick(rows, name="accuracy")))
 
 
-def _gaps(found: list[Mean]) -> list[tuple[Row, str]]:
+def _gaps(means: list[Mean], families: list[str]) -> list[tuple[Row, str]]:
     """The first organism minus each other one, at each clip and temperature where both have intact runs."""
-    first, *others = ordered((mean.key["family"] for mean in found), FAMILIES)
-    by = {(m.key["family"], m.key["clip"], m.key["temperature"]): m for m in found if not m.n_destroyed}
-    told = []
-    for (family, clip, temperature), mean in by.items():
-        for name in others if family == first else ():
-            if (name, clip, temperature) in by:
-                told.append(_gap(mean, by[name, clip, temperature], several=len(others) > 1))
-    return told
+    by = {(m.key["family"], m.key["clip"], m.key["temperature"]): m for m in means if not m.n_destroyed}
+    firsts = [mean for mean in by.values() if mean.key["family"] == families[0]]
+    pairs = [
+        (mean, by.get((name, mean.key["clip"], mean.key["temperature"]))) for mean in firsts for name in families[1:]
+    ]
+    return [_gap(mean, other) for mean, other in pairs if other]
 
 
-def _gap(mean: Mean, other: Mean, *, several: bool) -> tuple[Row, str]:
-    """Its row, and what the caption says of it."""
+def _gap(mean: Mean, other: Mean) -> tuple[Row, str]:
+    """Its row, and what is said of it above the panel."""
     value, lo, hi = difference(mean, other)
     family = f"{mean.key['family']} - {other.key['family']}"
     row = {**mean.key, "mark": "difference", "family": family, "name": "accuracy", "side": "change"}
-    where = f"{look(mean.key['clip'], CLIPS).label} {SAMPLED[mean.key['temperature']]}"
-    beside = f" (− {look(other.key['family'], FAMILIES).label})" if several else ""
-    return {**row, "value": value, "lo": lo, "hi": hi}, f"{where}{beside} {signed(value)} {interval(lo, hi)}"
+    names = " − ".join(look(each.key["family"], FAMILIES).label for each in (mean, other))
+    where = look(mean.key["clip"], CLIPS).label
+    return {**row, "value": value, "lo": lo, "hi": hi}, f"{names}, {where} {signed(value)} {interval(lo, hi)}"
 
 
-def _title(found: list[Mean], clips: list[str], families: list[str]) -> str:
-    first = next(t for t in SAMPLED if any(mean.key["temperature"] == t for mean in found))
-    by = {(mean.key["clip"], mean.key["family"]): mean for mean in found if mean.key["temperature"] == first}
-    told = []
+def _title(means: list[Mean], clips: list[str], families: list[str]) -> str:
+    first = next(t for t in SAMPLED if any(mean.key["temperature"] == t for mean in means))
+    by = {(mean.key["clip"], mean.key["family"]): mean for mean in means if mean.key["temperature"] == first}
+    text = []
     for clip in clips:
-        parts = [_told(family, by[clip, family]) for family in families if (clip, family) in by]
-        told.append(f"{look(clip, CLIPS).label}: {', '.join(parts)}")
-    reward = reward_look(found[0].runs[0]["reward"]).label
-    return sentence(f"{reward} reward, {SAMPLED[first]} accuracy — {'; '.join(told)}")
+        verdicts = [_verdict(family, by[clip, family]) for family in families if (clip, family) in by]
+        text.append(f"{look(clip, CLIPS).label}: {', '.join(verdicts)}")
+    reward = reward_look(means[0].runs[0]["reward"]).label
+    return sentence(f"{reward} reward, {SAMPLED[first]} accuracy — {'; '.join(text)}")
 
 
-def _told(family: str, mean: Mean) -> str:
+def _verdict(family: str, mean: Mean) -> str:
     """With how many runs were destroyed, where it was not all."""
-    word, name = mean.verdict(), look(family, FAMILIES).label
-    size = f" {signed(mean.value)}" if word in ("rises", "falls") else ""
+    name = look(family, FAMILIES).label
     broken = f" ({mean.n_destroyed} of {len(mean.runs)} destroyed)" if 0 < mean.n_destroyed < len(mean.runs) else ""
-    return f"{name}{broken}" if word == "partly destroyed" else f"{name} {word}{size}{broken}"
-
-
-def _caption(found: list[Mean], gaps: list[tuple[Row, str]]) -> str:
-    runs = [run for mean in found for run in mean.runs]
-    last = sorted({run["step"] for run in runs})
-    names = [look(name, FAMILIES).label for name in ordered((mean.key["family"] for mean in found), FAMILIES)]
-    pair = " − ".join(names) if len(names) == 2 else f"from {names[0]}"
-    apart = f"Difference {pair} (Welch 95 %): {'; '.join(text for _, text in gaps)}." if gaps else ""
-    return join(
-        f"Change of accuracy from the run's own base after {' or '.join(map(str, last))} RL batches; small dots: runs.",
-        replicates(found),
-        intervals(found, "Bars"),
-        destroyed(runs),
-        apart,
-    )
+    return f"{name}{broken}" if mean.verdict() == "partly destroyed" else f"{name} {mean.shown}{broken}"

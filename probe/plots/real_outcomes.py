@@ -7,26 +7,14 @@ dashed null of "only before" and "only after" is half their sum (McNemar), p fro
 from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
-from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots import Drawing, _systems, figures
+from probe.plots._captions import PROBLEMS, caption
 from probe.plots._frame import beside, finish, head, panels
 from probe.plots._marks import bar, null_handle, null_line, null_stretch, plain_numbers
-from probe.plots._replicates import limits, pick
+from probe.plots._replicates import estimate, limits, pick
 from probe.plots._style import COLUMN, DOUBLE, handles, styled
-from probe.plots._systems import (
-    BASE,
-    RealPair,
-    System,
-    mark,
-    models,
-    p_text,
-    pair_name,
-    pairs,
-    said,
-    systems,
-    twins_told,
-)
-from probe.plots._words import number, plain, signed, span
+from probe.plots._systems import BASE, RealPair, System, mark, p_text, pair_name
+from probe.plots._words import number, plain
 
 CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "only\nafter", "neither": "neither"}
 
@@ -35,16 +23,16 @@ CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "on
 @styled
 def real_outcomes(rows: Rows) -> Drawing | None:
     """Cells on top, accuracy below; None without outcome cells of a pair of outputs."""
-    found = pairs(rows, ("outcome_share", "outcome_count", "accuracy"))
-    found = [pair for pair in found if pick(pair.rows, name="outcome_share")]
-    if not found:
+    drawn = _systems.pairs(rows, ("outcome_share", "outcome_count", "accuracy"))
+    drawn = [pair for pair in drawn if pick(pair.rows, name="outcome_share")]
+    if not drawn:
         return None
-    held = [system for system in systems(found) if system.only("accuracy")]
-    width = COLUMN if len(found) <= 2 else DOUBLE
+    held = [system for system in _systems.systems(drawn) if system.only("accuracy")]
+    width = COLUMN if len(drawn) <= 2 else DOUBLE
     figure, axes = panels(2 if held else 1, 1, width=width, height=1.5)
     table: list[Row] = []
-    for at, pair in enumerate(found):
-        table += _cells(axes[0, 0], pair, 0.7 * ((at + 0.5) / len(found) - 0.5), 0.33 / len(found))
+    for at, pair in enumerate(drawn):
+        table += _cells(axes[0, 0], pair, 0.7 * ((at + 0.5) / len(drawn) - 0.5), 0.33 / len(drawn))
     axes[0, 0].set_xticks(range(len(CELLS)), list(CELLS.values()))
     axes[0, 0].set_ylabel("share of problems")
     axes[0, 0].set_ylim(0, 1.2 * axes[0, 0].get_ylim()[1])
@@ -52,8 +40,8 @@ def real_outcomes(rows: Rows) -> Drawing | None:
     table += _accuracies(axes[1, 0], held) if held else []
     for axis in axes[:, 0]:
         plain_numbers(axis)
-    legend = [*handles([BASE, *(pair.look for pair in found)]), null_handle("null")]
-    return finish(figure, *_words(found), table, legend)
+    legend = [*handles([BASE, *(pair.look for pair in drawn)]), null_handle("null")]
+    return finish(figure, *_words(drawn), table, legend)
 
 
 def _cells(axes: Axes, pair: RealPair, shift: float, reach: float) -> list[Row]:
@@ -61,11 +49,11 @@ def _cells(axes: Axes, pair: RealPair, shift: float, reach: float) -> list[Row]:
     table = []
     counts = {row["cell"]: row for row in pick(pair.rows, name="outcome_count")}
     for row in pick(pair.rows, name="outcome_share", cell=tuple(CELLS)):
-        place, (lo, hi) = list(CELLS).index(row["cell"]) + shift, limits(row)
-        bar(axes, place, row["value"], lo, hi, pair.look)
+        place = list(CELLS).index(row["cell"]) + shift
+        bar(axes, place, estimate(row), pair.look)
         table.append(mark(row, pair.reward))
         if row["cell"] in counts:
-            spot = (place, max(x for x in (hi, row["value"], row.get("null") or 0.0) if x == x))
+            spot = (place, max(x for x in (limits(row)[1], row["value"], row.get("null") or 0.0) if x == x))
             beside(axes, f"{counts[row['cell']]['value']:.0f}", spot, (0, 2), pair.look.colour)
             table.append(mark(counts[row["cell"]], pair.reward))
         if row.get("null") is not None:
@@ -74,39 +62,37 @@ def _cells(axes: Axes, pair: RealPair, shift: float, reach: float) -> list[Row]:
     return table
 
 
-def _accuracies(axes: Axes, found: list[System]) -> list[Row]:
+def _accuracies(axes: Axes, held: list[System]) -> list[Row]:
     table = []
-    for row in (row for system in found if system.reward is None for row in system.only("accuracy")):
+    for row in (row for system in held if system.reward is None for row in system.only("accuracy")):
         null_line(axes, row["value"])
         table.append({**mark(row, None), "mark": "null", "lo": None, "hi": None})
-    for place, system in enumerate(found):
+    for place, system in enumerate(held):
         for row in system.only("accuracy"):
-            bar(axes, place, row["value"], *limits(row), system.look, hollow=system.reward is None)
+            bar(axes, place, estimate(row), system.look, hollow=system.reward is None)
             beside(axes, number(row["value"]), (place, row["value"]), (6, 6), system.look.colour)
             table.append(mark(row, system.reward))
-    several = len({system.family for system in found}) > 1
-    labels = [f"{system.look.label}\n{plain(system.family)}" if several else system.look.label for system in found]
-    axes.set_xticks(range(len(found)), labels)
-    axes.set_xlim(-0.5, len(found) - 0.5)
+    several = len({system.family for system in held}) > 1
+    labels = [f"{system.look.label}\n{plain(system.family)}" if several else system.look.label for system in held]
+    axes.set_xticks(range(len(held)), labels)
+    axes.set_xlim(-0.5, len(held) - 0.5)
     axes.set_ylabel("accuracy")
     return table
 
 
-def _words(found: list[RealPair]) -> tuple[str, str]:
-    told, tests, n = [], [], []
-    for pair in found:
+def _words(drawn: list[RealPair]) -> tuple[str, str]:
+    text, tests = [], []
+    for pair in drawn:
+        name, counts = pair_name(pair, drawn), ""
         cells = {row["cell"]: row["value"] for row in pick(pair.rows, name="outcome_count")}
-        counts = ""
         if {"only_before", "only_after"} <= set(cells):
             counts = f" ({cells['only_after']:.0f} gained, {cells['only_before']:.0f} lost)"
         for row in pick(pair.rows, name="accuracy", side="change"):
-            told.append(f"{pair_name(pair, found)}: accuracy {said(row)}{counts}")
-            tests.append(f"{pair_name(pair, found)} {signed(row['value'])} {p_text(row.get('p'))}".strip())
-        n += [int(row["n_problems"]) for row in pair.rows if row.get("n_problems")]
-    caption = join(
-        f"{models(found)}, real outputs, paired, {span(n, 'problem')}. Bars: 95 % intervals clustered by problem.",
-        "Null: as many problems lost as gained (above); the accuracy before (below).",
-        f"Change of accuracy (paired sign-flip p): {'; '.join(tests)}." if tests else "",
-        twins_told(found),
+            text.append(f"{name}: accuracy {_systems.said(row)}{counts}")
+            tests += [f"{name} {p_text(row.get('p'))}"] if p_text(row.get("p")) else []
+    null = "as many lost as gained (above), accuracy before (below)"
+    flips = f"accuracy, sign flips: {'; '.join(tests)}" if tests else ""
+    what, n = f"{_systems.models(drawn)}, real outputs", _systems.paired(drawn)
+    return "; ".join(text) or "Problems gained and lost", caption(
+        what, n, PROBLEMS, null, flips, _systems.twins_of(drawn)
     )
-    return "; ".join(told) or "Problems gained and lost", caption

@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots._captions import PROBLEMS, caption
 from probe.plots._frame import finish, panels
 from probe.plots._marks import bar, null_handle, null_stretch, plain_numbers
-from probe.plots._replicates import limits, pick
+from probe.plots._replicates import estimate, pick
 from probe.plots._style import COLUMN, DOUBLE, handles, styled
-from probe.plots._systems import RealPair, System, mark, p_text, pair_name, pairs, said, systems, twins_told
-from probe.plots._words import plain, signed, span
+from probe.plots._systems import RealPair, System, mark, p_text, pair_name, paired, pairs, said, systems, twins_of
+from probe.plots._words import plain
 
 METRICS = {"code_share": "code share\n(strict)", "python_share": '"python" share\n(substring)'}
 NAMES = {"code_share": "code share", "python_share": '"python" share'}
@@ -24,18 +24,18 @@ NAMES = {"code_share": "code share", "python_share": '"python" share'}
 @styled
 def real_strategy(rows: Rows) -> Drawing | None:
     """One panel per model family; None without strategy shares of a pair of outputs."""
-    found = pairs(rows, tuple(METRICS))
-    if not found:
+    drawn = pairs(rows, tuple(METRICS))
+    if not drawn:
         return None
-    families = list(dict.fromkeys(pair.family for pair in found))
-    held = systems(found)
+    families = list(dict.fromkeys(pair.family for pair in drawn))
+    held = systems(drawn)
     figure, axes = panels(1, len(families), width=COLUMN if len(families) == 1 else DOUBLE, height=1.8, sharey=True)
     table: list[Row] = []
     for axis, family in zip(axes[0], families, strict=True):
         table += _panel(axis, [system for system in held if system.family == family])
     axes[0, 0].set_ylabel("share of responses")
     legend = [*handles([system.look for system in held]), null_handle("no change")]
-    return finish(figure, *_words(found), table, legend)
+    return finish(figure, *_words(drawn), table, legend)
 
 
 def _panel(axes: Axes, held: list[System]) -> list[Row]:
@@ -44,7 +44,7 @@ def _panel(axes: Axes, held: list[System]) -> list[Row]:
         for row in system.rows:
             middle = list(METRICS).index(row["name"])
             place = middle + 0.5 * ((at + 0.5) / len(held) - 0.5)
-            bar(axes, place, row["value"], *limits(row), system.look, hollow=system.reward is None)
+            bar(axes, place, estimate(row), system.look, hollow=system.reward is None)
             table.append(mark(row, system.reward))
             if system.reward is None:
                 null_stretch(axes, [middle - 0.4, middle + 0.4], [row["value"]] * 2)
@@ -56,19 +56,14 @@ def _panel(axes: Axes, held: list[System]) -> list[Row]:
     return table
 
 
-def _words(found: list[RealPair]) -> tuple[str, str]:
+def _words(drawn: list[RealPair]) -> tuple[str, str]:
     """Title and caption: what the interval of each change shows."""
-    told, tests = [], []
-    for pair in found:
+    text, tests = [], []
+    for pair in drawn:
         moved = [(label, row) for name, label in NAMES.items() for row in pick(pair.rows, name=name, side="change")]
-        name = pair_name(pair, found)
-        told.append(f"{name}: {', '.join(f'{label} {said(row)}' for label, row in moved)}")
-        exact = [f"{label} {signed(row['value'])} {p_text(row.get('p'))}".strip() for label, row in moved]
-        tests.append(f"{name} {', '.join(exact)}")
-    n = [int(row["n_problems"]) for pair in found for row in pair.rows if row.get("n_problems")]
-    caption = join(
-        f"Real outputs, paired, {span(n, 'problem')}. Bars: 95 % intervals clustered by problem.",
-        f"Changes (paired sign-flip p): {'; '.join(tests)}.",
-        twins_told(found),
-    )
-    return "; ".join(told), caption
+        name = pair_name(pair, drawn)
+        text.append(f"{name}: {', '.join(f'{label} {said(row)}' for label, row in moved)}")
+        exact = [f"{label} {p_text(row.get('p'))}" for label, row in moved if p_text(row.get("p"))]
+        tests += [f"{name} {', '.join(exact)}"] if exact else []
+    flips = f"sign flips: {'; '.join(tests)}" if tests else ""
+    return "; ".join(text), caption("real outputs", paired(drawn), PROBLEMS, "no change", flips, twins_of(drawn))
