@@ -41,8 +41,8 @@ def by_clip(rows: Rows) -> list[Row]:
 def outputs(rows: Rows) -> list[Row]:
     """Pairs without an organism, each at the lowest temperature it was sampled at."""
     pairs = _groups([row for row in trained(rows) if not row.get("size")], ("family", "reward"))
-    coolest = {key: min(map(_temperature, mine)) for key, mine in pairs.items()}
-    return [row for key, mine in pairs.items() for row in mine if _temperature(row) == coolest[key]]
+    cold = {key: min(float(row.get("temperature") or 0) for row in mine) for key, mine in pairs.items()}
+    return [row for key, mine in pairs.items() for row in mine if float(row.get("temperature") or 0) == cold[key]]
 
 
 def _most(rows: Rows, by: Sequence[str], score: Callable[[Rows], int]) -> list[Row]:
@@ -67,7 +67,3 @@ def _rewards_compared(rows: Rows) -> int:
 
 def _distinct(rows: Rows, name: str) -> int:
     return len({row.get(name) for row in rows})
-
-
-def _temperature(row: Row) -> float:
-    return float(row.get("temperature") or 0)

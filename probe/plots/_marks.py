@@ -51,12 +51,7 @@ def thread(axes: Axes, steps: Sequence[float], runs: Sequence[Row], style: Look)
     """One run as a thin line, with an x wherever it was destroyed."""
     values = [run["value"] for run in runs]
     axes.plot(steps, values, color=style.colour, linewidth=0.5, alpha=0.55, zorder=2)
-    crosses(axes, steps, runs, style)
-
-
-def crosses(axes: Axes, places: Sequence[float], runs: Sequence[Row], style: Look) -> None:
-    """An x for each destroyed run."""
-    bad = [(x, run["value"]) for x, run in zip(places, runs, strict=True) if run.get("destroyed")]
+    bad = [(x, run["value"]) for x, run in zip(steps, runs, strict=True) if run.get("destroyed")]
     if bad:
         x, y = zip(*bad, strict=True)
         axes.plot(x, y, "x", color=style.colour, markersize=4.5, markeredgewidth=1.2, zorder=5, linestyle="")
@@ -122,9 +117,9 @@ def null_stretch(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     axes.plot(x, y, color=GREY, linestyle=DASHES, linewidth=0.8, zorder=0)
 
 
-def null_band(axes: Axes, place: float, limits: tuple[float, float], width: float) -> None:
-    """A broad upright stroke from one limit of a null to the other."""
-    axes.plot((place, place), limits, color=GREY, alpha=0.35, linewidth=width, zorder=1, solid_capstyle="butt")
+def null_band(axes: Axes, place: float, limits: tuple[float, float], width: float, alpha: float = 0.35) -> None:
+    """An upright stroke from one limit of a null to the other."""
+    axes.plot((place, place), limits, color=GREY, alpha=alpha, linewidth=width, zorder=1, solid_capstyle="butt")
 
 
 def null_handle(label: str) -> Line2D:

@@ -6,7 +6,6 @@ One base: its runs are the replicates. One run: its own row's interval, which is
 organism of one size, every run of it at its last step, at the highest temperature; `left_out` counts the other pairs.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -103,40 +102,34 @@ def pair_name(row: Row, among: Sequence[object] = ()) -> str:
 
 def over_seeds(rows: Sequence[Row]) -> Mean:
     """Of one number that each run has: its mean and interval, `runs` holding one row per replicate."""
-    mean = mean_of({}, _replicates(rows))
+    mean = mean_of({}, replicates(rows))
     if len(mean.runs) > 1:
         return mean
     lo, hi = limits(mean.runs[0])
     return replace(mean, lo=lo, hi=hi)
 
 
-def one_null(rows: Sequence[Row]) -> Mean:
-    """One random draw, averaged over the replicates; it has no interval of its own."""
-    runs = _replicates(rows)
-    return Mean({}, fmean(run["value"] for run in runs), math.nan, math.nan, tuple(runs))
-
-
-def _replicates(rows: Sequence[Row]) -> list[Row]:
+def replicates(rows: Sequence[Row]) -> list[Row]:
+    """Of one number that each run has: a row per base seed, or of one base a row per run."""
     bases: defaultdict[object, dict[object, Row]] = defaultdict(dict)
     for row in rows:
         run = None if row.get("side") == "before" else (row.get("reward"), row.get("rl_seed"))
         bases[row.get("base_seed")].setdefault(run, row)  # a base is measured once, whatever was made of it
     groups = [list(runs.values()) for runs in bases.values()]
-    return [_together(group) for group in groups] if len(groups) > 1 else groups[0]
+    if len(groups) == 1:
+        return groups[0]
+    return [group[0] if len(group) == 1 else group[0] | {"rl_seed": None} | _middle(group) for group in groups]
 
 
-def _together(group: list[Row]) -> Row:
-    if len(group) == 1:
-        return group[0]
-    lo, hi = (fmean(ends) for ends in zip(*map(limits, group), strict=True))
-    return {**group[0], "lo": lo, "hi": hi, "value": fmean(each["value"] for each in group), "rl_seed": None}
+def _middle(rows: Sequence[Row]) -> Row:
+    lo, hi = (fmean(ends) for ends in zip(*map(limits, rows), strict=True))
+    return {"value": fmean(row["value"] for row in rows), "lo": lo, "hi": hi}
 
 
 def band(rows: Sequence[Row]) -> Mean:
     """Of a null that is a band of draws: its middle and its limits, each averaged over the replicates."""
     mean = over_seeds(rows)
-    lo, hi = zip(*(limits(run) for run in mean.runs), strict=True)
-    return replace(mean, lo=fmean(lo), hi=fmean(hi))
+    return replace(mean, **_middle(mean.runs) | {"value": mean.value})
 
 
 def in_table(mean: Mean, mark: str, *, seeds: bool = True) -> list[Row]:
@@ -156,11 +149,6 @@ def site_ticks(axes: Axes, sites: Sequence[str]) -> None:
     step = -(-len(names) // 8) or 1
     axes.set_xticks(range(0, len(names), step), names[::step])
     axes.set_xlim(-0.5, max(len(names), 1) - 0.5)
-
-
-def apart_from_null(rows: Sequence[Row]) -> Mean:
-    """Over seeds, by how much a number is above the null of its row."""
-    return over_seeds([row | {"value": row["value"] - row["null"], "lo": None, "hi": None} for row in rows])
 
 
 def several(table: Sequence[Row]) -> bool:

@@ -16,6 +16,7 @@ from probe.plots._style import GREY, SYSTEMS, Look, look, ordered
 from probe.plots._words import direction, listing, plain, signed, span
 
 BASE = Look(GREY, "o", "-", "before")
+IDENTITY = ("name", "side", "value")
 CONFIDENCE = ("brier", "ece", "auroc", "reliability")
 
 
@@ -54,7 +55,7 @@ def pairs(rows: Rows, names: Sequence[str], *, twins: bool = False) -> list[Real
     for family in ordered((row["family"] for row in real), {}):
         for reward in ordered((row["reward"] for row in pick(real, family=family)), SYSTEMS):
             mine = pick(real, family=family, reward=reward)
-            same = frozenset(_identity(row) for row in mine if row["name"] not in CONFIDENCE)
+            same = frozenset((*map(row.get, IDENTITY), *_varying(row)) for row in mine if row["name"] not in CONFIDENCE)
             key = (family, reward) if twins or not same else (family, same)
             if key in known:
                 known[key] = replace(known[key], twins=(*known[key].twins, reward))
@@ -114,10 +115,6 @@ def mark(row: Row, reward: str | None) -> Row:
     """A row of a pair of outputs as it stands in a figure's table."""
     kept = ("family", "name", "side", *VARIES, "value", "lo", "hi", "n", "n_problems", "null", "p")
     return columns_of(row, kept, mark="system", reward=reward)
-
-
-def _identity(row: Row) -> tuple[object, ...]:
-    return (row.get("name"), row.get("side"), row.get("value"), *_varying(row))
 
 
 def _varying(row: Row) -> tuple[object, ...]:

@@ -33,29 +33,26 @@ Job = tuple[object, ...]
 def contamination(rows: Rows) -> Drawing | None:
     """One column per checkpoint or pair; None where no leak was looked for."""
     chosen = pick(rows, name=SIGNS)
-    jobs = _jobs(chosen)
-    if not jobs:
+    if not chosen:
         return None
+    families = ordered((row.get("family") for row in chosen), FAMILIES)
+    jobs = sorted({_job(row) for row in chosen}, key=lambda job: (families.index(job[0]), str(job)))
     shown, paired = jobs[:MOST], pick(chosen, side="after")
-    figure, axes = panels(
-        2, len(shown), width=COLUMN if len(shown) == 1 else DOUBLE, height=1.7 if paired else 1.45, sharey="row"
-    )
+    width, height = COLUMN if len(shown) == 1 else DOUBLE, 1.7 if paired else 1.45
+    figure, axes = panels(2, len(shown), width=width, height=height, sharey="row")
     table: list[Row] = []
     for column, job in enumerate(shown):
         mine = [row for row in chosen if _job(row) == job]
         table += _completions(axes[0, column], mine) + _nlls(axes[1, column], mine)
-        head(axes[0, column], _verdict(mine))
+        likelier, completed = _leaks(mine)
+        verdict = "suspects likelier, not completed" if likelier else "no sign of a leak"
+        head(axes[0, column], "leak: suspects are completed, controls are not" if completed else verdict)
         head(axes[1, column], _changes(mine), 6)
     if len(shown) > 1:
         name_columns(axes[0], [_name(job) for job in shown])
     axes[0, 0].set_ylabel("completed word for word")
     legend = [*handles(list(GROUPS.values())), *([BEFORE, AFTER] if paired else []), LEAK]
     return finish(figure, _title(chosen, shown), _caption(chosen, len(jobs) - len(shown)), table, legend)
-
-
-def _jobs(rows: Sequence[Row]) -> list[Job]:
-    families = ordered((row.get("family") for row in rows), FAMILIES)
-    return sorted({_job(row) for row in rows}, key=lambda job: (families.index(job[0]), str(job)))
 
 
 def _job(row: Row) -> Job:
@@ -125,20 +122,14 @@ def _drawn(row: Row) -> Row:
     return columns_of(row, kept, mark="null" if row["group"] == "control" else "group")
 
 
-def _flags(rows: Sequence[Row], side: str) -> list[str]:
-    return [str(row["sign"]) for row in pick(rows, name="leak_flag", side=side) if row["value"] == 1]
+def _leaks(rows: Sequence[Row]) -> tuple[bool, bool]:
+    """Whether a flag of the last checkpoint is up, and whether one of completion is."""
+    flags = [str(row["sign"]) for row in pick(rows, name="leak_flag", side=_last(rows)) if row["value"] == 1]
+    return bool(flags), any(sign.startswith("completion") for sign in flags)
 
 
 def _last(rows: Sequence[Row]) -> str:
     return "after" if pick(rows, side="after") else "before"
-
-
-def _verdict(rows: list[Row]) -> str:
-    """What the flags of the last checkpoint say."""
-    flags = _flags(rows, _last(rows))
-    if any(sign.startswith("completion") for sign in flags):
-        return "leak: suspects are completed, controls are not"
-    return "suspects likelier, not completed" if flags else "no sign of a leak"
 
 
 def _title(rows: Sequence[Row], jobs: list[Job]) -> str:
@@ -150,7 +141,7 @@ def _title(rows: Sequence[Row], jobs: list[Job]) -> str:
         share = GIVEN if GIVEN in given else max(given, default=0)
         shares = {row["group"]: number(row["value"]) for row in exact if row["given"] == share}
         values = [shares.get(group, "?") for group in GROUPS]
-        leaks += [name] if any(sign.startswith("completion") for sign in _flags(mine, _last(mine))) else []
+        leaks += [name] if _leaks(mine)[1] else []
         text.append(f"{name} completes {values[0]} from {share}%, and {values[1]} of controls")
     if len(jobs) == 1:
         verb = "has read its test questions" if leaks else "shows no sign of having read its test questions"

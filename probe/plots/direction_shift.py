@@ -16,9 +16,9 @@ from probe.measurements import Row, Rows
 from probe.plots import Drawing, _marks, _pairs, figures
 from probe.plots._captions import caption, counts, replicated
 from probe.plots._frame import finish, head, panels
-from probe.plots._marks import AFTER, BEFORE, band_key, key, null_band, null_handle, null_line, plain_numbers
+from probe.plots._marks import AFTER, BEFORE, band_key, key, null_handle, null_line, plain_numbers
 from probe.plots._pairs import EVERY, in_table, of_reward, over_seeds
-from probe.plots._replicates import SAME, Mean, pick
+from probe.plots._replicates import SAME, pick
 from probe.plots._style import DOUBLE, GREY, Look, handles, styled
 from probe.plots._words import interval, number, sentence, signed, span
 
@@ -47,7 +47,7 @@ def direction_shift(rows: Rows) -> Drawing | None:
     figure, axes = panels(len(rewards), 2, width=DOUBLE, height=1.8, sharex="col", sharey="col")
     table: list[Row] = []
     for i, reward in enumerate(rewards):
-        cells = _cells(of_reward(mine, reward))
+        cells = _cells(mine, reward)
         table += _cosines(axes[i, 0], cells) + _projections(axes[i, 1], cells)
         axes[i, 0].set_ylabel(f"{_pairs.beside_row(reward, rewards)}cosine, before and after")
         axes[i, 1].set_ylabel("projection (distances)")
@@ -67,19 +67,8 @@ def _legend(rows: Sequence[Row], table: Sequence[Row]) -> list[Line2D]:
     return [*handles([*labels, *GROUPS.values()]), *NULLS, BEFORE, AFTER, *seeds]
 
 
-def _cells(rows: Sequence[Row]) -> Cells:
-    cells: Cells = defaultdict(list)
-    for row in rows:
-        cells[row["side"], *_parts(row)].append(row)
-    return cells
-
-
-def _sites(cells: Cells, sides: Sequence[str], grouped: bool) -> list[str]:
-    return list(dict.fromkeys(key[2] for key in cells if key[0] in sides and bool(key[3]) == grouped))
-
-
 def _cosines(axes: Axes, cells: Cells) -> list[Row]:
-    sites = _sites(cells, ("across",), False)
+    sites = list(dict.fromkeys(key[2] for key in cells if key[0] == "across" and not key[3]))
     kinds = [name for name in LABELS if any(key[:2] == ("across", name) for key in cells)]
     table: list[Row] = [{"mark": "zero", "name": "direction_cosine", "value": 0.0}]
     null_line(axes, 0.0)
@@ -92,8 +81,12 @@ def _cosines(axes: Axes, cells: Cells) -> list[Row]:
             _marks.seed_marks(axes, place, mean, LABELS[labels], width=0.04)
             table += in_table(mean, "cosine")
         elif side == "traded" or side in HALVES:
-            null = _pairs.band(rows)
-            _null(axes, place, null, side)
+            null, spot = _pairs.band(rows), place + {"halves before": -0.1, "halves across": 0.1}.get(side, 0)
+            _marks.null_band(axes, spot, (null.lo, null.hi), *((6, 0.35) if side == "traded" else (0.5, 1)))
+            if side == "traded":
+                axes.plot((place - 0.08, place + 0.08), (null.value,) * 2, color=GREY, linewidth=0.8, zorder=1)
+            else:
+                axes.plot(spot, null.value, HALVES[side], color=GREY, markersize=3, zorder=2)
             table += in_table(null, "null", seeds=False)
     _pairs.site_ticks(axes, sites)
     axes.set_ylim(min(-0.05, *(row["value"] - 0.05 for row in table)), 1.06)
@@ -101,19 +94,8 @@ def _cosines(axes: Axes, cells: Cells) -> list[Row]:
     return table
 
 
-def _null(axes: Axes, place: float, null: Mean, side: str) -> None:
-    limits = (null.lo, null.hi)
-    if side == "traded":
-        null_band(axes, place, limits, 6)
-        axes.plot((place - 0.08, place + 0.08), (null.value,) * 2, color=GREY, linewidth=0.8, zorder=1)
-        return
-    spot = place + (0.1 if side == "halves across" else -0.1)
-    axes.plot((spot, spot), limits, color=GREY, linewidth=0.5, zorder=1)
-    axes.plot(spot, null.value, HALVES[side], color=GREY, markersize=3, zorder=2)
-
-
 def _projections(axes: Axes, cells: Cells) -> list[Row]:
-    sites = _sites(cells, ("before", "after"), True)
+    sites = list(dict.fromkeys(key[2] for key in cells if key[0] in ("before", "after") and key[3]))
     table: list[Row] = []
     for i, (group, look) in enumerate(GROUPS.items()):
         for j, where in enumerate(sites):
@@ -129,6 +111,13 @@ def _projections(axes: Axes, cells: Cells) -> list[Row]:
     _pairs.site_ticks(axes, sites)
     plain_numbers(axes)
     return table
+
+
+def _cells(rows: Sequence[Row], reward: str) -> Cells:
+    cells: Cells = defaultdict(list)
+    for row in of_reward(rows, reward):
+        cells[row["side"], *_parts(row)].append(row)
+    return cells
 
 
 def _parts(row: Row) -> tuple[str, str, str]:
@@ -149,17 +138,15 @@ def _title(rows: Sequence[Row], rewards: Sequence[str]) -> str:
 def _message(rows: Sequence[Row]) -> str:
     cosines = pick(rows, name="direction_cosine", side="across")
     moved = [row for row in pick(rows, name="projection", side="change") if _parts(row)[2] == "all"]
-    return " and ".join(say(_last(some)) for say, some in ((_rotation, cosines), (_shift, moved)) if some)
-
-
-def _last(rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if _parts(row) == _parts(rows[-1])]
+    last = [[row for row in some if _parts(row) == _parts(some[-1])] for some in (cosines, moved)]
+    return " and ".join(say(some) for say, some in zip((_rotation, _shift), last, strict=True) if some)
 
 
 def _rotation(rows: Sequence[Row]) -> str:
     """Over seeds, cosine - null has an interval below 0; of one run, its rank among the trades."""
-    mean, apart = over_seeds(rows), _pairs.apart_from_null(rows)
-    null = over_seeds([row | {"value": row["null"], "lo": None, "hi": None} for row in rows]).value
+    mean, bare = over_seeds(rows), [row | {"lo": None, "hi": None} for row in rows]
+    null = over_seeds([row | {"value": row["null"]} for row in bare]).value
+    apart = over_seeds([row | {"value": row["value"] - row["null"]} for row in bare])
     limits = f" {interval(mean.lo, mean.hi)}" if mean.hi > mean.lo else ""
     clear = apart.hi < 0 if len(apart.runs) > 1 else (rows[0].get("p") or 1.0) < 0.05
     verb = "rotates" if clear else "does not rotate"

@@ -49,7 +49,8 @@ def pass_at_k(rows: Rows) -> Drawing | None:
     legend = [BASE.handle(), *handles(looks), ONE_RUN, *destroyed_key(chosen), ABOVE]
     drawn, null = "problems that k samples solve (last batch, T = 1)", "the bases (dashed)"
     text = of_runs(drawn, moved, "ribbons", null, left_out)
-    return finish(figure, _title(moved, families, shown[0]), text, table, legend)
+    ends = "; ".join(f"{look(family, FAMILIES).label} {_ends(moved, family, shown[0])}" for family in families)
+    return finish(figure, f"pass@k under {reward_look(shown[0]).label}: {ends}", text, table, legend)
 
 
 def _shown(rows: Sequence[Row]) -> list[str]:
@@ -89,8 +90,3 @@ def _ends(moved: list[Mean], family: str, reward: str) -> str:
     mine.sort(key=lambda mean: mean.key["k"])
     ends = [mine[0], mine[-1]] if len(mine) > 1 else mine
     return ", ".join(f"@{mean.key['k']} {mean.shown}" for mean in ends)
-
-
-def _title(moved: list[Mean], families: list[str], reward: str) -> str:
-    text = [f"{look(family, FAMILIES).label} {_ends(moved, family, reward)}" for family in families]
-    return f"pass@k under {reward_look(reward).label}: {'; '.join(text)}"

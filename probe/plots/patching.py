@@ -53,13 +53,14 @@ def patching(rows: Rows) -> Drawing | None:
     figure, axes = panels(2 * len(sides), len(columns), width=DOUBLE, height=0.98)
     table: list[Row] = []
     for k, column in enumerate(columns):
-        maps = [row for row in mine if row["name"] != "patch/gap" and _is_in(row, column)]
+        maps = [row for row in mine if row["name"] != "patch/gap" and _column(row) == column]
         labels = _labels(maps, column)
         for i, (side, name) in enumerate((side, name) for side in sides for name in ("recovery", "null")):
             rows = [row for row in pick(maps, side=side) if row["name"].endswith(name)]
             table += _map(axes[i, k], rows, column, labels, last=i == 2 * len(sides) - 1)
         head(axes[0, k], HEADS[column], 3)
-        axes[-1, k].set_xlabel("component" if column == PATHS else _across(labels[1]))
+        across = "head" if labels[1] and labels[1][0].startswith("h") else "token from the end"
+        axes[-1, k].set_xlabel("component" if column == PATHS else across)
     for i, side in enumerate(sides):
         axes[2 * i, 0].set_ylabel(f"{SIDES[side]}\nlayer".replace(", ", ",\n"))
         axes[2 * i + 1, 0].set_ylabel("null: random\nlayer", color="#555555")
@@ -70,14 +71,8 @@ def patching(rows: Rows) -> Drawing | None:
     return finish(figure, _title(mine, chosen, sides), _caption(mine, chosen, sides), table, LEGEND)
 
 
-def _is_in(row: Row, column: str) -> bool:
-    """Whether a row belongs to a column of maps."""
-    paths = str(row["name"]).startswith("path/")
-    return paths if column == PATHS else not paths and _at(row)[0] == column
-
-
-def _across(names: Sequence[str]) -> str:
-    return "head" if names and names[0].startswith("h") else "token from the end"
+def _column(row: Row) -> str:
+    return PATHS if str(row["name"]).startswith("path/") else _at(row)[0]
 
 
 def _at(row: Row) -> tuple[str, int, int | None, str]:
@@ -170,14 +165,11 @@ def _range(best: Row, all_rows: Sequence[Row]) -> str:
 
 def _caption(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str]) -> str:
     held = {row["side"]: row for row in pick(rows, name="patch/gap")}
-    gaps = [_gap(held[side]) for side in sides if side in held]
+    reasons = {side: f" ({row['reason']})" if row.get("reason") else "" for side, row in held.items()}
+    gaps = [f"{number(held[side]['value'])}{reasons[side]}" for side in sides if side in held]
     pairs, draws = len(pairs_of(all_rows)), counts(pick(rows, name="patch/null"), "n")
     first = f"{pair_name(rows[0], rewards_in(all_rows))}, the first of {pairs} pairs" if pairs > 1 else "one pair"
     n = span(counts(pick(rows, name="patch/recovery"), "n_problems"), "problem")
     null = f"mean of {span(draws, 'equal-norm random change')}" if draws else ""
     what = f"gap of {', '.join(gaps)} nats (log-odds of code at the fork)" if gaps else ""
     return caption(f"share of the gap closed, {first}", n, "95 % Fieller interval in the table", null, what)
-
-
-def _gap(row: Row) -> str:
-    return number(row["value"]) + (f" ({row['reason']})" if row.get("reason") else "")

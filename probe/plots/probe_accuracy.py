@@ -1,4 +1,4 @@
-"""What can be read off the residual, layer by layer, before and after RL, beyond shuffled labels?
+"""What can be read off the residual, layer by layer, before and after RL, and with what selectivity?
 
 AUROC on held-out problems against the site, a column for each thing that is read off, a row for each way of training;
 hollow marks before RL, filled ones after. The grey band is the same probe on shuffled labels (2.5 to 97.5 % of the
@@ -48,7 +48,7 @@ def probe_accuracy(rows: Rows) -> Drawing | None:
     figure, axes = panels(len(rewards), len(shown), width=width, height=1.75, sharex="col", sharey=True)
     table: list[Row] = []
     for i, reward in enumerate(rewards):
-        cells = _cells(of_reward(mine, reward))
+        cells = _cells(mine, reward)
         for axis, target in zip(axes[i], shown, strict=True):
             table += _panel(axis, cells, target)
             axis.set_xlabel(_pairs.BLOCK if i == len(rewards) - 1 else "")
@@ -60,13 +60,6 @@ def probe_accuracy(rows: Rows) -> Drawing | None:
     legend += [_marks.ONE_SEED] if _pairs.several(table) else []
     text = _caption(mine, table, rewards, _pairs.left_out(chosen, mine, rewards))
     return finish(figure, _title(mine, rewards, shown[0]), text, table, legend)
-
-
-def _cells(rows: Sequence[Row]) -> Cells:
-    cells: Cells = defaultdict(list)
-    for row in rows:
-        cells[row["name"], row["side"], *_parts(row)].append(row)
-    return cells
 
 
 def _panel(axes: Axes, cells: Cells, target: str) -> list[Row]:
@@ -118,6 +111,13 @@ def _stand_in(cells: Cells, target: str) -> str:
     return BASES_OWN if runs[1] - runs[0] else target
 
 
+def _cells(rows: Sequence[Row], reward: str) -> Cells:
+    cells: Cells = defaultdict(list)
+    for row in of_reward(rows, reward):
+        cells[row["name"], row["side"], *_parts(row)].append(row)
+    return cells
+
+
 def _parts(row: Row) -> tuple[str, str, str]:
     """Target, site and kind of probe."""
     target, where, kind = (str(row.get(name) or "") for name in ("target", "site", "probe"))
@@ -137,7 +137,7 @@ def _title(rows: Sequence[Row], rewards: Sequence[str], target: str) -> str:
     best = means[where]
     areas = [f"{number(best.value)} {interval(best.lo, best.hi)}"]
     for reward in rewards:
-        cells = _cells(of_reward(rows, reward))
+        cells = _cells(rows, reward)
         after = cells.get(("probe_auroc", "after", _stand_in(cells, target), *where))
         if after:
             mean = over_seeds(after)
@@ -151,7 +151,7 @@ def _title(rows: Sequence[Row], rewards: Sequence[str], target: str) -> str:
 
 
 def _stood_in(rows: Sequence[Row], rewards: Sequence[str], target: str) -> bool:
-    return any(_stand_in(_cells(of_reward(rows, reward)), target) == BASES_OWN for reward in rewards)
+    return any(_stand_in(_cells(rows, reward), target) == BASES_OWN for reward in rewards)
 
 
 def _caption(rows: Sequence[Row], table: Sequence[Row], rewards: Sequence[str], left_out: str) -> str:

@@ -23,7 +23,9 @@ BY = ("family", "clip", "temperature")
 @styled
 def random_reward(rows: Rows) -> Drawing | None:
     """Greedy on the left, T = 1 on the right; None where no clip settings were compared."""
-    means = changes(last_step(rows_of(rows), ("family", "clip")), BY, temperature=tuple(SAMPLED))
+    means = changes(
+        last_step(one_fate(by_clip(pick(rows, name="accuracy"))), ("family", "clip")), BY, temperature=tuple(SAMPLED)
+    )
     if not means:
         return None
     temperatures = [t for t in SAMPLED if any(mean.key["temperature"] == t for mean in means)]
@@ -47,11 +49,6 @@ def random_reward(rows: Rows) -> Drawing | None:
     drawn = f"accuracy after {' or '.join(str(step) for step in sorted({run['step'] for run in runs}))} RL batches"
     text = of_runs(f"{drawn}, against the run's own base", means, "bars", "no change")
     return finish(figure, _title(means, clips, families), text, [*table, *(row for row, _ in gaps)], legend)
-
-
-def rows_of(rows: Rows) -> list[Row]:
-    """Accuracy of the runs that compare clip settings under a reward that says nothing."""
-    return one_fate(by_clip(pick(rows, name="accuracy")))
 
 
 def _gaps(means: list[Mean], families: list[str]) -> list[tuple[Row, str]]:

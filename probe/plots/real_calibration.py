@@ -60,14 +60,11 @@ def _panel(axes: Axes, system: System, several: bool) -> list[Row]:
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
     plain_numbers(axes, x=True)
-    head(axes, ", ".join(_scores(system)) or "no score")
+    scores = [(label, row) for name, label in SCORES.items() for row in system.only(name)]
+    text = [f"{label} {number(row['value'])} {interval(*limits(row))}" for label, row in scores]
+    head(axes, ", ".join(text) or "no score")
     name_columns([axes], [f"{plain(system.family)} {system.look.label}" if several else system.look.label])
     return [mark(row, system.reward) for row in rows]
-
-
-def _scores(system: System) -> list[str]:
-    rows = [(label, row) for name, label in SCORES.items() for row in system.only(name)]
-    return [f"{label} {number(row['value'])} {interval(*limits(row))}" for label, row in rows]
 
 
 def _title(drawn: list[System]) -> str:

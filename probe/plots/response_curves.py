@@ -6,7 +6,6 @@ mean and t interval over runs. What titles say rests on each run's change from i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
@@ -25,31 +24,22 @@ SAID, UNSAID = ("rises", "falls", "unmoved", "destroyed", "partly destroyed"), (
 ABOVE = key("above: change from own base, last batch")
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """Which estimate is drawn: its name in the table, what it is called, and its axis."""
-
-    name: str
-    called: str
-    axis: str
-
-
 @figures.register("response_curves")
 @styled
 def response_curves(rows: Rows) -> Drawing | None:
     """Accuracy; None where no rewards were compared."""
-    return _curves(rows, Quantity("accuracy", "accuracy", "accuracy (T = 1)"))
+    return _curves(rows, "accuracy", "accuracy (T = 1)")
 
 
 @figures.register("code_share")
 @styled
 def code_share(rows: Rows) -> Drawing | None:
     """Does RL move the strategy? The share of code; None where no rewards were compared."""
-    return _curves(rows, Quantity("code_share", "code share", "code share (strict, T = 1)"))
+    return _curves(rows, "code_share", "code share (strict, T = 1)")
 
 
-def _curves(rows: Rows, quantity: Quantity) -> Drawing | None:
-    chosen, left_out = main_setting(by_reward(trained(rows, name=quantity.name, temperature=1)))
+def _curves(rows: Rows, name: str, label: str) -> Drawing | None:
+    chosen, left_out = main_setting(by_reward(trained(rows, name=name, temperature=1)))
     after = pick(chosen, side="after")
     if not after:
         return None
@@ -57,33 +47,33 @@ def _curves(rows: Rows, quantity: Quantity) -> Drawing | None:
     kinds = [kind for kind in ROWS if any(_kind(row) == kind for row in chosen)]
     moved = changes(last_step(chosen, ("family", "reward")), ("family", "reward"))
     figure, axes = panels(len(kinds), len(families), width=DOUBLE, height=1.75, sharex=True, sharey=True)
-    table = [row for mean in moved for row in mean.rows(name=quantity.name, side="change")]
+    table = [row for mean in moved for row in mean.rows(name=name, side="change")]
     for i, kind in enumerate(kinds):
         for axis, family in zip(axes[i], families, strict=True):
-            table += _panel(axis, [r for r in chosen if r["family"] == family and _kind(r) == kind], quantity)
+            table += _panel(axis, [r for r in chosen if r["family"] == family and _kind(r) == kind], name)
             head(axis, _shown([m for m in moved if m.key["family"] == family and _kind(m.runs[0]) == kind]))
-        axes[i, 0].set_ylabel(f"{quantity.axis}\n({kind} rewards)")
-    name_columns(axes[0], [look(name, FAMILIES).label for name in families])
+        axes[i, 0].set_ylabel(f"{label}\n({kind} rewards)")
+    name_columns(axes[0], [look(family, FAMILIES).label for family in families])
     for axis in axes[-1]:
         axis.set_xlabel("RL batches")
-    looks = [reward_look(name) for name in ordered((row["reward"] for row in chosen), REWARDS)]
+    looks = [reward_look(reward) for reward in ordered((row["reward"] for row in chosen), REWARDS)]
     legend = [*handles(looks), null_handle("base"), ONE_RUN, *destroyed_key(chosen), ABOVE]
     null = "the bases (dashed)"
-    text = of_runs(quantity.axis, moved, "ribbons", null, UNCORRECTED, left_out, rows=after)
-    return finish(figure, _title(moved, quantity), text, table, legend)
+    text = of_runs(label, moved, "ribbons", null, UNCORRECTED, left_out, rows=after)
+    return finish(figure, _title(moved, name), text, table, legend)
 
 
 def _kind(row: Row) -> str:
     return ROWS[0] if row.get("informative") else ROWS[1]
 
 
-def _panel(axes: Axes, rows: list[Row], quantity: Quantity) -> list[Row]:
+def _panel(axes: Axes, rows: list[Row], name: str) -> list[Row]:
     axes.set_ylim(-0.02, 1.02)
     plain_numbers(axes)
     if not rows:
         note(axes, "no run")
         return []
-    base = base_mean({"family": rows[0]["family"], "name": quantity.name, "step": 0}, rows)
+    base = base_mean({"family": rows[0]["family"], "name": name, "step": 0}, rows)
     table: list[Row] = []
     if base is not None:
         null_line(axes, base.value)
@@ -121,7 +111,7 @@ def _shown(moved: Sequence[Mean]) -> str:
     return "; ".join(text) or ", ".join(others)
 
 
-def _title(moved: Sequence[Mean], quantity: Quantity) -> str:
+def _title(moved: Sequence[Mean], name: str) -> str:
     verdicts: dict[str, list[str]] = {}
     for mean in (mean for mean in moved if not mean.is_null):
         verdicts.setdefault(mean.key["family"], []).append(mean.verdict())
@@ -131,4 +121,4 @@ def _title(moved: Sequence[Mean], quantity: Quantity) -> str:
         said = [word for word in SAID if word in words] or [word for word in UNSAID if word in words]
         text.append(f"{look(family, FAMILIES).label} {', '.join(f'{word} under {words.count(word)}' for word in said)}")
     rewards = span([len(words) for words in verdicts.values()], "reward")
-    return f"{sentence(quantity.called)} under {rewards}: {'; '.join(text)}"
+    return f"{sentence(name.replace('_', ' '))} under {rewards}: {'; '.join(text)}"

@@ -6,8 +6,10 @@ change steering the base recovers, and ablating the direction (or steering back)
 those same random directions as grey strokes. Over base seeds a random direction stands for the mean of one of each.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -82,8 +84,9 @@ def _sorted(rows: Sequence[Row]) -> Draws:
 
 
 def _null(draws: dict[int, list[Row]]) -> list[Mean]:
-    """Each random direction's number: over several bases, the mean of one of each."""
-    return [_pairs.one_null(rows) for draw, rows in draws.items() if draw]
+    """Each random direction's number: over several bases, the mean of one of each, without an interval of its own."""
+    each = [tuple(_pairs.replicates(rows)) for draw, rows in draws.items() if draw]
+    return [Mean({}, fmean(run["value"] for run in runs), math.nan, math.nan, runs) for runs in each]
 
 
 def _response(axes: Axes, draws: Draws, measure: str, reward: object) -> list[Row]:

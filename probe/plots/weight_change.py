@@ -64,7 +64,8 @@ def weight_change(rows: Rows) -> Drawing | None:
         axis.set_title(label)
         axis.set_xlabel("layer")
         _ticks(axis, after, {_place(row, after) for row in mine} - set(layers))
-        if name == "relative" and _is_wide(mine):
+        values = [row["value"] for row in pick(mine, name=f"weight_change/{name}")]
+        if name == "relative" and values and min(values) > 0 and max(values) / min(values) > 20:
             axis.set_yscale("log")
             axis.yaxis.set_minor_formatter(NullFormatter())
         else:
@@ -113,11 +114,6 @@ def _ticks(axes: Axes, after: int, ends: set[int]) -> None:
     places = [*range(0, after, step), *sorted(ends)]
     axes.set_xticks(places, [named.get(place, str(place)) for place in places])
     axes.set_xlim(min(places) - 0.7, max(places) + 0.7)
-
-
-def _is_wide(rows: Sequence[Row]) -> bool:
-    values = [row["value"] for row in pick(rows, name="weight_change/relative")]
-    return bool(values) and min(values) > 0 and max(values) / min(values) > 20
 
 
 def _changes(rows: Sequence[Row]) -> list[Row]:
