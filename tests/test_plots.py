@@ -24,7 +24,7 @@ from probe.plots._pairs import over_seeds
 from probe.plots._replicates import Mean, changes, difference, last_step, mean_of, means_by, one_fate, pick
 from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
-from probe.plots.save import csv_bytes, save
+from probe.plots.save import DPI, csv_bytes, save
 
 NAMES = figures.names()
 COMMITTED = Path(__file__).parents[1] / "figures"
@@ -102,6 +102,17 @@ def test_no_text_is_cut_off_or_covered(drawn, name):
         assert block.y1 <= whole.y1 + 1
     for i, block in enumerate(blocks):
         assert not any(block.overlaps(other) for other in (*blocks[i + 1 :], *panels)), name
+
+
+@pytest.mark.parametrize("name", ["response_curves", "real_outcomes"])
+def test_text_fits_at_the_resolution_it_is_saved_with(drawn, name):
+    figure = drawn[name].figure
+    before = figure.dpi
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()
+    ends = [text.get_window_extent(figure.canvas.get_renderer()).x1 for text in figure.texts]
+    assert max(ends) <= figure.bbox.x1
+    figure.set_dpi(before)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,16 +22,10 @@ def caption(drawn: str, n: str, interval: str, null: str, *more: str) -> str:
 
 
 def of_runs(
-    drawn: str,
-    means: Sequence[Mean],
-    bars: str,
-    null: str,
-    *more: str,
-    noun: str = "response",
-    rows: Sequence[Row] = (),
+    what: str, means: Sequence[Mean], bars: str, null: str, *more: str, noun: str = "response", rows: Sequence[Row] = ()
 ) -> str:
     """The caption of means over runs; `rows` are those that n is read off, where not those of the means."""
-    text = (drawn, replicates(means, noun, rows), intervals(means, bars), null)
+    text = (what, replicates(means, noun, rows), intervals(means, bars), null)
     return caption(*text, *more, destroyed(rows or runs_of(means)))
 
 
@@ -39,7 +33,7 @@ def replicates(means: Sequence[Mean], noun: str = "response", rows: Sequence[Row
     """Runs and bases per mean; responses (or tokens) and problems of a run, read off `rows`; no noun: left out."""
     runs = span([len(mean.runs) for mean in means], "run")
     bases = span([len({run.get("base_seed") for run in mean.runs}) for mean in means], "base seed")
-    return f"{runs} of {bases}" + (f", {sizes(rows or runs_of(means), noun)}" if noun else "")
+    return f"means of {runs} from {bases}" + (f", {sizes(rows or runs_of(means), noun)}" if noun else "")
 
 
 def sizes(rows: Sequence[Row], noun: str = "response") -> str:
@@ -76,9 +70,8 @@ def replicated(table: Sequence[Row], drawn: str) -> str:
     seeds = {row.get("base_seed") for row in table if row["mark"] == "run" or row.get("n_runs") == 1}
     unit = "base seed" if len(seeds) > 1 else "run"
     missing = [f"over problems for {alone} of {len(means)}, of one {unit}"] if alone else []
-    missing += (
-        ["none where all agree"] if any(row["n_runs"] > 1 and not math.isfinite(row["lo"]) for row in means) else []
-    )
+    alike = any(row["n_runs"] > 1 and not math.isfinite(row["lo"]) for row in means)
+    missing += ["none where all agree"] if alike else []
     text = f"{drawn}: mean over {span(several, unit)}, 95 % t interval over {unit}s"
     return text + (f" ({', '.join(missing)})" if missing else "")
 

@@ -20,8 +20,8 @@ from probe.plots import Drawing
 from probe.plots._style import COLUMN, GREY, LARGE, SMALL
 
 EDGE, GAP, LEADING = 0.06, 0.05, 1.28  # inches, inches, lines
-POINTS, MEASURED_AT = 72.0, 100.0  # points and dots per inch
-RENDERER = RendererAgg(1, 1, MEASURED_AT)
+POINTS = 72.0  # per inch
+MEASURES = [RendererAgg(1, 1, dpi) for dpi in (100, 150, 200)]
 NO_BREAK = "\u00a0"
 BESIDE, BESIDE_SHARED = 0.65, 0.28  # inches beside a panel's axes: tick labels, axis label, padding
 SNUG = {"borderaxespad": 0, "borderpad": 0, "columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.25}
@@ -75,8 +75,9 @@ def wrap(text: str, size: float, room: float, weight: str = "normal") -> list[st
 
 @cache
 def _inches(text: str, size: float, weight: str) -> float:
+    """Hinting widens text differently at every resolution: the widest counts."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    return float(RENDERER.get_text_width_height_descent(text, font, ismath=False)[0]) / MEASURED_AT
+    return max(float(each.get_text_width_height_descent(text, font, ismath=False)[0]) / each.dpi for each in MEASURES)
 
 
 def _legend(figure: Figure, entries: Sequence[Artist]) -> float:

@@ -79,25 +79,17 @@ def _around(
 ) -> None:
     offsets = np.linspace(-1, 1, len(runs)) if len(runs) > 1 else np.zeros(len(runs))
     for x, run in zip(place + width * offsets, runs, strict=True):
-        marker, size = (
-            (style.marker, {}) if not run.get("destroyed") else ("x", {"markersize": 4.5, "markeredgewidth": 1.0})
-        )
+        cross: dict[str, Any] = {"markersize": 4.5, "markeredgewidth": 1.0} if run.get("destroyed") else {}
         xy = (run["value"], x) if flat else (x, run["value"])
         drawn: dict[str, Any] = {"color": style.colour, "markeredgecolor": style.colour, "linestyle": "", "zorder": 2}
-        axes.plot(*xy, marker, **(drawn | small | size))
+        axes.plot(*xy, "x" if cross else style.marker, **(drawn | small | cross))
 
 
 def bar(
-    axes: Axes,
-    place: float,
-    estimate: tuple[float, float, float],
-    style: Look,
-    *,
-    flat: bool = False,
-    hollow: bool = False,
+    axes: Axes, place: float, of: tuple[float, float, float], style: Look, *, flat: bool = False, hollow: bool = False
 ) -> None:
     """A mean as a larger marker on the line of its interval (value, lo, hi); `hollow` for the side before."""
-    value, lo, hi = estimate
+    value, lo, hi = of
     if math.isfinite(lo) and math.isfinite(hi):
         line = ((lo, hi), (place, place)) if flat else ((place, place), (lo, hi))
         axes.plot(*line, color=style.colour, linewidth=1.4, zorder=3, solid_capstyle="butt")

@@ -4,6 +4,9 @@ Each mark is one base with its interval over problems (T = 1). Open diamonds: Qw
 2506.10947 (greedy), the model that latent-code is made after: a likeness aimed at, not a null.
 """
 
+import math
+from typing import Any
+
 from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
@@ -86,15 +89,8 @@ def _panel(axes: Axes, rows: list[Row], sizes: list[str]) -> list[Row]:
 def _paper(axes: Axes) -> list[Row]:
     table = []
     for what, value in PAPER.items():
-        axes.plot(
-            value,
-            list(MEASURED).index(what) + 0.42,
-            "D",
-            color="white",
-            markeredgecolor="black",
-            markersize=4.2,
-            zorder=5,
-        )
+        drawn: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "markersize": 4.2, "zorder": 5}
+        axes.plot(value, list(MEASURED).index(what) + 0.42, "D", **drawn)
         about = {"family": "Qwen2.5-Math-7B", "name": what[0], "strategy": what[1]}
         table.append({"mark": "paper", **about, "value": value})
     return table
@@ -109,15 +105,11 @@ def _title(rows: list[Row], families: list[str]) -> str:
     text = []
     for family in families:
         mine = [row for row in rows if row["family"] == family]
-        ranges = [
-            _range([row["value"] for row in mine if _what(row) == (name, "")]) for name in ("accuracy", "code_share")
-        ]
-        text.append(f"{look(family, FAMILIES).label} accuracy {ranges[0]}, code share {ranges[1]}")
+        accuracy, share = (_range(pick(mine, name=name)) for name in ("accuracy", "code_share"))
+        text.append(f"{look(family, FAMILIES).label} accuracy {accuracy}, code share {share}")
     return f"Before RL: {'; '.join(text)}"
 
 
-def _range(values: list[float]) -> str:
-    if not values:
-        return "?"
-    low, high = number(min(values)), number(max(values))
+def _range(rows: list[Row]) -> str:
+    low, high = (number(end((row["value"] for row in rows), default=math.nan)) for end in (min, max))
     return low if low == high else f"{low}–{high}"

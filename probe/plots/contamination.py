@@ -163,9 +163,8 @@ def _changes(rows: list[Row]) -> str:
     """Changes of NLL, paired by problem."""
     text = []
     for group, style in GROUPS.items():
-        moved = [
-            (what, row) for name, what in NLLS.items() for row in pick(rows, name=name, side="change", group=group)
-        ]
+        changes = {what: pick(rows, name=name, side="change", group=group) for name, what in NLLS.items()}
+        moved = [(what, row) for what, some in changes.items() for row in some]
         parts = [f"{what} {signed(row['value'])} {interval(*limits(row))}" for what, row in moved]
         text += [f"{style.label.partition(' ')[0]}: {', '.join(parts)}"] if parts else []
     return f"change, {'; '.join(text)}" if text else ""

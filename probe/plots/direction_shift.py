@@ -51,10 +51,8 @@ def direction_shift(rows: Rows) -> Drawing | None:
         table += _cosines(axes[i, 0], cells) + _projections(axes[i, 1], cells)
         axes[i, 0].set_ylabel(f"{_pairs.beside_row(reward, rewards)}cosine, before and after")
         axes[i, 1].set_ylabel("projection (distances)")
-    for axis, what in zip(
-        axes[0], ("rotation of the direction", "projection on the direction fitted before"), strict=True
-    ):
-        head(axis, what)
+    head(axes[0, 0], "rotation of the direction")
+    head(axes[0, 1], "projection on the direction fitted before")
     for axis in axes[-1]:
         axis.set_xlabel(_pairs.BLOCK)
     text = _caption(mine, table, _pairs.left_out(chosen, mine, rewards))

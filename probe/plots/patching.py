@@ -33,10 +33,7 @@ COLOURS = "PuOr_r"  # told apart with every kind of colour blindness; white is 0
 MOST_HEADS = 24  # rows of the head map; more of them: one row a layer, one column a head, all positions at once
 HEADS = {**KINDS, "head": "heads (layer.head)", PATHS: "paths to the fork"}
 HATCH: dict[str, Any] = {"facecolor": "#eeeeee", "edgecolor": "#bbbbbb", "hatch": "///"}
-LEGEND = [
-    key("columns: tokens from the end; −1: the fork; all: every position at once"),
-    Patch(**HATCH, label="no gap"),
-]
+LEGEND = [key("columns: tokens from the end; −1: the fork; all: all at once"), Patch(**HATCH, label="no gap")]
 NAMES = ("patch/recovery", "patch/null", "path/recovery", "path/null", "patch/gap")
 
 

@@ -29,7 +29,7 @@ TARGETS = {
 READ = {"strategy": "code or prose", "correct": "right or wrong", "correct-end": "right or wrong", "fork": "a fork"}
 LOOKS = {"logistic": Look("#0072B2", "o", "-", "logistic"), "difference": Look("#D55E00", "s", "--", "mean difference")}
 BASES_OWN = "base-strategy"  # drawn as the strategy where RL left too little of the model's own
-SHUFFLED = band_key("shuffled labels: 95 % of refits (null)", 4)
+SHUFFLED = band_key("shuffled labels, 95 % (null; selectivity: above it)", 4)
 SAME_QUESTION = key("from other responses to the question", linestyle="-", linewidth=0.7)
 NAMES = ("probe_auroc", "probe_control", "probe_same_question")
 Cells = dict[tuple[str, str, str, str, str], list[Row]]  # name, side, target, site, kind
