@@ -33,15 +33,10 @@ def replicates(means: Sequence[Mean], noun: str = "response", rows: Sequence[Row
     """Runs and bases per mean; responses (or tokens) and problems of a run, read off `rows`; no noun: left out."""
     runs = span([len(mean.runs) for mean in means], "run")
     bases = span([len({run.get("base_seed") for run in mean.runs}) for mean in means], "base seed")
-    return f"means of {runs} from {bases}" + (f", {sizes(rows or runs_of(means), noun)}" if noun else "")
-
-
-def sizes(rows: Sequence[Row], noun: str = "response") -> str:
-    """How much stands behind one run's number."""
+    text, rows = f"means of {runs} from {bases}", rows or runs_of(means)
     n, problems = counts(rows, "n"), counts(rows, "n_problems")
-    if not n or not problems:
-        return "n of a run not recorded"
-    return f"each {span(n, noun)} on {span(problems, 'problem')}"
+    each = f"each {span(n, noun)} on {span(problems, 'problem')}" if n and problems else "n of a run not recorded"
+    return f"{text}, {each}" if noun else text
 
 
 def counts(rows: Sequence[Row], column: str) -> list[int]:

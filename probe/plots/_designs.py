@@ -22,14 +22,14 @@ def by_reward(rows: Rows) -> list[Row]:
     return _most(runs, ("study",), _rewards_compared)
 
 
-def main_setting(rows: Sequence[Row], columns: Sequence[str] = ("size", "clip")) -> tuple[list[Row], str]:
-    """The rows of the setting with most rows, and what the caption says of the others ("" where there are none)."""
-    groups = _groups(rows, columns)
+def main_setting(rows: Sequence[Row]) -> tuple[list[Row], str]:
+    """The rows of the size and clip with most rows, and what the caption says of the others ("" without any)."""
+    groups = _groups(rows, ("size", "clip"))
     if len(groups) < 2:
         return list(rows), ""
     best = max(groups, key=lambda key: (len(groups[key]), str(key)))
-    setting = ", ".join(f"{name} {plain(value)}" for name, value in zip(columns, best, strict=True))
-    return groups[best], f"1 of {len(groups)} settings drawn ({setting})"
+    size, clip = map(plain, best)
+    return groups[best], f"1 of {len(groups)} settings drawn (size {size}, clip {clip})"
 
 
 def by_clip(rows: Rows) -> list[Row]:

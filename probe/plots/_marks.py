@@ -57,12 +57,10 @@ def thread(axes: Axes, steps: Sequence[float], runs: Sequence[Row], style: Look)
         axes.plot(x, y, "x", color=style.colour, markersize=4.5, markeredgewidth=1.2, zorder=5, linestyle="")
 
 
-def dots(
-    axes: Axes, place: float, mean: Mean, style: Look, *, width: float = 0.16, flat: bool = False, hollow: bool = False
-) -> None:
+def dots(axes: Axes, place: float, mean: Mean, style: Look, *, width: float = 0.16, flat: bool = False) -> None:
     """Every run a small dot (an x where destroyed) around `place`, then mean and interval; `flat`: on its side."""
     _around(axes, place, mean.runs, style, width, flat, {"markersize": 2.8, "markeredgewidth": 0.0, "alpha": 0.5})
-    bar(axes, place, mean.estimate, style, flat=flat, hollow=hollow)
+    bar(axes, place, mean.estimate, style, flat=flat)
 
 
 def seed_marks(

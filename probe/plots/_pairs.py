@@ -102,14 +102,14 @@ def pair_name(row: Row, among: Sequence[object] = ()) -> str:
 
 def over_seeds(rows: Sequence[Row]) -> Mean:
     """Of one number that each run has: its mean and interval, `runs` holding one row per replicate."""
-    mean = mean_of({}, replicates(rows))
+    mean = mean_of({}, seeds_of(rows))
     if len(mean.runs) > 1:
         return mean
     lo, hi = limits(mean.runs[0])
     return replace(mean, lo=lo, hi=hi)
 
 
-def replicates(rows: Sequence[Row]) -> list[Row]:
+def seeds_of(rows: Sequence[Row]) -> list[Row]:
     """Of one number that each run has: a row per base seed, or of one base a row per run."""
     bases: defaultdict[object, dict[object, Row]] = defaultdict(dict)
     for row in rows:

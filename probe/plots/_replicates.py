@@ -47,19 +47,19 @@ class Mean:
     def n_destroyed(self) -> int:
         return sum(bool(run.get("destroyed")) for run in self.runs)
 
-    def verdict(self, null: float = 0.0) -> str:
-        """rises, falls, no clear change, no interval, unmoved (every run at the null), (partly) destroyed.
+    def verdict(self) -> str:
+        """rises, falls, no clear change, no interval, unmoved (every run at 0), (partly) destroyed.
 
         A direction is said only where some run is intact, "no clear change" only where every run is.
         """
         if self.n_destroyed == len(self.runs):
             return "destroyed"
-        shown = direction(self.lo, self.hi, null)
+        shown = direction(self.lo, self.hi)
         if shown in ("rises", "falls"):
             return shown
         if self.n_destroyed:
             return "partly destroyed"
-        still = len(self.runs) > 1 and all(abs(run["value"] - null) <= SAME for run in self.runs)
+        still = len(self.runs) > 1 and all(abs(run["value"]) <= SAME for run in self.runs)
         return "unmoved" if still else shown
 
     @property
@@ -214,8 +214,8 @@ def _bounds(rows: Sequence[Row]) -> tuple[float, float] | None:
     return (-1.0, 1.0) if any(row.get("side") == "change" for row in rows) else (0.0, 1.0)
 
 
-def difference(first: Mean, second: Mean, level: float = 0.95) -> tuple[float, float, float]:
-    """first - second with Welch's t interval; nan limits where either has one run, or neither varies."""
+def difference(first: Mean, second: Mean) -> tuple[float, float, float]:
+    """first - second with Welch's 95 % t interval; nan limits where either has one run, or neither varies."""
     value = first.value - second.value
     sizes = [len(mean.runs) for mean in (first, second)]
     if min(sizes) < 2:
@@ -225,5 +225,5 @@ def difference(first: Mean, second: Mean, level: float = 0.95) -> tuple[float, f
     if sum(parts) <= SAME**2:
         return value, math.nan, math.nan
     df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True))
-    reach = math.sqrt(sum(parts)) * float(stats.t.isf((1 - level) / 2, df))
+    reach = math.sqrt(sum(parts)) * float(stats.t.isf(0.025, df))
     return value, value - reach, value + reach

@@ -22,7 +22,7 @@ BY = ("family", "reward")
 CHANCE = 0.2
 STROKE = key("after, had nothing happened (null)", "|", markersize=8)
 FORK = key("fork: one of the 20 % of tokens most uncertain to the base")
-DRAWN = "entropy of the text after RL, and overlap of its forks"
+DRAWN = "entropy of text after RL, overlap of forks"
 
 
 @figures.register("entropy_at_forks")

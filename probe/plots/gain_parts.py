@@ -21,7 +21,7 @@ from probe.plots._words import listing
 PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strategy", "total": "total gain"}
 CELLS = {"CC": "code → code", "CL": "code → prose", "LC": "prose → code", "LL": "prose → prose", "total": "total gain"}
 FAMILY = "latent-code"
-DRAWN = "accuracy gained by the last batch (T = 1): an account, not an effect"
+DRAWN = "accuracy gained (last batch, T = 1): an account, not an effect"
 
 
 @figures.register("gain_parts")

@@ -85,7 +85,7 @@ def _sorted(rows: Sequence[Row]) -> Draws:
 
 def _null(draws: dict[int, list[Row]]) -> list[Mean]:
     """Each random direction's number: over several bases, the mean of one of each, without an interval of its own."""
-    each = [tuple(_pairs.replicates(rows)) for draw, rows in draws.items() if draw]
+    each = [tuple(_pairs.seeds_of(rows)) for draw, rows in draws.items() if draw]
     return [Mean({}, fmean(run["value"] for run in runs), math.nan, math.nan, runs) for runs in each]
 
 
