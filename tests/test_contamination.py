@@ -329,7 +329,8 @@ def test_the_figure_shows_groups_sides_and_what_the_flags_say(store: Store) -> N
     assert len(pair.table) == 2 * len(alone.table)
     assert {row["group"] for row in alone.table if row["name"] == "answer_nll"} == {"suspect", "control"}
     assert "256 suspects and 256 controls" in alone.caption
-    assert "Changes of NLL" in pair.caption and "Changes of NLL" not in alone.caption
+    under = [[axes.get_title(loc="left") for axes in each.figure.axes[1:]] for each in (alone, pair)]
+    assert under[0] == [""] and under[1][0].startswith("change, suspects: question ")
 
 
 def test_several_checkpoints_stand_beside_each_other(store: Store) -> None:

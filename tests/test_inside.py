@@ -199,7 +199,7 @@ def test_the_heat_map_shows_every_number_of_its_table(patched: list[dict], tmp_p
         for image in axes.images
     )
     assert cells == len(drawing.table)
-    assert "Null" in drawing.caption
+    assert "null: mean of" in drawing.caption
     assert shown(drawing, tmp_path).std() > 0
 
 

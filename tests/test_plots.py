@@ -21,10 +21,10 @@ from probe.measurements import VARIES, label
 from probe.plots import Drawing, figures
 from probe.plots._captions import intervals
 from probe.plots._pairs import over_seeds
-from probe.plots._replicates import Mean, changes, difference, last_step, mean_of, means, one_fate, pick
+from probe.plots._replicates import Mean, changes, difference, last_step, mean_of, means_by, one_fate, pick
 from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
-from probe.plots.save import csv_bytes, save
+from probe.plots.save import DPI, csv_bytes, save
 
 NAMES = figures.names()
 COMMITTED = Path(__file__).parents[1] / "figures"
@@ -104,6 +104,17 @@ def test_no_text_is_cut_off_or_covered(drawn, name):
         assert not any(block.overlaps(other) for other in (*blocks[i + 1 :], *panels)), name
 
 
+@pytest.mark.parametrize("name", ["response_curves", "real_outcomes"])
+def test_text_fits_at_the_resolution_it_is_saved_with(drawn, name):
+    figure = drawn[name].figure
+    before = figure.dpi
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()
+    ends = [text.get_window_extent(figure.canvas.get_renderer()).x1 for text in figure.texts]
+    assert max(ends) <= figure.bbox.x1
+    figure.set_dpi(before)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_text_is_legible_and_never_mathtext(drawn, name):
     figure = drawn[name].figure
@@ -115,11 +126,13 @@ def test_text_is_legible_and_never_mathtext(drawn, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_caption_says_what_the_interval_is_and_n(drawn, name):
+def test_caption_is_one_short_sentence_with_n_interval_and_null(drawn, name):
     caption = drawn[name].caption
-    assert "95 %" in caption
-    counted = ("runs per mean", "problems", "base seeds")
-    assert any(words in caption for words in counted) or name == "real_calibration"
+    assert len(caption.split()) <= 50, caption
+    assert caption.endswith(".") and ". " not in caption.replace("Qwen2.5", "")
+    assert any(counted in caption for counted in (" runs", " problems", " base seeds", " suspects"))
+    assert "95 %" in caption or "no interval" in caption
+    assert "null: " in caption or "no null" in caption
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -161,7 +174,8 @@ def test_real_titles_say_what_the_intervals_show(drawn):
     head = drawn["real_outcomes"].figure.texts[0].get_text().replace("\n", " ")
     assert "RLVR: accuracy falls −.08 (33 gained, 74 lost)" in head
     assert "RLCR: accuracy no clear change" in head
-    assert "ECE .49" in drawn["real_calibration"].caption
+    heads = [axes.get_title(loc="left") for axes in drawn["real_calibration"].figure.axes]
+    assert heads[0].startswith("ECE .49 [.45, .53]")
 
 
 def test_a_pair_with_the_numbers_of_another_is_drawn_once_but_for_its_confidence(drawn):
@@ -262,7 +276,7 @@ def test_pairs_that_are_not_drawn_are_counted(studied, name):
     alone = [row | {"reward": "", "kind": "base", "step": 0} for row in rows if row["side"] == "before"]
     count = 3 if name == "steering" else 2  # four rewards and another family; two or three rewards are drawn
     drawing = figures.get(name)([*rows, *more, *other, *alone])
-    assert f"Measured and not drawn: {count} pairs more." in drawing.caption
+    assert f"measured and not drawn: {count} pairs more." in drawing.caption
     assert {row["family"] for row in drawing.table if "family" in row} == {"latent-code"}
 
 
@@ -294,8 +308,9 @@ def test_all_destroyed_is_never_no_effect():
     rows = [{**row, "destroyed": row["kind"] == "rl"} for row in tiny(rewards=("random", "format"), bases=1, seeds=2)]
     for name in ("response_curves", "strategy_switches", "pass_at_k"):
         drawing = figures.get(name)(rows)
-        said = [text.get_text() for text in drawing.figure.findobj(lambda a: hasattr(a, "get_text"))]
-        claims = " ".join(text for text in said if "excludes 0" not in text)  # all but the caption
+        texts = drawing.figure.findobj(lambda artist: hasattr(artist, "get_text"))
+        caption = drawing.figure.texts[1]
+        claims = " ".join(text.get_text() for text in texts if text is not caption)
         assert "destroyed" in claims
         assert not any(word in claims for word in ("no clear change", "rises", "falls", "unmoved"))
 
@@ -303,7 +318,7 @@ def test_all_destroyed_is_never_no_effect():
 def test_one_run_each_has_no_ribbon_and_says_so():
     rows = tiny(rewards=("ground_truth", "random"), bases=1, seeds=1)
     drawing = figures.get("response_curves")(rows)
-    assert "One run each: no interval." in drawing.caption
+    assert "one run each: no interval" in drawing.caption
     assert "rises" not in drawing.figure.texts[0].get_text()
     ribbons = [path for columns in numbers_drawn(drawing.figure) if len(columns) == 1 for path in columns]
     assert not any(np.isfinite(path).any() for path in ribbons)
@@ -357,13 +372,13 @@ def test_runs_that_all_stay_put_are_unmoved_without_an_interval():
     assert still.verdict() == "unmoved"
     assert math.isnan(still.lo)
     assert mean_of({}, [bare(value=0.0)]).verdict() == "no interval"
-    assert "No interval where all runs gave the same number" in intervals([still], "Bars")
+    assert "none where all agree" in intervals([still], "bars")
 
 
 def test_a_run_measured_twice_is_refused():
     with pytest.raises(BadInput, match="two numbers"):
-        means([bare(value=0.1), bare(value=0.2)], ("family",))
-    assert len(means([bare(value=0.1), bare(value=0.1)], ("family",))[0].runs) == 1
+        means_by([bare(value=0.1), bare(value=0.2)], ("family",))
+    assert len(means_by([bare(value=0.1), bare(value=0.1)], ("family",))[0].runs) == 1
 
 
 def test_change_falls_back_to_after_minus_before():

@@ -13,12 +13,23 @@ from collections.abc import Callable, Sequence
 
 from probe.measurements import Row, Rows
 from probe.plots._replicates import trained
+from probe.plots._words import plain
 
 
 def by_reward(rows: Rows) -> list[Row]:
     """The runs of the study that compares most rewards; none where no study does."""
     runs = [row for row in rows if row.get("size") and row.get("reward")]
     return _most(runs, ("study",), _rewards_compared)
+
+
+def main_setting(rows: Sequence[Row]) -> tuple[list[Row], str]:
+    """The rows of the size and clip with most rows, and what the caption says of the others ("" without any)."""
+    groups = _groups(rows, ("size", "clip"))
+    if len(groups) < 2:
+        return list(rows), ""
+    best = max(groups, key=lambda key: (len(groups[key]), str(key)))
+    size, clip = map(plain, best)
+    return groups[best], f"1 of {len(groups)} settings drawn (size {size}, clip {clip})"
 
 
 def by_clip(rows: Rows) -> list[Row]:
@@ -30,8 +41,8 @@ def by_clip(rows: Rows) -> list[Row]:
 def outputs(rows: Rows) -> list[Row]:
     """Pairs without an organism, each at the lowest temperature it was sampled at."""
     pairs = _groups([row for row in trained(rows) if not row.get("size")], ("family", "reward"))
-    coolest = {key: min(map(_temperature, mine)) for key, mine in pairs.items()}
-    return [row for key, mine in pairs.items() for row in mine if _temperature(row) == coolest[key]]
+    cold = {key: min(float(row.get("temperature") or 0) for row in mine) for key, mine in pairs.items()}
+    return [row for key, mine in pairs.items() for row in mine if float(row.get("temperature") or 0) == cold[key]]
 
 
 def _most(rows: Rows, by: Sequence[str], score: Callable[[Rows], int]) -> list[Row]:
@@ -42,10 +53,10 @@ def _most(rows: Rows, by: Sequence[str], score: Callable[[Rows], int]) -> list[R
 
 
 def _groups(rows: Rows, by: Sequence[str]) -> dict[tuple[object, ...], list[Row]]:
-    found: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
+    groups: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        found[tuple(row.get(name) for name in by)].append(row)
-    return found
+        groups[tuple(row.get(name) for name in by)].append(row)
+    return groups
 
 
 def _rewards_compared(rows: Rows) -> int:
@@ -56,7 +67,3 @@ def _rewards_compared(rows: Rows) -> int:
 
 def _distinct(rows: Rows, name: str) -> int:
     return len({row.get(name) for row in rows})
-
-
-def _temperature(row: Row) -> float:
-    return float(row.get("temperature") or 0)

@@ -10,27 +10,21 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
 
 from probe.plots import Drawing
 from probe.plots._style import COLUMN, GREY, LARGE, SMALL
 
 EDGE, GAP, LEADING = 0.06, 0.05, 1.28  # inches, inches, lines
-POINTS, MEASURED_AT = 72.0, 100.0  # points and dots per inch
+POINTS = 72.0  # per inch
+MEASURES = [RendererAgg(1, 1, dpi) for dpi in (100, 150, 200)]
 NO_BREAK = "\u00a0"
 BESIDE, BESIDE_SHARED = 0.65, 0.28  # inches beside a panel's axes: tick labels, axis label, padding
-SNUG = {
-    "borderaxespad": 0,
-    "borderpad": 0,
-    "columnspacing": 1.2,
-    "handlelength": 2.4,
-    "handletextpad": 0.5,
-    "labelspacing": 0.25,
-}
+SNUG = {"borderaxespad": 0, "borderpad": 0, "columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.25}
 
 
 def panels(
@@ -44,11 +38,7 @@ def panels(
 
 
 def finish(
-    figure: Figure,
-    title: str,
-    caption: str,
-    table: list[dict[str, Any]],
-    legend: Sequence[Line2D] = (),
+    figure: Figure, title: str, caption: str, table: list[dict[str, Any]], legend: Sequence[Artist] = ()
 ) -> Drawing:
     """Put title and legend above the panels and the caption below them, and make room for all three."""
     width, height = figure.get_size_inches()
@@ -85,26 +75,22 @@ def wrap(text: str, size: float, room: float, weight: str = "normal") -> list[st
 
 @cache
 def _inches(text: str, size: float, weight: str) -> float:
+    """Hinting widens text differently at every resolution: the widest counts."""
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    return float(_renderer().get_text_width_height_descent(text, font, ismath=False)[0]) / MEASURED_AT
+    return max(float(each.get_text_width_height_descent(text, font, ismath=False)[0]) / each.dpi for each in MEASURES)
 
 
-@cache
-def _renderer() -> RendererAgg:
-    return RendererAgg(1, 1, MEASURED_AT)
-
-
-def _legend(figure: Figure, entries: Sequence[Line2D]) -> float:
+def _legend(figure: Figure, entries: Sequence[Artist]) -> float:
     """Add the legend with as many columns as fit, and say how high it is in inches."""
     room, n = figure.get_size_inches()[0] - 2 * EDGE, len(entries)
-    width = height = 0.0
+    height = 0.0
     for lines in range(1, n + 1):  # as few lines as fit, evenly filled
         for old in figure.legends[:]:
             old.remove()
-        figure.legend(handles=list(entries), loc="upper left", ncols=-(-n // lines), **SNUG)
+        figure.legend(handles=list(entries), loc="upper left", ncols=-(-n // lines), handlelength=2.4, **SNUG)
         box = figure.legends[0].get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
-        width, height = box.width / figure.dpi, box.height / figure.dpi
-        if width <= room:
+        height = box.height / figure.dpi
+        if box.width / figure.dpi <= room:
             break
     figure.legends[0].set_in_layout(False)
     return float(height)

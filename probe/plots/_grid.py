@@ -12,17 +12,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from probe.measurements import Row
-from probe.plots._frame import panels
-from probe.plots._marks import bar, dots, null_line, plain_numbers
-from probe.plots._replicates import Mean
+from probe.plots import Drawing
+from probe.plots._captions import of_runs
+from probe.plots._frame import finish, panels
+from probe.plots._marks import bar, destroyed_key, dots, null_handle, null_line, plain_numbers
+from probe.plots._replicates import Mean, families_of, runs_of
 from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, SMALL, look, ordered, reward_look
 
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity: its title, its axis, where nothing happened (None: see `Cell.nulls`), its means by reward.
+    """One quantity: its title, its axis, where nothing happened (None: see `nulls`), its means by reward.
 
     `before` are drawn hollow beside them; `nulls` are short grey strokes, one per mean, where each has its own null.
+    `shared` stands in every row of the table.
     """
 
     title: str
@@ -31,7 +34,7 @@ class Column:
     means: Sequence[Mean]
     before: Sequence[Mean] = ()
     nulls: Sequence[Mean] = ()
-    told: dict[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 def grid(columns: Sequence[Column], families: Sequence[str], *, sharex: bool | str = "col") -> tuple[Figure, list[Row]]:
@@ -59,18 +62,30 @@ def _cell(axes: Axes, column: Column, family: str, rewards: list[str]) -> list[R
     axes.set_axisbelow(True)
     if column.null is not None:
         null_line(axes, column.null, upright=True)
-        table.append({"mark": "null", "family": family, "value": column.null, **column.told})
+        table.append({"mark": "null", "family": family, "value": column.null, **column.shared})
     shift = 0.16 if column.before else 0.0
-    for means, side, offset in ((column.before, "before", -shift), (column.means, "", shift)):
-        for mean in (m for m in means if m.key["family"] == family):
-            place, style = rewards.index(mean.key["reward"]) + offset, reward_look(mean.key["reward"])
-            if side:
-                bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=True, hollow=True)
-            else:
-                dots(axes, place, mean, style, flat=True, width=0.16)
-            table += mean.rows(**column.told, **({"side": side} if side else {}))[: 1 if side else None]
+    for mean in (m for m in column.before if m.key["family"] == family):
+        place, style = rewards.index(mean.key["reward"]) - shift, reward_look(mean.key["reward"])
+        bar(axes, place, mean.estimate, style, flat=True, hollow=True)
+        table.append(mean.rows(**column.shared, side="before")[0])
+    for mean in (m for m in column.means if m.key["family"] == family):
+        dots(axes, rewards.index(mean.key["reward"]) + shift, mean, reward_look(mean.key["reward"]), flat=True)
+        table += mean.rows(**column.shared)
     for mean in (m for m in column.nulls if m.key["family"] == family):
         row = rewards.index(mean.key["reward"])
         axes.plot([mean.value] * 2, [row - 0.42, row + 0.42], color=GREY, linewidth=1.2, zorder=1)
-        table.append({**mean.key, **column.told, "mark": "null", "value": mean.value})
+        table.append({**mean.key, **column.shared, "mark": "null", "value": mean.value})
     return table
+
+
+def parts(means: Sequence[Mean], by: str, titles: dict[str, str], axis: str, words: tuple[str, str, str]) -> Drawing:
+    """The parts that add up to a gain, a column for each; `words`: the title, what is drawn, what is left out."""
+    columns = []
+    for part, name in titles.items():
+        shared = {"name": means[0].runs[0]["name"], by: part, "side": "change"}
+        mine = [mean for mean in means if mean.key[by] == part]
+        columns += [Column(name, axis, 0.0, mine, shared=shared)] if mine else []
+    figure, table = grid(columns, families_of(means), sharex=True)
+    title, drawn, left_out = words
+    legend = [null_handle("no gain"), *destroyed_key(runs_of(means))]
+    return finish(figure, title, of_runs(drawn, means, "bars", "no gain", left_out), table, legend)

@@ -14,11 +14,28 @@ from probe.plots._replicates import Mean
 from probe.plots._style import GREY, Look
 
 DASHES = (0, (4, 2))
-DESTROYED = Line2D([], [], color=GREY, marker="x", linestyle="", markeredgewidth=1.2, label="destroyed run")
-BEFORE = Line2D([], [], color=GREY, marker="o", linestyle="", markerfacecolor="white", label="before")
-AFTER = Line2D([], [], color=GREY, marker="o", linestyle="", label="after")
-NULL_STROKE = Line2D([], [], color=GREY, marker="|", linestyle="", markersize=8, label="after, if nothing happened")
-ONE_RUN = Line2D([], [], color=GREY, linewidth=0.6, label="one run")
+
+
+def key(label: str, marker: str = "", **style: Any) -> Line2D:
+    """A grey entry of a legend: a mark, or (without one) a remark on how to read the figure."""
+    return Line2D([], [], **({"color": GREY, "marker": marker, "linestyle": "", "label": label} | style))
+
+
+def band_key(label: str, width: float) -> Line2D:
+    """The entry of `null_band`."""
+    return key(label, linestyle="-", alpha=0.35, linewidth=width)
+
+
+DESTROYED = key("destroyed run (kept in the mean)", "x", markeredgewidth=1.2)
+BEFORE = key("before", "o", markerfacecolor="white")
+AFTER = key("after", "o")
+ONE_RUN = key("one run", linestyle="-", linewidth=0.6)
+ONE_SEED = key("one base seed", "o", markersize=2.6, alpha=0.6)
+
+
+def destroyed_key(rows: Sequence[Row]) -> list[Line2D]:
+    """The cross, where some run was destroyed."""
+    return [DESTROYED] if any(row.get("destroyed") for row in rows) else []
 
 
 def ribbon(axes: Axes, steps: Sequence[float], points: Sequence[Mean], style: Look, *, marked: bool = True) -> None:
@@ -34,12 +51,7 @@ def thread(axes: Axes, steps: Sequence[float], runs: Sequence[Row], style: Look)
     """One run as a thin line, with an x wherever it was destroyed."""
     values = [run["value"] for run in runs]
     axes.plot(steps, values, color=style.colour, linewidth=0.5, alpha=0.55, zorder=2)
-    crosses(axes, steps, runs, style)
-
-
-def crosses(axes: Axes, places: Sequence[float], runs: Sequence[Row], style: Look) -> None:
-    """An x for each destroyed run."""
-    bad = [(x, run["value"]) for x, run in zip(places, runs, strict=True) if run.get("destroyed")]
+    bad = [(x, run["value"]) for x, run in zip(steps, runs, strict=True) if run.get("destroyed")]
     if bad:
         x, y = zip(*bad, strict=True)
         axes.plot(x, y, "x", color=style.colour, markersize=4.5, markeredgewidth=1.2, zorder=5, linestyle="")
@@ -47,35 +59,41 @@ def crosses(axes: Axes, places: Sequence[float], runs: Sequence[Row], style: Loo
 
 def dots(axes: Axes, place: float, mean: Mean, style: Look, *, width: float = 0.16, flat: bool = False) -> None:
     """Every run a small dot (an x where destroyed) around `place`, then mean and interval; `flat`: on its side."""
-    spread = place + width * np.linspace(-1, 1, len(mean.runs)) if len(mean.runs) > 1 else np.array([place])
-    for x, run in zip(spread, mean.runs, strict=True):
-        marker, size, edge = ("x", 4.5, 1.0) if run.get("destroyed") else (style.marker, 2.8, 0.0)
+    _around(axes, place, mean.runs, style, width, flat, {"markersize": 2.8, "markeredgewidth": 0.0, "alpha": 0.5})
+    bar(axes, place, mean.estimate, style, flat=flat)
+
+
+def seed_marks(
+    axes: Axes, place: float, mean: Mean, style: Look, *, width: float, flat: bool = False, hollow: bool = False
+) -> None:
+    """The same of base seeds, smaller; a mean of one is but its own mark."""
+    small = {"markersize": 2.2, "markeredgewidth": 0.4, "alpha": 0.55, **({"color": "white"} if hollow else {})}
+    _around(axes, place, mean.runs if len(mean.runs) > 1 else (), style, width, flat, small)
+    bar(axes, place, mean.estimate, style, flat=flat, hollow=hollow)
+
+
+def _around(
+    axes: Axes, place: float, runs: Sequence[Row], style: Look, width: float, flat: bool, small: dict[str, Any]
+) -> None:
+    offsets = np.linspace(-1, 1, len(runs)) if len(runs) > 1 else np.zeros(len(runs))
+    for x, run in zip(place + width * offsets, runs, strict=True):
+        cross: dict[str, Any] = {"markersize": 4.5, "markeredgewidth": 1.0} if run.get("destroyed") else {}
         xy = (run["value"], x) if flat else (x, run["value"])
-        drawn: dict[str, Any] = {"markersize": size, "markeredgewidth": edge, "alpha": 0.5, "zorder": 2}
-        axes.plot(*xy, marker, color=style.colour, linestyle="", **drawn)
-    bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=flat)
+        drawn: dict[str, Any] = {"color": style.colour, "markeredgecolor": style.colour, "linestyle": "", "zorder": 2}
+        axes.plot(*xy, "x" if cross else style.marker, **(drawn | small | cross))
 
 
 def bar(
-    axes: Axes,
-    place: float,
-    value: float,
-    lo: float,
-    hi: float,
-    style: Look,
-    *,
-    flat: bool = False,
-    hollow: bool = False,
+    axes: Axes, place: float, of: tuple[float, float, float], style: Look, *, flat: bool = False, hollow: bool = False
 ) -> None:
-    """A mean as a larger marker on the line of its interval; `hollow` for the side before."""
+    """A mean as a larger marker on the line of its interval (value, lo, hi); `hollow` for the side before."""
+    value, lo, hi = of
     if math.isfinite(lo) and math.isfinite(hi):
         line = ((lo, hi), (place, place)) if flat else ((place, place), (lo, hi))
         axes.plot(*line, color=style.colour, linewidth=1.4, zorder=3, solid_capstyle="butt")
     xy = (value, place) if flat else (place, value)
-    face = "white" if hollow else style.colour
-    axes.plot(
-        *xy, style.marker, markersize=4.4, color=face, markeredgecolor=style.colour, markeredgewidth=0.8, zorder=4
-    )
+    drawn: dict[str, Any] = {"markersize": 4.4, "markeredgecolor": style.colour, "markeredgewidth": 0.8, "zorder": 4}
+    axes.plot(*xy, style.marker, color="white" if hollow else style.colour, **drawn)
 
 
 def null_line(axes: Axes, value: float, *, upright: bool = False) -> None:
@@ -89,9 +107,14 @@ def null_stretch(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     axes.plot(x, y, color=GREY, linestyle=DASHES, linewidth=0.8, zorder=0)
 
 
+def null_band(axes: Axes, place: float, limits: tuple[float, float], width: float, alpha: float = 0.35) -> None:
+    """An upright stroke from one limit of a null to the other."""
+    axes.plot((place, place), limits, color=GREY, alpha=alpha, linewidth=width, zorder=1, solid_capstyle="butt")
+
+
 def null_handle(label: str) -> Line2D:
     """The null's entry in a legend."""
-    return Line2D([], [], color=GREY, linestyle=DASHES, linewidth=0.8, label=label)
+    return key(label, linestyle=DASHES, linewidth=0.8)
 
 
 def plain_numbers(axes: Axes, *, x: bool = False, y: bool = True) -> None:

@@ -6,7 +6,6 @@ One base: its runs are the replicates. One run: its own row's interval, which is
 organism of one size, every run of it at its last step, at the highest temperature; `left_out` counts the other pairs.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,31 +13,42 @@ from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from probe.measurements import VARIES, Row
+from probe.plots._captions import not_drawn
 from probe.plots._frame import wrap
-from probe.plots._marks import bar
-from probe.plots._replicates import Mean, last_step, limits, mean_of
-from probe.plots._style import FAMILIES, GREY, REWARDS, SMALL, Look, look, ordered, reward_look
-from probe.plots._words import plain, span
+from probe.plots._replicates import Mean, columns_of, last_step, limits, mean_of
+from probe.plots._style import FAMILIES, REWARDS, SMALL, Look, look, ordered, reward_look
+from probe.plots._words import plain
 
 PAIR = ("family", "size", "base_seed", "reward", "rl_seed", "step", "temperature")
 WHOSE = ("family", "size", "base_seed", "reward", "rl_seed", "step", "kind", "name", "side", *VARIES)
 COLUMNS = (*WHOSE, "value", "lo", "hi", "n", "n_problems", "unit", "null", "p")
 EVERY = "_all"  # how the study calls a run that trained every weight, not the head alone
 LONGEST, SHORT = 60, 26  # characters of a checkpoint's name in a title, at a row or column of panels
-ONE_SEED = Line2D([], [], color=GREY, marker="o", linestyle="", markersize=2.6, alpha=0.6, label="one base seed")
+MOST = 3  # ways of training that fit below each other
+BLOCK = "residual entering block"  # the axis of `site_ticks`
 
 
 def settled(rows: Sequence[Row]) -> list[Row]:
     """The rows that one figure can hold."""
     families = ordered((row.get("family") for row in rows), FAMILIES)
-    mine = [row for row in rows if row.get("family") == families[0]] if families else []
-    mine = [row for row in mine if row.get("size") == mine[0].get("size")]
-    mine = last_step(mine, ("reward",))
-    hottest = max((float(row.get("temperature") or 0) for row in mine), default=0.0)
-    return [row for row in mine if float(row.get("temperature") or 0) == hottest]
+    mine = [row for row in rows if row.get("family") == families[0]]
+    mine = last_step([row for row in mine if row.get("size") == mine[0].get("size")], ("reward",))
+    warmest = max((float(row.get("temperature") or 0) for row in mine), default=0.0)
+    return [row for row in mine if float(row.get("temperature") or 0) == warmest]
+
+
+def below_each_other(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Those of them that are drawn, and their rewards: a row of panels for each."""
+    mine = settled(rows)
+    rewards = (rewards_in(mine) or [""])[:MOST]
+    return [row for row in mine if (row.get("reward") or "") in rewards], rewards
+
+
+def of_reward(rows: Sequence[Row], reward: str) -> list[Row]:
+    """The rows of one row of panels."""
+    return [row for row in rows if (row.get("reward") or "") == reward]
 
 
 def pairs_of(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -47,11 +57,10 @@ def pairs_of(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
 
 
 def left_out(rows: Sequence[Row], shown: Sequence[Row], rewards: Sequence[str]) -> str:
-    """A sentence for the caption, "" where every pair is drawn; a base alone is no pair where others are."""
+    """For the caption, "" where every pair is drawn; a base alone is no pair where others are."""
     drawn = [row for row in shown if (row.get("reward") or "") in rewards or not rewards]
     every = [row for row in rows if row.get("reward") or not any(rewards)]
-    missing = len(set(pairs_of(every)) - set(pairs_of(drawn)))
-    return f"Measured and not drawn: {span([missing], 'pair')} more." if missing else ""
+    return not_drawn(len(set(pairs_of(every)) - set(pairs_of(drawn))))
 
 
 def rewards_in(rows: Sequence[Row]) -> list[str]:
@@ -93,87 +102,45 @@ def pair_name(row: Row, among: Sequence[object] = ()) -> str:
 
 def over_seeds(rows: Sequence[Row]) -> Mean:
     """Of one number that each run has: its mean and interval, `runs` holding one row per replicate."""
-    found = mean_of({}, _replicates(rows))
-    if len(found.runs) > 1:
-        return found
-    lo, hi = limits(found.runs[0])
-    return replace(found, lo=lo, hi=hi)
+    mean = mean_of({}, seeds_of(rows))
+    if len(mean.runs) > 1:
+        return mean
+    lo, hi = limits(mean.runs[0])
+    return replace(mean, lo=lo, hi=hi)
 
 
-def one_null(rows: Sequence[Row]) -> Mean:
-    """One random draw, averaged over the replicates; it has no interval of its own."""
-    runs = _replicates(rows)
-    return Mean({}, fmean(run["value"] for run in runs), math.nan, math.nan, tuple(runs))
-
-
-def _replicates(rows: Sequence[Row]) -> list[Row]:
+def seeds_of(rows: Sequence[Row]) -> list[Row]:
+    """Of one number that each run has: a row per base seed, or of one base a row per run."""
     bases: defaultdict[object, dict[object, Row]] = defaultdict(dict)
     for row in rows:
         run = None if row.get("side") == "before" else (row.get("reward"), row.get("rl_seed"))
         bases[row.get("base_seed")].setdefault(run, row)  # a base is measured once, whatever was made of it
     groups = [list(runs.values()) for runs in bases.values()]
-    return [_together(group) for group in groups] if len(groups) > 1 else groups[0]
+    if len(groups) == 1:
+        return groups[0]
+    return [group[0] if len(group) == 1 else group[0] | {"rl_seed": None} | _middle(group) for group in groups]
 
 
-def _together(group: list[Row]) -> Row:
-    if len(group) == 1:
-        return group[0]
-    lo, hi = (fmean(ends) for ends in zip(*map(limits, group), strict=True))
-    return {**group[0], "lo": lo, "hi": hi, "value": fmean(each["value"] for each in group), "rl_seed": None}
+def _middle(rows: Sequence[Row]) -> Row:
+    lo, hi = (fmean(ends) for ends in zip(*map(limits, rows), strict=True))
+    return {"value": fmean(row["value"] for row in rows), "lo": lo, "hi": hi}
 
 
 def band(rows: Sequence[Row]) -> Mean:
     """Of a null that is a band of draws: its middle and its limits, each averaged over the replicates."""
-    found = over_seeds(rows)
-    lo, hi = zip(*(limits(run) for run in found.runs), strict=True)
-    return replace(found, lo=fmean(lo), hi=fmean(hi))
+    mean = over_seeds(rows)
+    return replace(mean, **_middle(mean.runs) | {"value": mean.value})
 
 
 def in_table(mean: Mean, mark: str, *, seeds: bool = True) -> list[Row]:
     """What is drawn of it: the mean, and where there are several each replicate."""
-    told = {"mark": mark, "value": mean.value, "lo": mean.lo, "hi": mean.hi, "n_runs": len(mean.runs)}
-    first = {name: mean.runs[0].get(name) for name in COLUMNS}
+    drawn = {"mark": mark, "value": mean.value, "lo": mean.lo, "hi": mean.hi, "n_runs": len(mean.runs)}
+    first = columns_of(mean.runs[0], COLUMNS)
     if len(mean.runs) == 1:
-        return [{**first, **told}]
+        return [first | drawn]
     own = dict.fromkeys(("base_seed", "rl_seed", "p", "null"))
-    each = [{**{k: run.get(k) for k in COLUMNS}, "lo": None, "hi": None, "mark": "run"} for run in mean.runs]
-    return [{**first, **own, **told}, *(each if seeds else [])]
-
-
-def seed_marks(
-    axes: Axes,
-    place: float,
-    mean: Mean,
-    style: Look,
-    *,
-    flat: bool = False,
-    hollow: bool = False,
-    width: float = 0.05,
-) -> None:
-    """The mean and its interval at `place`, every replicate a small mark around it where there are several."""
-    last = len(mean.runs) - 1
-    for i, run in enumerate(mean.runs if last else ()):
-        spot = place + width * (2 * i / last - 1)
-        xy = (run["value"], spot) if flat else (spot, run["value"])
-        face = "white" if hollow else style.colour
-        axes.plot(*xy, style.marker, markersize=2.2, color=face, markeredgecolor=style.colour, markeredgewidth=0.4,
-                  alpha=0.55, zorder=2)  # fmt: skip
-    bar(axes, place, mean.value, mean.lo, mean.hi, style, flat=flat, hollow=hollow)
-
-
-def replicated(found: Sequence[Mean], drawn: str) -> str:
-    """For the caption: what the intervals are over, and what the small marks are."""
-    counts = [len(mean.runs) for mean in found]
-    if max(counts, default=1) == 1:
-        return f"{drawn}: 95 % intervals over problems."
-    several = len({run.get("base_seed") for mean in found for run in mean.runs}) > 1
-    unit = "base seed" if several else "run"
-    told = f"{drawn}: mean over {span([n for n in counts if n > 1], unit)}, 95 % t interval over {unit}s; small "
-    told += f"marks and thin lines: one {unit} each."
-    if 1 in counts:
-        told += f" {counts.count(1)} of {len(counts)} means rest on one {unit}: interval over problems."
-    alike = any(len(mean.runs) > 1 and not math.isfinite(mean.lo) for mean in found)
-    return told + (f" No interval where all {unit}s gave the same number." if alike else "")
+    each = [columns_of(run, COLUMNS, lo=None, hi=None, mark="run") for run in mean.runs]
+    return [first | own | drawn, *(each if seeds else [])]
 
 
 def site_ticks(axes: Axes, sites: Sequence[str]) -> None:
@@ -182,3 +149,8 @@ def site_ticks(axes: Axes, sites: Sequence[str]) -> None:
     step = -(-len(names) // 8) or 1
     axes.set_xticks(range(0, len(names), step), names[::step])
     axes.set_xlim(-0.5, max(len(names), 1) - 0.5)
+
+
+def several(table: Sequence[Row]) -> bool:
+    """Whether some mean is over several replicates, which are drawn then."""
+    return any(row["mark"] == "run" for row in table)

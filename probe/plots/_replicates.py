@@ -19,15 +19,14 @@ from typing import Any
 from scipy import stats
 
 from probe.errors import BadInput
-from probe.measurements import Rows
+from probe.measurements import Row, Rows
 from probe.plots._style import FAMILIES, REWARDS, ordered
-from probe.plots._words import direction
+from probe.plots._words import direction, signed
 from probe.stats import seeds_mean
 
 RUN = ("study", "kind", "family", "size", "base_seed", "reward", "clip", "rl_seed")
 ORDERS = (("family", FAMILIES), ("reward", REWARDS))
 SAME = 1e-12
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -41,23 +40,33 @@ class Mean:
     runs: tuple[Row, ...]
 
     @property
+    def estimate(self) -> tuple[float, float, float]:
+        return self.value, self.lo, self.hi
+
+    @property
     def n_destroyed(self) -> int:
         return sum(bool(run.get("destroyed")) for run in self.runs)
 
-    def verdict(self, null: float = 0.0) -> str:
-        """rises, falls, no clear change, no interval, unmoved (every run at the null), (partly) destroyed.
+    def verdict(self) -> str:
+        """rises, falls, no clear change, no interval, unmoved (every run at 0), (partly) destroyed.
 
         A direction is said only where some run is intact, "no clear change" only where every run is.
         """
         if self.n_destroyed == len(self.runs):
             return "destroyed"
-        shown = direction(self.lo, self.hi, null)
+        shown = direction(self.lo, self.hi)
         if shown in ("rises", "falls"):
             return shown
         if self.n_destroyed:
             return "partly destroyed"
-        still = len(self.runs) > 1 and all(abs(run["value"] - null) <= SAME for run in self.runs)
+        still = len(self.runs) > 1 and all(abs(run["value"]) <= SAME for run in self.runs)
         return "unmoved" if still else shown
+
+    @property
+    def shown(self) -> str:
+        """The verdict, with the size of a direction."""
+        word = self.verdict()
+        return f"{word} {signed(self.value)}" if word in ("rises", "falls") else word
 
     @property
     def is_null(self) -> bool:
@@ -85,7 +94,7 @@ def trained(rows: Rows, **wanted: Any) -> list[Row]:
     return [row for row in pick(rows, **wanted, kind=("rl", "null")) if row.get("reward")]
 
 
-def means(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
+def means_by(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
     """One Mean per distinct value of the columns `by`; organisms and rewards in their fixed order.
 
     BadInput where a run has two different numbers in one group: some column that varies is not in `by`.
@@ -93,9 +102,9 @@ def means(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
     groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row.get(name) for name in by)].append(row)
-    found = [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
-    families, rewards = (ordered((m.key.get(k) for m in found), known) for k, known in ORDERS)
-    return sorted(found, key=lambda m: (families.index(m.key.get("family")), rewards.index(m.key.get("reward"))))
+    means = [mean_of(dict(zip(by, key, strict=True)), group) for key, group in groups.items()]
+    families, rewards = (ordered((m.key.get(k) for m in means), known) for k, known in ORDERS)
+    return sorted(means, key=lambda m: (families.index(m.key.get("family")), rewards.index(m.key.get("reward"))))
 
 
 def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
@@ -109,16 +118,16 @@ def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
         runs[run] = row
     kept = tuple(runs[run] for run in sorted(runs, key=repr))
     values = [float(run["value"]) for run in kept]
-    told = seeds_mean(values, name=str(kept[0].get("name")), unit="none", bounds=_bounds(kept))
+    over = seeds_mean(values, name=str(kept[0].get("name")), unit="none", bounds=_bounds(kept))
     alike = max(values) - min(values) <= SAME
-    lo, hi = (math.nan, math.nan) if alike else (told.lo, told.hi)
-    return Mean(key, told.value, lo, hi, kept)
+    lo, hi = (math.nan, math.nan) if alike else (over.lo, over.hi)
+    return Mean(key, over.value, lo, hi, kept)
 
 
 def changes(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Mean]:
     """Means of each run's change from its own base: the paired estimate, or after - before where there is none."""
     paired = pick(rows, side="change", **wanted)
-    return means(paired or _differences(rows, by, **wanted), by)
+    return means_by(paired or _differences(rows, by, **wanted), by)
 
 
 def each_base(rows: Rows) -> list[Row]:
@@ -139,6 +148,26 @@ def limits(row: Row) -> tuple[float, float]:
     """The interval of one row, nan where it has none."""
     lo, hi = (math.nan if row.get(side) is None else float(row[side]) for side in ("lo", "hi"))
     return lo, hi
+
+
+def estimate(row: Row) -> tuple[float, float, float]:
+    """The value of one row and its interval."""
+    return row["value"], *limits(row)
+
+
+def columns_of(row: Row, names: Iterable[str], **more: Any) -> Row:
+    """A row as it stands in a figure's table: the columns `names`, and what else is said of it."""
+    return {**{name: row.get(name) for name in names}, **more}
+
+
+def families_of(means: Iterable[Mean]) -> list[Any]:
+    """The organisms of means, in their fixed order."""
+    return ordered((mean.key["family"] for mean in means), FAMILIES)
+
+
+def runs_of(means: Iterable[Mean]) -> list[Row]:
+    """The rows that means are taken over."""
+    return [run for mean in means for run in mean.runs]
 
 
 def one_fate(rows: Iterable[Row]) -> list[Row]:
@@ -185,8 +214,8 @@ def _bounds(rows: Sequence[Row]) -> tuple[float, float] | None:
     return (-1.0, 1.0) if any(row.get("side") == "change" for row in rows) else (0.0, 1.0)
 
 
-def difference(first: Mean, second: Mean, level: float = 0.95) -> tuple[float, float, float]:
-    """first - second with Welch's t interval; nan limits where either has one run, or neither varies."""
+def difference(first: Mean, second: Mean) -> tuple[float, float, float]:
+    """first - second with Welch's 95 % t interval; nan limits where either has one run, or neither varies."""
     value = first.value - second.value
     sizes = [len(mean.runs) for mean in (first, second)]
     if min(sizes) < 2:
@@ -196,5 +225,5 @@ def difference(first: Mean, second: Mean, level: float = 0.95) -> tuple[float, f
     if sum(parts) <= SAME**2:
         return value, math.nan, math.nan
     df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, sizes, strict=True))
-    reach = math.sqrt(sum(parts)) * float(stats.t.isf((1 - level) / 2, df))
+    reach = math.sqrt(sum(parts)) * float(stats.t.isf(0.025, df))
     return value, value - reach, value + reach

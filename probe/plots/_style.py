@@ -21,18 +21,14 @@ COLUMN, DOUBLE = 3.4, 7.0  # inches
 SMALL, MEDIUM, LARGE = 7.0, 7.5, 8.5  # points
 GREY = "#767676"
 
-RC: dict[str, Any] = {
+RC: dict[str, Any] = {f"{part}size": SMALL for part in ("font.", "axes.label", "xtick.label", "ytick.label")} | {
     "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same letters everywhere
-    "font.size": SMALL,
     "axes.titlesize": MEDIUM,
     "axes.titlelocation": "left",
-    "axes.labelsize": SMALL,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.use_mathtext": False,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "lines.linewidth": 1.3,

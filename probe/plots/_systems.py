@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from probe.measurements import VARIES, Row, Rows
+from probe.plots._captions import counts
 from probe.plots._designs import outputs
-from probe.plots._replicates import limits, pick
+from probe.plots._replicates import columns_of, limits, pick
 from probe.plots._style import GREY, SYSTEMS, Look, look, ordered
-from probe.plots._words import direction, listing, plain, signed
+from probe.plots._words import direction, listing, plain, signed, span
 
 BASE = Look(GREY, "o", "-", "before")
+IDENTITY = ("name", "side", "value")
 CONFIDENCE = ("brier", "ece", "auroc", "reliability")
 
 
@@ -49,23 +51,24 @@ class System:
 def pairs(rows: Rows, names: Sequence[str], *, twins: bool = False) -> list[RealPair]:
     """Pairs of outputs with any of these estimates; pairs of one output are one, unless `twins` is set."""
     real = outputs(rows)
-    found: dict[object, RealPair] = {}
+    known: dict[object, RealPair] = {}
     for family in ordered((row["family"] for row in real), {}):
         for reward in ordered((row["reward"] for row in pick(real, family=family)), SYSTEMS):
             mine = pick(real, family=family, reward=reward)
-            same = frozenset(_identity(row) for row in mine if row["name"] not in CONFIDENCE)
+            same = frozenset((*map(row.get, IDENTITY), *_varying(row)) for row in mine if row["name"] not in CONFIDENCE)
             key = (family, reward) if twins or not same else (family, same)
-            kept = RealPair(family, reward, tuple(pick(mine, name=tuple(names))))
-            known = found.get(key)
-            found[key] = replace(known, twins=(*known.twins, reward)) if known else kept
-    return [pair for pair in found.values() if pair.rows]
+            if key in known:
+                known[key] = replace(known[key], twins=(*known[key].twins, reward))
+            else:
+                known[key] = RealPair(family, reward, tuple(pick(mine, name=tuple(names))))
+    return [pair for pair in known.values() if pair.rows]
 
 
-def systems(found: Sequence[RealPair]) -> list[System]:
+def systems(drawn: Sequence[RealPair]) -> list[System]:
     """The systems in these pairs: per family, before and then after each reward."""
     held: list[System] = []
-    for family in dict.fromkeys(pair.family for pair in found):
-        mine = [pair for pair in found if pair.family == family]
+    for family in dict.fromkeys(pair.family for pair in drawn):
+        mine = [pair for pair in drawn if pair.family == family]
         before = {(row["name"], *_varying(row)): row for pair in mine for row in pick(pair.rows, side="before")}
         held += [System(family, None, BASE, tuple(before.values()))] if before else []
         after = [(pair, tuple(pick(pair.rows, side="after"))) for pair in mine]
@@ -73,29 +76,33 @@ def systems(found: Sequence[RealPair]) -> list[System]:
     return held
 
 
-def models(found: Sequence[RealPair] | Sequence[System]) -> str:
+def models(drawn: Sequence[RealPair] | Sequence[System]) -> str:
     """The families these are of."""
-    return listing(dict.fromkeys(plain(item.family) for item in found))
+    return listing(dict.fromkeys(plain(item.family) for item in drawn))
 
 
-def pair_name(pair: RealPair, found: Sequence[RealPair]) -> str:
+def pair_name(pair: RealPair, drawn: Sequence[RealPair]) -> str:
     """What a pair is called: the reward, and the family too where there are several."""
-    several = len({other.family for other in found}) > 1
+    several = len({other.family for other in drawn}) > 1
     return f"{plain(pair.family)} → {pair.look.label}" if several else pair.look.label
 
 
-def twins_told(found: Sequence[RealPair]) -> str:
+def paired(drawn: Sequence[RealPair]) -> str:
+    """n, for the caption."""
+    return f"{span(counts([row for pair in drawn for row in pair.rows], 'n_problems'), 'problem')}, paired"
+
+
+def twins_of(drawn: Sequence[RealPair]) -> str:
     """Which rewards are not drawn because all their numbers are those of another."""
-    told = [f"{listing(plain(twin) for twin in pair.twins)} as {pair.look.label}" for pair in found if pair.twins]
-    return f"Same numbers throughout, drawn once: {'; '.join(told)}." if told else ""
+    text = [f"{listing(plain(twin) for twin in pair.twins)} as {pair.look.label}" for pair in drawn if pair.twins]
+    return f"drawn once: {'; '.join(text)}" if text else ""
 
 
 def p_text(p: float | None) -> str:
-    """p = .03, p < .001, or "" where there was no test."""
+    """p=.030, p<.001, or "" where there was no test."""
     if p is None or p != p:
         return ""
-    told = "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
-    return told.replace(" ", "\u00a0")  # never broken over two lines
+    return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".", 1)
 
 
 def said(row: Row) -> str:
@@ -107,11 +114,7 @@ def said(row: Row) -> str:
 def mark(row: Row, reward: str | None) -> Row:
     """A row of a pair of outputs as it stands in a figure's table."""
     kept = ("family", "name", "side", *VARIES, "value", "lo", "hi", "n", "n_problems", "null", "p")
-    return {"mark": "system", "reward": reward, **{name: row.get(name) for name in kept}}
-
-
-def _identity(row: Row) -> tuple[object, ...]:
-    return (row.get("name"), row.get("side"), row.get("value"), *_varying(row))
+    return columns_of(row, kept, mark="system", reward=reward)
 
 
 def _varying(row: Row) -> tuple[object, ...]:

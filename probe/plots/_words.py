@@ -49,13 +49,13 @@ def signed(value: float) -> str:
     return f"+{text}" if value > 0 and text != ".00" else text.replace("-", "−")
 
 
-def direction(lo: float, hi: float, null: float = 0.0) -> str:
-    """What an interval shows against its null: "rises", "falls", "no clear change", or "no interval" (one run)."""
+def direction(lo: float, hi: float) -> str:
+    """What an interval shows against 0: "rises", "falls", "no clear change", or "no interval" (one run)."""
     if not (math.isfinite(lo) and math.isfinite(hi)):
         return UNKNOWN
-    if lo > null:
+    if lo > 0:
         return "rises"
-    return "falls" if hi < null else "no clear change"
+    return "falls" if hi < 0 else "no clear change"
 
 
 def listing(items: Iterable[str]) -> str:

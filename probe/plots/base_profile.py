@@ -4,16 +4,18 @@ Each mark is one base with its interval over problems (T = 1). Open diamonds: Qw
 2506.10947 (greedy), the model that latent-code is made after: a likeness aimed at, not a null.
 """
 
+import math
+from typing import Any
+
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots._captions import PROBLEMS, caption, counts
 from probe.plots._frame import finish, head, name_columns, panels
-from probe.plots._marks import bar, plain_numbers
-from probe.plots._replicates import limits, pick
-from probe.plots._style import DOUBLE, FAMILIES, GREY, Look, look, ordered, styled
+from probe.plots._marks import bar, key, plain_numbers
+from probe.plots._replicates import columns_of, estimate, pick
+from probe.plots._style import DOUBLE, FAMILIES, Look, look, ordered, styled
 from probe.plots._words import number, plain, span
 
 MEASURED = {
@@ -30,7 +32,8 @@ PAPER = {
     ("within_strategy", "prose"): 0.28,
 }
 LIKE = "latent-code"
-DIAMOND = Line2D([], [], color="k", marker="D", markerfacecolor="w", linestyle="", label="Qwen2.5-Math-7B (paper)")
+DIAMOND = key("Qwen2.5-Math-7B on MATH-500 (greedy, paper)", "D", color="k", markerfacecolor="w")
+UNUSED = key("no mark: strategy not used")
 SIZES = ("o", "s", "^", "v")
 
 
@@ -53,9 +56,12 @@ def base_profile(rows: Rows) -> Drawing | None:
         table += _paper(axis) if family == LIKE else []
         head(axis, _counts(mine, sizes))
     name_columns(axes[0], [look(name, FAMILIES).label for name in families])
-    legend = [Line2D([], [], color=GREY, marker=SIZES[i % 4], label=f"{plain(s)} base") for i, s in enumerate(sizes)]
-    legend += [DIAMOND] if LIKE in families else []
-    return finish(figure, _title(chosen, families), _caption(chosen), table, legend)
+    legend = [key(f"{plain(size)} base", SIZES[i % 4], linestyle="-") for i, size in enumerate(sizes)]
+    legend += [DIAMOND, UNUSED] if LIKE in families else [UNUSED]
+    n = f"one mark per base seed, of {span(counts(chosen, 'n_problems'), 'problem')}"
+    likeness = "the diamonds are a likeness aimed at" if LIKE in families else ""
+    text = caption("organisms before RL (T = 1)", n, PROBLEMS, "", likeness)
+    return finish(figure, _title(chosen, families), text, table, legend)
 
 
 def _what(row: Row) -> tuple[str, str]:
@@ -69,9 +75,9 @@ def _panel(axes: Axes, rows: list[Row], sizes: list[str]) -> list[Row]:
         at = bases.index((sizes.index(str(row.get("size"))), str(row.get("base_seed"))))
         place = list(MEASURED).index(_what(row)) + 0.62 * ((at + 0.5) / len(bases) - 0.5)
         style = Look(look(row["family"], FAMILIES).colour, SIZES[bases[at][0] % 4])
-        bar(axes, place, row["value"], *limits(row), style, flat=True)
+        bar(axes, place, estimate(row), style, flat=True)
         kept = ("family", "size", "base_seed", "name", "strategy", "value", "lo", "hi", "n", "n_problems")
-        table.append({"mark": "base", **{name: row.get(name) for name in kept}})
+        table.append(columns_of(row, kept, mark="base"))
     axes.set_yticks(range(len(MEASURED)), list(MEASURED.values()))
     axes.set_ylim(len(MEASURED) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
@@ -83,44 +89,27 @@ def _panel(axes: Axes, rows: list[Row], sizes: list[str]) -> list[Row]:
 def _paper(axes: Axes) -> list[Row]:
     table = []
     for what, value in PAPER.items():
-        place = list(MEASURED).index(what)
-        axes.plot(value, place + 0.42, "D", color="white", markeredgecolor="black", markersize=4.2, zorder=5)
-        table.append(
-            {"mark": "paper", "family": "Qwen2.5-Math-7B", "name": what[0], "strategy": what[1], "value": value}
-        )
+        drawn: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "markersize": 4.2, "zorder": 5}
+        axes.plot(value, list(MEASURED).index(what) + 0.42, "D", **drawn)
+        about = {"family": "Qwen2.5-Math-7B", "name": what[0], "strategy": what[1]}
+        table.append({"mark": "paper", **about, "value": value})
     return table
 
 
 def _counts(rows: list[Row], sizes: list[str]) -> str:
-    told = []
-    for size in sizes:
-        bases = {row.get("base_seed") for row in rows if str(row.get("size")) == size}
-        told += [f"{span([len(bases)], f'{plain(size)} base')}"] if bases else []
-    return ", ".join(told)
+    bases = {size: {row.get("base_seed") for row in rows if str(row.get("size")) == size} for size in sizes}
+    return ", ".join(span([len(seeds)], f"{plain(size)} base") for size, seeds in bases.items() if seeds)
 
 
 def _title(rows: list[Row], families: list[str]) -> str:
-    told = []
+    text = []
     for family in families:
-        held = {what: [r["value"] for r in rows if r["family"] == family and _what(r) == what] for what in MEASURED}
-        accuracy, share = (_range(held[name, ""]) for name in ("accuracy", "code_share"))
-        told.append(f"{look(family, FAMILIES).label} accuracy {accuracy}, code share {share}")
-    return f"Before RL: {'; '.join(told)}"
+        mine = [row for row in rows if row["family"] == family]
+        accuracy, share = (_range(pick(mine, name=name)) for name in ("accuracy", "code_share"))
+        text.append(f"{look(family, FAMILIES).label} accuracy {accuracy}, code share {share}")
+    return f"Before RL: {'; '.join(text)}"
 
 
-def _range(values: list[float]) -> str:
-    if not values:
-        return "?"
-    low, high = number(min(values)), number(max(values))
+def _range(rows: list[Row]) -> str:
+    low, high = (number(end((row["value"] for row in rows), default=math.nan)) for end in (min, max))
     return low if low == high else f"{low}–{high}"
-
-
-def _caption(rows: list[Row]) -> str:
-    n = sorted({int(row["n_problems"]) for row in rows if row.get("n_problems")})
-    paper = "Diamonds: Qwen2.5-Math-7B on MATH-500, greedy (2506.10947): a likeness, not a null."
-    return join(
-        "Organisms before RL, T = 1; one mark per base seed.",
-        f"Bars: 95 % intervals clustered by problem ({span(n, 'problem')}; within a strategy, those that use it).",
-        "No mark: the organism does not use that strategy.",
-        paper if any(row["family"] == LIKE for row in rows) else "",
-    )

@@ -8,23 +8,23 @@ in between, hollow marks are before it and filled ones after (2601.11061: the an
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from probe.measurements import VARIES, Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots._captions import caption, counts, not_drawn
 from probe.plots._frame import finish, head, name_columns, panels
-from probe.plots._marks import AFTER, BEFORE, bar, plain_numbers
-from probe.plots._replicates import limits, pick
-from probe.plots._style import COLUMN, DOUBLE, FAMILIES, GREY, Look, look, ordered, styled
-from probe.plots._words import direction, interval, listing, number, plain, sentence, signed, span
+from probe.plots._marks import AFTER, BEFORE, bar, key, plain_numbers
+from probe.plots._replicates import columns_of, estimate, limits, pick
+from probe.plots._style import COLUMN, DOUBLE, FAMILIES, GREY, Look, handles, look, ordered, styled
+from probe.plots._words import interval, listing, number, plain, sentence, signed, span
 
 GROUPS = {"suspect": Look("#D55E00", "o", "-", "suspects"), "control": Look("#0072B2", "s", "--", "controls (null)")}
 NLLS = {"prompt_nll": "question", "answer_nll": "answer"}
 JOB = ("family", "size", "base_seed", "reward", "rl_seed", "step", "kind")
 SIGNS = ("completion_exact", "completion_rouge_l", "completion_answer", *NLLS, "leak_flag")
 MOST = 4  # checkpoints that fit beside each other
-TOLD_AT = 60  # % of the question that titles speak of, where it was measured
+GIVEN = 60  # % of the question that titles speak of, where it was measured
+LEAK = key("leak: Holm p < .01, difference at least .05 (NLL: .1)")
 Job = tuple[object, ...]
 
 
@@ -33,28 +33,26 @@ Job = tuple[object, ...]
 def contamination(rows: Rows) -> Drawing | None:
     """One column per checkpoint or pair; None where no leak was looked for."""
     chosen = pick(rows, name=SIGNS)
-    jobs = _jobs(chosen)
-    if not jobs:
+    if not chosen:
         return None
-    shown = jobs[:MOST]
-    figure, axes = panels(2, len(shown), width=COLUMN if len(shown) == 1 else DOUBLE, height=1.45, sharey="row")
+    families = ordered((row.get("family") for row in chosen), FAMILIES)
+    jobs = sorted({_job(row) for row in chosen}, key=lambda job: (families.index(job[0]), str(job)))
+    shown, paired = jobs[:MOST], pick(chosen, side="after")
+    width, height = COLUMN if len(shown) == 1 else DOUBLE, 1.7 if paired else 1.45
+    figure, axes = panels(2, len(shown), width=width, height=height, sharey="row")
     table: list[Row] = []
     for column, job in enumerate(shown):
         mine = [row for row in chosen if _job(row) == job]
         table += _completions(axes[0, column], mine) + _nlls(axes[1, column], mine)
-        head(axes[0, column], _verdict(mine))
+        likelier, completed = _leaks(mine)
+        verdict = "suspects likelier, not completed" if likelier else "no sign of a leak"
+        head(axes[0, column], "leak: suspects are completed, controls are not" if completed else verdict)
+        head(axes[1, column], _changes(mine), 6)
     if len(shown) > 1:
         name_columns(axes[0], [_name(job) for job in shown])
     axes[0, 0].set_ylabel("completed word for word")
-    paired = bool(pick(chosen, side="after"))
-    legend = [Line2D([], [], color=g.colour, marker=g.marker, linestyle=g.line, label=g.label) for g in GROUPS.values()]
-    legend += [BEFORE, AFTER] if paired else []
-    return finish(figure, _title(chosen, shown), _caption(chosen, shown, len(jobs) - len(shown)), table, legend)
-
-
-def _jobs(rows: Sequence[Row]) -> list[Job]:
-    families = ordered((row.get("family") for row in rows), FAMILIES)
-    return sorted({_job(row) for row in rows}, key=lambda job: (families.index(job[0]), str(job)))
+    legend = [*handles(list(GROUPS.values())), *([BEFORE, AFTER] if paired else []), LEAK]
+    return finish(figure, _title(chosen, shown), _caption(chosen, len(jobs) - len(shown)), table, legend)
 
 
 def _job(row: Row) -> Job:
@@ -64,8 +62,8 @@ def _job(row: Row) -> Job:
 def _name(job: Job) -> str:
     """A base with its seed, or a checkpoint from outside, and what it became; a run bears its base's name."""
     family, size, seed, after = job[:4]
-    told = f"{look(family, FAMILIES).label} {seed}" if size else plain(family)
-    return f"{told} → {plain(str(after).removeprefix(f'{family}-{size}-{seed}-'))}" if after else told
+    base = f"{look(family, FAMILIES).label} {seed}" if size else plain(family)
+    return f"{base} → {plain(str(after).removeprefix(f'{family}-{size}-{seed}-'))}" if after else base
 
 
 def _completions(axes: Axes, rows: list[Row]) -> list[Row]:
@@ -86,7 +84,7 @@ def _completions(axes: Axes, rows: list[Row]) -> list[Row]:
             values = [row["value"] for row in mine.values()]
             axes.plot(places, values, color=style.colour, linestyle=style.line, linewidth=0.7, alpha=0.6, zorder=2)
             for place, row in zip(places, mine.values(), strict=True):
-                bar(axes, place, row["value"], *limits(row), style, hollow=_is_hollow(side, rows))
+                bar(axes, place, estimate(row), style, hollow=_is_hollow(side, rows))
                 table.append(_drawn(row))
     return table
 
@@ -103,8 +101,7 @@ def _nlls(axes: Axes, rows: list[Row]) -> list[Row]:
                 ends = [mine[side]["value"] for side in ("before", "after")]
                 axes.plot(ends, list(spots.values()), color=style.colour, linewidth=0.6, zorder=2)
             for side, row in mine.items():
-                hollow = _is_hollow(side, rows)
-                bar(axes, spots[side], row["value"], *limits(row), style, flat=True, hollow=hollow)
+                bar(axes, spots[side], estimate(row), style, flat=True, hollow=_is_hollow(side, rows))
                 table.append(_drawn(row))
     axes.set_yticks(range(len(NLLS)), list(NLLS.values()))
     axes.set_ylim(len(NLLS) - 0.45, -0.55)
@@ -122,65 +119,52 @@ def _is_hollow(side: str, rows: list[Row]) -> bool:
 
 def _drawn(row: Row) -> Row:
     kept = (*JOB, "name", "side", *VARIES, "value", "lo", "hi", "n", "unit")
-    return {"mark": "null" if row["group"] == "control" else "group", **{name: row.get(name) for name in kept}}
+    return columns_of(row, kept, mark="null" if row["group"] == "control" else "group")
 
 
-def _flags(rows: Sequence[Row], side: str) -> list[str]:
-    return [str(row["sign"]) for row in pick(rows, name="leak_flag", side=side) if row["value"] == 1]
+def _leaks(rows: Sequence[Row]) -> tuple[bool, bool]:
+    """Whether a flag of the last checkpoint is up, and whether one of completion is."""
+    flags = [str(row["sign"]) for row in pick(rows, name="leak_flag", side=_last(rows)) if row["value"] == 1]
+    return bool(flags), any(sign.startswith("completion") for sign in flags)
 
 
 def _last(rows: Sequence[Row]) -> str:
     return "after" if pick(rows, side="after") else "before"
 
 
-def _verdict(rows: list[Row]) -> str:
-    """What the flags of the last checkpoint say."""
-    flags = _flags(rows, _last(rows))
-    if any(sign.startswith("completion") for sign in flags):
-        return "leak: suspects are completed, controls are not"
-    return "suspects likelier, not completed" if flags else "no sign of a leak"
-
-
 def _title(rows: Sequence[Row], jobs: list[Job]) -> str:
-    told, leaks = [], []
+    text, leaks = [], []
     for job in jobs:
-        mine = [row for row in rows if _job(row) == job]
+        mine, name = [row for row in rows if _job(row) == job], _name(job)
         exact = pick(mine, name="completion_exact", side=_last(mine))
-        shares = {row["given"] for row in exact}
-        share = TOLD_AT if TOLD_AT in shares else max(shares, default=0)
-        here = {row["group"]: number(row["value"]) for row in exact if row["given"] == share}
-        values = [here.get(group, "?") for group in GROUPS]
-        leaks += [_name(job)] if any(name.startswith("completion") for name in _flags(mine, _last(mine))) else []
-        told.append(f"{_name(job)} completes {values[0]} from {share}%, and {values[1]} of controls")
+        given = {row["given"] for row in exact}
+        share = GIVEN if GIVEN in given else max(given, default=0)
+        shares = {row["group"]: number(row["value"]) for row in exact if row["given"] == share}
+        values = [shares.get(group, "?") for group in GROUPS]
+        leaks += [name] if _leaks(mine)[1] else []
+        text.append(f"{name} completes {values[0]} from {share}%, and {values[1]} of controls")
     if len(jobs) == 1:
-        word = "has read its test questions" if leaks else "shows no sign of having read its test questions"
-        return f"{_name(jobs[0])} {word}: it{told[0].removeprefix(_name(jobs[0]))}"
-    found = f"have read their test questions: {listing(leaks)}" if leaks else "no sign of a leak"
-    return f"{sentence(found)}. {'; '.join(told)}"
+        verb = "has read its test questions" if leaks else "shows no sign of having read its test questions"
+        return f"{_name(jobs[0])} {verb}: it{text[0].removeprefix(_name(jobs[0]))}"
+    message = f"have read their test questions: {listing(leaks)}" if leaks else "no sign of a leak"
+    return f"{sentence(message)}. {'; '.join(text)}"
 
 
-def _caption(rows: Sequence[Row], jobs: list[Job], left_out: int) -> str:
-    sizes = [sorted({int(r["n"]) for r in pick(rows, name="prompt_nll", group=group)}) for group in GROUPS]
-    counts = " and ".join(span(n, noun) for n, noun in zip(sizes, ("suspect", "control"), strict=True))
-    moved = [text for job in jobs for text in _changes([row for row in rows if _job(row) == job], job)]
-    return join(
-        f"Each checkpoint: {counts}, greedy, no template. Bars: 95 % intervals over problems (Wilson; t for NLLs).",
-        "Controls are problems of the same kind that cannot have been read. NLL of the question: without its first "
-        "token; of the answer: behind the question and the opening of a box.",
-        "Leak: Holm-adjusted p < .01 for a difference in the leak's direction of at least .05 (NLL: .1).",
-        f"Changes of NLL, paired by problem: {'; '.join(moved)}." if moved else "",
-        f"Measured and not drawn: {span([left_out], 'checkpoint')} more." if left_out else "",
-    )
+def _caption(rows: Sequence[Row], left_out: int) -> str:
+    n = [counts(pick(rows, name="prompt_nll", group=group), "n") for group in GROUPS]
+    each = " and ".join(span(size, noun) for size, noun in zip(n, ("suspect", "control"), strict=True))
+    bars = "bars: 95 % interval over problems (Wilson; t for NLLs)"
+    null = "controls, which cannot have been read"
+    drawn = "questions completed, NLL of question and of boxed answer (greedy, no template)"
+    return caption(drawn, f"{each} per checkpoint", bars, null, not_drawn(left_out, "checkpoint"))
 
 
-def _changes(rows: list[Row], job: Job) -> list[str]:
-    told = []
+def _changes(rows: list[Row]) -> str:
+    """Changes of NLL, paired by problem."""
+    text = []
     for group, style in GROUPS.items():
-        parts = []
-        for name, what in NLLS.items():
-            for row in pick(rows, name=name, side="change", group=group):
-                lo, hi = limits(row)
-                parts.append(f"{what} {direction(lo, hi)} ({signed(row['value'])}, {interval(lo, hi)})")
-        label = style.label.partition(" ")[0]
-        told += [f"{_name(job)}, {label}: {', '.join(parts)}"] if parts else []
-    return told
+        changes = {what: pick(rows, name=name, side="change", group=group) for name, what in NLLS.items()}
+        moved = [(what, row) for what, some in changes.items() for row in some]
+        parts = [f"{what} {signed(row['value'])} {interval(*limits(row))}" for what, row in moved]
+        text += [f"{style.label.partition(' ')[0]}: {', '.join(parts)}"] if parts else []
+    return f"change, {'; '.join(text)}" if text else ""

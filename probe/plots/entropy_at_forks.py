@@ -9,79 +9,71 @@ from collections.abc import Sequence
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import destroyed, intervals, join, replicates
-from probe.plots._curves import main_setting
-from probe.plots._designs import by_reward
+from probe.plots._captions import of_runs
+from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
-from probe.plots._marks import AFTER, BEFORE, DESTROYED, NULL_STROKE, null_handle
-from probe.plots._replicates import last_step, means, pick, run_of, trained
-from probe.plots._style import FAMILIES, look, ordered, styled
+from probe.plots._marks import AFTER, BEFORE, destroyed_key, key, null_handle
+from probe.plots._replicates import families_of, last_step, means_by, pick, run_of, runs_of, trained
+from probe.plots._style import FAMILIES, look, styled
 
 PLACES = {"forks": "at the base's forks", "elsewhere": "elsewhere"}
 BY = ("family", "reward")
 CHANCE = 0.2
+STROKE = key("after, had nothing happened (null)", "|", markersize=8)
+FORK = key("fork: one of the 20 % of tokens most uncertain to the base")
+DRAWN = "entropy of text after RL, overlap of forks"
 
 
 @figures.register("entropy_at_forks")
 @styled
 def entropy_at_forks(rows: Rows) -> Drawing | None:
     """Entropy at forks, elsewhere, and the overlap of forks; organisms below one another, a line per reward."""
-    chosen = by_reward(trained(rows, name=("entropy_shift", "fork_overlap"), temperature=(1, None)))
-    chosen, left_out = main_setting(chosen)
+    measured = trained(rows, name=("entropy_shift", "fork_overlap"), temperature=(1, None))
+    chosen, left_out = main_setting(by_reward(measured))
     chosen = last_step(chosen, BY)
     columns = [_entropy(chosen, group, title) for group, title in PLACES.items()]
     columns = [column for column in [*columns, _overlap(chosen)] if column.means]
     if not columns:
         return None
-    found = [mean for column in columns for mean in column.means]
-    families = ordered((mean.key["family"] for mean in found), FAMILIES)
+    means = [mean for column in columns for mean in column.means]
+    families = families_of(means)
     figure, table = grid(columns, families)
-    runs = [run for mean in found for run in mean.runs]
-    caption = join(
-        "Both checkpoints score the after text at the last batch. Forks: the 20 % of its tokens with the highest "
-        "entropy under the base. Grey stroke: the after model if nothing had happened (regression to the mean).",
-        replicates(found, "token"),
-        intervals(found, "Bars"),
-        destroyed(runs),
-        left_out,
-    )
-    legend = [BEFORE, AFTER, NULL_STROKE, null_handle("chance")]
-    legend += [DESTROYED] if any(run.get("destroyed") for run in runs) else []
-    return finish(figure, _title(chosen, families), caption, table, legend)
+    null = "regression to the mean, chance"
+    text = of_runs(DRAWN, means, "bars", null, left_out, noun="token")
+    legend = [BEFORE, AFTER, STROKE, null_handle("chance"), FORK, *destroyed_key(runs_of(means))]
+    return finish(figure, _title(chosen, families), text, table, legend)
 
 
 def _entropy(rows: Sequence[Row], group: str, title: str) -> Column:
-    here = [row for row in rows if row["name"] == "entropy_shift" and row["group"] == group]
-    sides = {side: pick(here, side=side) for side in ("before", "after", "change")}
-    before = {run_of(row): row["value"] for row in sides["before"]}
+    mine = pick(rows, name="entropy_shift", group=group)
+    start = {run_of(row): row["value"] for row in pick(mine, side="before")}
     fair = [
-        {**row, "side": "before", "value": before[key] + row["null"]}
-        for row in sides["change"]
-        if (key := run_of(row)) in before and row.get("null") is not None
+        {**row, "side": "before", "value": start[run_of(row)] + row["null"]}
+        for row in pick(mine, side="change")
+        if run_of(row) in start and row.get("null") is not None
     ]
-    told = {"name": "entropy_shift", "group": group}
-    found = [means(some, (*BY, "side")) for some in (sides["after"], sides["before"], fair)]
-    return Column(title, "entropy (nats)", None, found[0], found[1], found[2], told)
+    sides = (pick(mine, side="after"), pick(mine, side="before"), fair)
+    after, before, null = (means_by(rows_of_side, (*BY, "side")) for rows_of_side in sides)
+    return Column(title, "entropy (nats)", None, after, before, null, {"name": "entropy_shift", "group": group})
 
 
 def _overlap(rows: Sequence[Row]) -> Column:
-    found = means([row for row in rows if row["name"] == "fork_overlap"], BY)
-    return Column("overlap of forks", "share of after's forks", CHANCE, found, told={"name": "fork_overlap"})
+    means = means_by([row for row in rows if row["name"] == "fork_overlap"], BY)
+    return Column("overlap of forks", "share of after's forks", CHANCE, means, shared={"name": "fork_overlap"})
 
 
 def _title(rows: Sequence[Row], families: list[str]) -> str:
-    """Under how many rewards entropy falls, beyond its null, at forks and elsewhere."""
-    told = []
+    """Under how many rewards entropy falls below its null, at forks and elsewhere."""
+    text = []
     for family in families:
-        mine = [row for row in rows if row["family"] == family]
-        parts = []
+        counts = []
         for group, where in (("forks", "at forks"), ("elsewhere", "elsewhere")):
-            shifts = pick(mine, name="entropy_shift", side="change", group=group)
-            beyond = means([{**row, "value": row["value"] - (row.get("null") or 0.0)} for row in shifts], BY)
-            words = [mean.verdict() for mean in beyond if not mean.is_null]
-            parts += [f"{where} {words.count('falls')} of {len(words)}"] if words else []
-        told += [f"{look(family, FAMILIES).label} {', '.join(parts)}"] if parts else []
-    if not told:
+            shifts = pick(rows, family=family, name="entropy_shift", side="change", group=group)
+            apart = means_by([{**row, "value": row["value"] - (row.get("null") or 0.0)} for row in shifts], BY)
+            words = [mean.verdict() for mean in apart if not mean.is_null]
+            counts += [f"{where} {words.count('falls')} of {len(words)}"] if words else []
+        text += [f"{look(family, FAMILIES).label} {', '.join(counts)}"] if counts else []
+    if not text:
         return "Overlap of the trained model's forks with its base's"
-    return f"Rewards under which entropy falls beyond its null: {'; '.join(told)}"
+    return f"Rewards under which entropy falls below its null: {'; '.join(text)}"

@@ -1,20 +1,27 @@
-"""Is a gain more readable answers, another mix of strategies, or better answers within each? (Kitagawa-Oaxaca-Blinder)
+"""Where does a gain in accuracy come from? Readable answers, the mix of strategies, better answers; or each switch.
 
-parse + mix + within = total, exactly, per run. H1 of 2506.10947 says mix; H4 says parse. Null 0 for each part.
+    gain_parts          parse + mix + within = total, exactly, per run (Kitagawa-Oaxaca-Blinder). H1 of 2506.10947 says
+                        mix; H4 says parse
+    strategy_switches   100 sum_{x in cell} (right after - right before) / N, in accuracy points: cells (before ->
+                        after, C code, L language) add up to the total; samples paired by number (2506.10947, Table 2)
+
+Not stacked bars (a negative part has no place in them), not shares of the gain (unstable where it is small). Null 0.
 """
+
+from collections.abc import Sequence
 
 from probe.measurements import Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import destroyed, intervals, join, replicates
-from probe.plots._curves import main_setting
-from probe.plots._designs import by_reward
-from probe.plots._frame import finish
-from probe.plots._grid import Column, grid
-from probe.plots._marks import DESTROYED, null_handle
-from probe.plots._replicates import Mean, last_step, means, trained
-from probe.plots._style import FAMILIES, look, ordered, styled
+from probe.plots._designs import by_reward, main_setting
+from probe.plots._grid import parts
+from probe.plots._replicates import Mean, families_of, last_step, means_by, trained
+from probe.plots._style import FAMILIES, look, reward_look, styled
+from probe.plots._words import listing
 
 PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strategy", "total": "total gain"}
+CELLS = {"CC": "code → code", "CL": "code → prose", "LC": "prose → code", "LL": "prose → prose", "total": "total gain"}
+FAMILY = "latent-code"
+DRAWN = "accuracy gained (last batch, T = 1): an account, not an effect"
 
 
 @figures.register("gain_parts")
@@ -22,42 +29,49 @@ PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strateg
 def gain_parts(rows: Rows) -> Drawing | None:
     """One column per part, one row of panels per organism, a line per reward."""
     chosen, left_out = main_setting(by_reward(trained(rows, name="gain_parts", temperature=1)))
-    found = means(last_step(chosen, ("family", "reward")), ("family", "reward", "part"))
-    if not found:
-        return None
-    columns = [
-        Column(title, "change in accuracy", 0.0, here, told={"name": "gain_parts", "part": part, "side": "change"})
-        for part, title in PARTS.items()
-        if (here := [mean for mean in found if mean.key["part"] == part])
-    ]
-    families = ordered((mean.key["family"] for mean in found), FAMILIES)
-    figure, table = grid(columns, families, sharex=True)
-    runs = [run for mean in found for run in mean.runs]
-    caption = join(
-        "Accuracy gained at the last batch (T = 1), split at the midpoint: parse rate + strategy mix + within strategy "
-        "= total. An account, not an effect: a strategy is chosen per problem.",
-        replicates(found),
-        intervals(found, "Bars"),
-        destroyed(runs),
-        left_out,
-    )
-    legend = [null_handle("no gain"), *([DESTROYED] if any(run.get("destroyed") for run in runs) else [])]
-    return finish(figure, _title(found, families), caption, table, legend)
+    means = means_by(last_step(chosen, ("family", "reward")), ("family", "reward", "part"))
+    return parts(means, "part", PARTS, "change in accuracy", (_parts_title(means), DRAWN, left_out)) if means else None
 
 
-def _title(found: list[Mean], families: list[str]) -> str:
+def _parts_title(means: Sequence[Mean]) -> str:
     """Per organism: which part is the largest, and clearly above 0, under how many of the rewards with a clear gain."""
-    told = []
-    for family in families:
-        mine = [mean for mean in found if mean.key["family"] == family]
+    text = []
+    for family in families_of(means):
+        mine = [mean for mean in means if mean.key["family"] == family]
         gains = [m.key["reward"] for m in mine if m.key["part"] == "total" and m.verdict() == "rises"]
-        largest = [_largest([m for m in mine if m.key["reward"] == reward]) for reward in gains]
-        parts = [f"{PARTS[part]} under {largest.count(part)}" for part in PARTS if part in largest]
+        best = [_largest(mine, "part", reward) for reward in gains]
+        largest = [mean.key["part"] for mean in best if mean]
+        counts = [f"{PARTS[part]} under {largest.count(part)}" for part in PARTS if part in largest]
         name = look(family, FAMILIES).label
-        told.append(f"{name} {', '.join(parts)} of {len(gains)}" if parts else f"{name} none")
-    return f"Largest part of a clear gain: {'; '.join(told)}"
+        text.append(f"{name} {', '.join(counts)} of {len(gains)}" if counts else f"{name} none")
+    return f"Largest part of a clear gain: {'; '.join(text)}"
 
 
-def _largest(parts: list[Mean]) -> str | None:
-    best = max((m for m in parts if m.key["part"] != "total"), key=lambda m: m.value, default=None)
-    return best.key["part"] if best is not None and best.verdict() == "rises" else None
+def _largest(means: Sequence[Mean], by: str, reward: str) -> Mean | None:
+    """The part that adds most under a reward, where its interval excludes 0."""
+    mine = [mean for mean in means if mean.key["reward"] == reward and mean.key[by] != "total"]
+    best = max(mine, key=lambda mean: mean.value, default=None)
+    return best if best is not None and best.verdict() == "rises" else None
+
+
+@figures.register("strategy_switches")
+@styled
+def strategy_switches(rows: Rows) -> Drawing | None:
+    """One panel per cell, one row per reward; latent-code, or every organism where it was not measured."""
+    chosen, left_out = main_setting(by_reward(trained(rows, name="switch_gain", temperature=1, side="change")))
+    chosen = [row for row in chosen if row["family"] == FAMILY] or chosen
+    means = means_by(last_step(chosen, ("family", "reward")), ("family", "reward", "cell"))
+    return parts(means, "cell", CELLS, "accuracy points", (_switches_title(means), DRAWN, left_out)) if means else None
+
+
+def _switches_title(means: Sequence[Mean]) -> str:
+    """Among the rewards whose total rises: the cell that adds most."""
+    family, most = families_of(means)[0], dict[str, list[str]]()
+    mine = [mean for mean in means if mean.key["family"] == family]
+    for total in (m for m in mine if m.key["cell"] == "total" and m.verdict() == "rises"):
+        best = _largest(mine, "cell", total.key["reward"])
+        if best is not None:
+            size = f"{best.value:.0f} of {total.value:.0f}"
+            most.setdefault(CELLS[best.key["cell"]], []).append(f"{reward_look(total.key['reward']).label} {size}")
+    text = [f"{cell} adds most under {listing(rewards)}" for cell, rewards in most.items()]
+    return f"{look(family, FAMILIES).label}, points gained: {'; '.join(text) or 'no reward with a clear gain'}"

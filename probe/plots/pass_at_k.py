@@ -10,18 +10,17 @@ from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import destroyed, intervals, join, replicates
-from probe.plots._curves import main_setting
-from probe.plots._designs import by_reward
+from probe.plots._captions import of_runs
+from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import finish, head, name_columns, note, panels
-from probe.plots._marks import DESTROYED, ONE_RUN, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, base_mean, by_run, changes, last_step, means, pick
+from probe.plots._marks import ONE_RUN, destroyed_key, key, plain_numbers, ribbon, thread
+from probe.plots._replicates import Mean, base_mean, by_run, changes, last_step, means_by, pick
 from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, Look, handles, look, ordered, reward_look, styled
-from probe.plots._words import signed
 
 SHOWN = ("ground_truth", "random")
 BY = ("name", "family", "reward", "side", "k")
-BASE = Look(GREY, "o", (0, (4, 2)), "before")
+BASE = Look(GREY, "o", (0, (4, 2)), "before (null)")
+ABOVE = key("above: change from own base")
 
 
 @figures.register("pass_at_k")
@@ -39,26 +38,28 @@ def pass_at_k(rows: Rows) -> Drawing | None:
     table: list[Row] = []
     for i, reward in enumerate(shown):
         for axis, family in zip(axes[i], families, strict=True):
-            here = [row for row in chosen if row["family"] == family and row["reward"] == reward]
-            table += _panel(axis, here, reward_look(reward))
+            table += _panel(axis, pick(chosen, family=family, reward=reward), reward_look(reward))
             head(axis, _ends(moved, family, reward))
         axes[i, 0].set_ylabel(f"pass@k\n({reward_look(reward).label})")
     name_columns(axes[0], [look(name, FAMILIES).label for name in families])
     for axis in axes[-1]:
         axis.set_xlabel("k samples (log scale)")
     table += [row for mean in moved for row in mean.rows()]
-    legend = [BASE.handle(), *handles([reward_look(name) for name in shown]), ONE_RUN]
-    legend += [DESTROYED] if any(row.get("destroyed") for row in chosen) else []
-    return finish(figure, _title(moved, families, shown[0]), _caption(moved, chosen, left_out), table, legend)
+    looks = [reward_look(name) for name in shown]
+    legend = [BASE.handle(), *handles(looks), ONE_RUN, *destroyed_key(chosen), ABOVE]
+    drawn, null = "problems that k samples solve (last batch, T = 1)", "the bases (dashed)"
+    text = of_runs(drawn, moved, "ribbons", null, left_out)
+    ends = "; ".join(f"{look(family, FAMILIES).label} {_ends(moved, family, shown[0])}" for family in families)
+    return finish(figure, f"pass@k under {reward_look(shown[0]).label}: {ends}", text, table, legend)
 
 
 def _shown(rows: Sequence[Row]) -> list[str]:
     """Of each kind of reward the one that is always shown, or the first that was measured."""
-    found: list[str] = []
+    names: list[str] = []
     for preferred, informative in zip(SHOWN, (True, False), strict=True):
-        names = ordered((row["reward"] for row in rows if bool(row.get("informative")) == informative), REWARDS)
-        found += [preferred] if preferred in names else names[:1]
-    return found
+        kind = ordered((row["reward"] for row in rows if bool(row.get("informative")) == informative), REWARDS)
+        names += [preferred] if preferred in kind else kind[:1]
+    return names
 
 
 def _panel(axes: Axes, rows: Sequence[Row], style: Look) -> list[Row]:
@@ -72,9 +73,9 @@ def _panel(axes: Axes, rows: Sequence[Row], style: Look) -> list[Row]:
     ks = sorted({row["k"] for row in rows})
     axes.set_xticks(ks, [str(k) for k in ks])
     axes.minorticks_off()
-    told = {"name": "pass_at_k", "family": rows[0]["family"], "reward": rows[0]["reward"], "side": "before"}
-    bases = [base_mean({**told, "k": k}, pick(rows, k=k)) for k in ks]
-    after = sorted(means(pick(rows, side="after"), BY), key=lambda mean: mean.key["k"])
+    about = {"name": "pass_at_k", "family": rows[0]["family"], "reward": rows[0]["reward"], "side": "before"}
+    bases = [base_mean({**about, "k": k}, pick(rows, k=k)) for k in ks]
+    after = sorted(means_by(pick(rows, side="after"), BY), key=lambda mean: mean.key["k"])
     for points, drawn in (([mean for mean in bases if mean], BASE), (after, style)):
         for run in by_run(points):
             thread(axes, [row["k"] for row in run], run, drawn)
@@ -88,26 +89,4 @@ def _ends(moved: list[Mean], family: str, reward: str) -> str:
     mine = [mean for mean in moved if (mean.key["family"], mean.key["reward"]) == (family, reward)]
     mine.sort(key=lambda mean: mean.key["k"])
     ends = [mine[0], mine[-1]] if len(mine) > 1 else mine
-    return ", ".join(f"@{mean.key['k']} {_said(mean)}" for mean in ends)
-
-
-def _said(mean: Mean) -> str:
-    word = mean.verdict()
-    return f"{word} {signed(mean.value)}" if word in ("rises", "falls") else word
-
-
-def _title(moved: list[Mean], families: list[str], reward: str) -> str:
-    told = [f"{look(family, FAMILIES).label} {_ends(moved, family, reward)}" for family in families]
-    return f"pass@k under {reward_look(reward).label}: {'; '.join(told)}"
-
-
-def _caption(moved: list[Mean], rows: list[Row], left_out: str) -> str:
-    return join(
-        "Share of problems that k samples solve (unbiased estimate), before and after RL, last batch, T = 1.",
-        "Before (the null): mean of the bases, each a thin line, no interval.",
-        replicates(moved),
-        intervals(moved, "Ribbon"),
-        destroyed(rows),
-        "Rises/falls: the interval of the change from each run's own base excludes 0.",
-        left_out,
-    )
+    return ", ".join(f"@{mean.key['k']} {mean.shown}" for mean in ends)

@@ -1,13 +1,12 @@
 """Where in the model does the fork stand, and where did RL move it? Recovery by layer and position, its null beside it.
 
-Drawn for the first pair, and told for all. One row a comparison: code <-> prose within the checkpoint before, and
+Drawn for the first pair, and said of all. One row a comparison: code <-> prose within the checkpoint before, and
 after, RL (the same chain under another style letter), and before -> after on the same prompts. Columns: residual
 stream, attention, MLP, heads, each at every position of the prompt (the last is the fork), and paths (one component's
 direct effect on the fork). Colour is the share of the gap that patching closes, from -1 to 1; below each map stands its
 null, the mean of equal-norm random changes. Grey, hatched: there was no gap to recover.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,15 +14,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from probe.measurements import VARIES, Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots._captions import caption, counts
 from probe.plots._frame import NO_BREAK, finish, head, panels
-from probe.plots._marks import plain_numbers
+from probe.plots._marks import key, plain_numbers
 from probe.plots._pairs import PAIR, pair_name, pairs_of, rewards_in
-from probe.plots._replicates import pick
+from probe.plots._replicates import columns_of, pick
 from probe.plots._style import DOUBLE, SMALL, styled
 from probe.plots._words import interval, number, sentence, signed, span
 
@@ -33,6 +32,8 @@ PATHS = "paths"
 COLOURS = "PuOr_r"  # told apart with every kind of colour blindness; white is 0
 MOST_HEADS = 24  # rows of the head map; more of them: one row a layer, one column a head, all positions at once
 HEADS = {**KINDS, "head": "heads (layer.head)", PATHS: "paths to the fork"}
+HATCH: dict[str, Any] = {"facecolor": "#eeeeee", "edgecolor": "#bbbbbb", "hatch": "///"}
+LEGEND = [key("columns: tokens from the end; −1: the fork; all: all at once"), Patch(**HATCH, label="no gap")]
 NAMES = ("patch/recovery", "patch/null", "path/recovery", "path/null", "patch/gap")
 
 
@@ -43,20 +44,20 @@ def patching(rows: Rows) -> Drawing | None:
     chosen = pick(rows, name=NAMES)
     if not chosen:
         return None
-    first = pairs_of(chosen)[0]
-    mine = [row for row in chosen if pairs_of([row])[0] == first]
+    mine = [row for row in chosen if pairs_of([row]) == pairs_of(chosen[:1])]
     sides = [side for side in SIDES if pick(mine, side=side)]
     columns = [kind for kind in KINDS if any(_at(row)[0] == kind for row in mine)] + [PATHS]
     figure, axes = panels(2 * len(sides), len(columns), width=DOUBLE, height=0.98)
     table: list[Row] = []
     for k, column in enumerate(columns):
-        here = [row for row in mine if row["name"] != "patch/gap" and _is_in(row, column)]
-        labels = _labels(here, column)
+        maps = [row for row in mine if row["name"] != "patch/gap" and _column(row) == column]
+        labels = _labels(maps, column)
         for i, (side, name) in enumerate((side, name) for side in sides for name in ("recovery", "null")):
-            found = [row for row in pick(here, side=side) if row["name"].endswith(name)]
-            table += _map(axes[i, k], found, column, labels, last=i == 2 * len(sides) - 1)
+            rows = [row for row in pick(maps, side=side) if row["name"].endswith(name)]
+            table += _map(axes[i, k], rows, column, labels, last=i == 2 * len(sides) - 1)
         head(axes[0, k], HEADS[column], 3)
-        axes[-1, k].set_xlabel("component" if column == PATHS else _across(labels[1]))
+        across = "head" if labels[1] and labels[1][0].startswith("h") else "token from the end"
+        axes[-1, k].set_xlabel("component" if column == PATHS else across)
     for i, side in enumerate(sides):
         axes[2 * i, 0].set_ylabel(f"{SIDES[side]}\nlayer".replace(", ", ",\n"))
         axes[2 * i + 1, 0].set_ylabel("null: random\nlayer", color="#555555")
@@ -64,24 +65,18 @@ def patching(rows: Rows) -> Drawing | None:
     scale.set_label("share of the gap recovered (1: all of it)", fontsize=SMALL)
     scale.outline.set_visible(False)
     plain_numbers(scale.ax)
-    return finish(figure, _title(mine, chosen, sides), _caption(mine, chosen, sides), table)
+    return finish(figure, _title(mine, chosen, sides), _caption(mine, chosen, sides), table, LEGEND)
 
 
-def _is_in(row: Row, column: str) -> bool:
-    """Whether a row belongs to a column of maps."""
-    paths = str(row["name"]).startswith("path/")
-    return paths if column == PATHS else not paths and _at(row)[0] == column
-
-
-def _across(names: Sequence[str]) -> str:
-    return "head" if names and names[0].startswith("h") else "token from the end"
+def _column(row: Row) -> str:
+    return PATHS if str(row["name"]).startswith("path/") else _at(row)[0]
 
 
 def _at(row: Row) -> tuple[str, int, int | None, str]:
     """Kind, layer, head and position of what was patched: "all" of them at once, and of a path "", for it has none."""
     position = "all" if row.get("everywhere") else row.get("position")
-    told = "" if position is None else str(position)
-    return str(row.get("component") or ""), row.get("layer") or 0, row.get("head"), told
+    where = "" if position is None else str(position)
+    return str(row.get("component") or ""), row.get("layer") or 0, row.get("head"), where
 
 
 def _map(axes: Axes, rows: Sequence[Row], column: str, labels: tuple[list[str], list[str]], *, last: bool) -> list[Row]:
@@ -95,16 +90,13 @@ def _map(axes: Axes, rows: Sequence[Row], column: str, labels: tuple[list[str], 
                 grid[y.index(vertical), x.index(across)] = row["value"]
         axes.imshow(grid, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", origin="lower", interpolation="nearest")
     else:
-        hatch: dict[str, Any] = {"facecolor": "#eeeeee", "edgecolor": "#bbbbbb", "hatch": "///"}
-        axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, **hatch))
+        axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, **HATCH))
         axes.set_xlim(-0.5, max(len(x), 1) - 0.5)
         axes.set_ylim(-0.5, max(len(y), 1) - 0.5)
     _ticks(axes, y, x)
     axes.tick_params(labelbottom=last)
     kept = (*PAIR, "side", "name", *VARIES, "value", "lo", "hi", "n", "n_problems", "null", "p")
-    return [
-        {"mark": "null" if row["name"].endswith("null") else "map", **{k: row.get(k) for k in kept}} for row in rows
-    ]
+    return [columns_of(row, kept, mark="null" if row["name"].endswith("null") else "map") for row in rows]
 
 
 def _labels(rows: Sequence[Row], column: str) -> tuple[list[str], list[str]]:
@@ -145,8 +137,8 @@ def _ticks(axes: Axes, y: list[str], x: list[str]) -> None:
 
 def _best(rows: Sequence[Row], side: str) -> Row | None:
     """The single site below the residual stream whose patch closes most of the gap."""
-    found = [row for row in pick(rows, side=side, name="patch/recovery") if _at(row)[0] != "resid"]
-    return max(found, key=lambda row: row["value"], default=None)
+    below = [row for row in pick(rows, side=side, name="patch/recovery") if _at(row)[0] != "resid"]
+    return max(below, key=lambda row: row["value"], default=None)
 
 
 def _title(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str]) -> str:
@@ -154,12 +146,11 @@ def _title(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str]) -
     best = _best(rows, sides[-1])
     if best is None:
         return sentence(f"{name}: no gap at the fork to recover")
-    told = f"{best['site']} at {_at(best)[3]}".replace("at -", "at −")
+    site = f"{best['site']} at {_at(best)[3]}".replace("at -", "at −")
     null = "" if best["null"] is None else f", null{NO_BREAK}{signed(best['null'])}"
     what = "of RL's shift of the fork" if sides[-1] == "change" else f"of the gap {SIDES[sides[-1]]}"
-    return f"{name}: {told} recovers {number(best['value'])} {interval(best['lo'], best['hi'])} {what}{null}" + _range(
-        best, all_rows
-    )
+    share = f"{number(best['value'])} {interval(best['lo'], best['hi'])}"
+    return f"{name}: {site} recovers {share} {what}{null}{_range(best, all_rows)}"
 
 
 def _range(best: Row, all_rows: Sequence[Row]) -> str:
@@ -170,27 +161,12 @@ def _range(best: Row, all_rows: Sequence[Row]) -> str:
 
 
 def _caption(rows: Sequence[Row], all_rows: Sequence[Row], sides: Sequence[str]) -> str:
-    gaps = {row["side"]: row for row in pick(rows, name="patch/gap")}
-    told = [
-        f"{SIDES[side]}: gap {number(gaps[side]['value'])} nats {interval(gaps[side]['lo'], gaps[side]['hi'])}"
-        + (f" ({gaps[side]['reason']})" if gaps[side].get("reason") else "")
-        for side in sides
-        if side in gaps
-    ]
-    recovered = pick(rows, name="patch/recovery")
-    draws = sorted({int(row["n"]) for row in pick(rows, name="patch/null")})
-    problems = sorted({int(row["n_problems"]) for row in recovered})
-    least = min((row["p"] for row in recovered if row["p"] is not None and math.isfinite(row["p"])), default=math.nan)
-    pairs = len(pairs_of(all_rows))
-    one = f"Maps: {pair_name(rows[0], rewards_in(all_rows))}, the first of {pairs} pairs; " if pairs > 1 else "Maps: "
-    return join(
-        f"{one}ratio of sums over problems of the fork's log-odds (code − prose), patched − target over "
-        f"source − target; {span(problems, 'problem')}, 95 % Fieller intervals in the table.",
-        f"Null: mean of {', '.join(map(str, draws))} equal-norm random changes; least p {number(least)}."
-        if draws
-        else "",
-        f"{sentence('; '.join(told))}." if told else "",
-        "Rows of a map: layers (heads: layer.head); columns: tokens from the end, −1 is the fork, all: every position "
-        "at once. Hatched: no gap to recover. Title: the best single site"
-        + (" of this pair, and the same site in all." if pairs > 1 else "."),
-    )
+    held = {row["side"]: row for row in pick(rows, name="patch/gap")}
+    reasons = {side: f" ({row['reason']})" if row.get("reason") else "" for side, row in held.items()}
+    gaps = [f"{number(held[side]['value'])}{reasons[side]}" for side in sides if side in held]
+    pairs, draws = len(pairs_of(all_rows)), counts(pick(rows, name="patch/null"), "n")
+    first = f"{pair_name(rows[0], rewards_in(all_rows))}, the first of {pairs} pairs" if pairs > 1 else "one pair"
+    n = span(counts(pick(rows, name="patch/recovery"), "n_problems"), "problem")
+    null = f"mean of {span(draws, 'equal-norm random change')}" if draws else ""
+    what = f"gap of {', '.join(gaps)} nats (log-odds of code at the fork)" if gaps else ""
+    return caption(f"share of the gap closed, {first}", n, "95 % Fieller interval in the table", null, what)

@@ -1,4 +1,4 @@
-"""What can be read off the residual, layer by layer, before and after RL, beyond shuffled labels?
+"""What can be read off the residual, layer by layer, before and after RL, and with what selectivity?
 
 AUROC on held-out problems against the site, a column for each thing that is read off, a row for each way of training;
 hollow marks before RL, filled ones after. The grey band is the same probe on shuffled labels (2.5 to 97.5 % of the
@@ -9,31 +9,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from probe.measurements import Row, Rows
-from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots import Drawing, _marks, _pairs, figures
+from probe.plots._captions import caption, counts, replicated
 from probe.plots._frame import finish, head, panels
-from probe.plots._marks import AFTER, BEFORE, null_handle, null_line, plain_numbers
-from probe.plots._pairs import (
-    ONE_SEED,
-    band,
-    base_name,
-    beside_row,
-    in_table,
-    left_out,
-    over_seeds,
-    pair_name,
-    pairs_of,
-    replicated,
-    rewards_in,
-    run_look,
-    seed_marks,
-    settled,
-    site_ticks,
-)
-from probe.plots._replicates import Mean, pick
+from probe.plots._marks import AFTER, BEFORE, band_key, key, null_band, null_handle, null_line, plain_numbers
+from probe.plots._pairs import base_name, in_table, of_reward, over_seeds
+from probe.plots._replicates import pick
 from probe.plots._style import COLUMN, DOUBLE, GREY, Look, handles, styled
 from probe.plots._words import interval, listing, number, span
 
@@ -46,10 +29,9 @@ TARGETS = {
 READ = {"strategy": "code or prose", "correct": "right or wrong", "correct-end": "right or wrong", "fork": "a fork"}
 LOOKS = {"logistic": Look("#0072B2", "o", "-", "logistic"), "difference": Look("#D55E00", "s", "--", "mean difference")}
 BASES_OWN = "base-strategy"  # drawn as the strategy where RL left too little of the model's own
-SHUFFLED = Line2D([], [], color=GREY, alpha=0.35, linewidth=4, label="shuffled labels (null)")
-SAME_QUESTION = Line2D([], [], color=GREY, linewidth=0.7, label="from other responses")
+SHUFFLED = band_key("shuffled labels, 95 % (null; selectivity: above it)", 4)
+SAME_QUESTION = key("from other responses to the question", linestyle="-", linewidth=0.7)
 NAMES = ("probe_auroc", "probe_control", "probe_same_question")
-MOST = 3  # ways of training that fit below each other
 Cells = dict[tuple[str, str, str, str, str], list[Row]]  # name, side, target, site, kind
 
 
@@ -58,79 +40,66 @@ Cells = dict[tuple[str, str, str, str, str], list[Row]]  # name, side, target, s
 def probe_accuracy(rows: Rows) -> Drawing | None:
     """The first organism of the table; None where nothing was probed."""
     chosen = pick(rows, name=NAMES)
-    mine = settled(chosen)
-    rewards = rewards_in(mine) or [""]
-    mine = [row for row in mine if (row.get("reward") or "") in rewards[:MOST]]
+    mine, rewards = _pairs.below_each_other(chosen)
     shown = [name for name in TARGETS if any(_parts(row)[0] == name for row in pick(mine, name="probe_auroc"))]
     if not shown:
         return None
-    rewards = rewards[:MOST]
     width = COLUMN if len(shown) == 1 else DOUBLE
     figure, axes = panels(len(rewards), len(shown), width=width, height=1.75, sharex="col", sharey=True)
     table: list[Row] = []
-    means: list[Mean] = []
     for i, reward in enumerate(rewards):
-        cells = _cells([row for row in mine if (row.get("reward") or "") == reward])
-        for j, target in enumerate(shown):
-            found, drawn = _panel(axes[i, j], cells, target)
-            means, table = means + found, table + drawn
-            head(axes[i, j], TARGETS[target]) if i == 0 else None
-            axes[i, j].set_xlabel("residual entering block" if i == len(rewards) - 1 else "")
-        axes[i, 0].set_ylabel(f"{beside_row(reward, rewards)}AUROC, held out")
+        cells = _cells(mine, reward)
+        for axis, target in zip(axes[i], shown, strict=True):
+            table += _panel(axis, cells, target)
+            axis.set_xlabel(_pairs.BLOCK if i == len(rewards) - 1 else "")
+        axes[i, 0].set_ylabel(f"{_pairs.beside_row(reward, rewards)}AUROC, held out")
+    for axis, target in zip(axes[0], shown, strict=True):
+        head(axis, TARGETS[target])
     legend = [*handles(list(LOOKS.values())), SHUFFLED, null_handle("chance"), SAME_QUESTION]
     legend += [BEFORE, AFTER] if pick(mine, side="after") else []
-    legend += [ONE_SEED] if any(len(mean.runs) > 1 for mean in means) else []
-    return finish(figure, _title(mine, rewards, shown[0]), _caption(mine, means, chosen, rewards), table, legend)
+    legend += [_marks.ONE_SEED] if _pairs.several(table) else []
+    text = _caption(mine, table, rewards, _pairs.left_out(chosen, mine, rewards))
+    return finish(figure, _title(mine, rewards, shown[0]), text, table, legend)
 
 
-def _cells(rows: Sequence[Row]) -> Cells:
-    found: Cells = defaultdict(list)
-    for row in rows:
-        found[row["name"], row["side"], *_parts(row)].append(row)
-    return found
-
-
-def _panel(axes: Axes, cells: Cells, target: str) -> tuple[list[Mean], list[Row]]:
+def _panel(axes: Axes, cells: Cells, target: str) -> list[Row]:
     sites = list(dict.fromkeys(key[3] for key in cells if key[0] == "probe_auroc" and key[2] == target))
     null_line(axes, 0.5)
-    means: list[Mean] = []
     table: list[Row] = []
     for side in ("before", "after"):
         name = _stand_in(cells, target) if side == "after" else target
         for i, (kind, look) in enumerate(LOOKS.items()):
             shift = 0.2 * (i * 2 + (side == "after") - 1.5)
-            found, drawn = _line(axes, cells, (side, name, kind), sites, shift, look)
-            means, table = means + found, table + drawn
+            table += _line(axes, cells, (side, name, kind), sites, shift, look)
     same = cells.get(("probe_same_question", "before", target, "", ""), [])
     if same:
         mean = over_seeds(same)
         axes.axhline(mean.value, color=GREY, linewidth=0.7, zorder=0)
         table.append(in_table(mean, "same question", seeds=False)[0])
-    site_ticks(axes, sites)
+    _pairs.site_ticks(axes, sites)
     axes.set_ylim(0.28, 1.03)
     plain_numbers(axes)
-    return means, table
+    return table
 
 
 def _line(
     axes: Axes, cells: Cells, what: tuple[str, str, str], sites: list[str], shift: float, look: Look
-) -> tuple[list[Mean], list[Row]]:
+) -> list[Row]:
     """Means joined by a line, over the bands of their controls."""
     side, target, kind = what
     places = [i for i, site in enumerate(sites) if cells.get(("probe_auroc", side, target, site, kind))]
-    found = [over_seeds(cells["probe_auroc", side, target, sites[i], kind]) for i in places]
-    values = [mean.value for mean in found]
+    means = [over_seeds(cells["probe_auroc", side, target, sites[i], kind]) for i in places]
+    values = [mean.value for mean in means]
     axes.plot([i + shift for i in places], values, color=look.colour, linestyle=look.line, linewidth=0.7, zorder=2)
-    table = [row for mean in found for row in in_table(mean, "probe")]
-    for i, mean in zip(places, found, strict=True):
-        seed_marks(axes, i + shift, mean, look, hollow=side == "before", width=0.06)
+    table = [row for mean in means for row in in_table(mean, "probe")]
+    for i, mean in zip(places, means, strict=True):
+        _marks.seed_marks(axes, i + shift, mean, look, hollow=side == "before", width=0.06)
         null = cells.get(("probe_control", side, target, sites[i], kind))
         if null:
-            shuffled = band(null)
-            limits = (shuffled.lo, shuffled.hi)
-            axes.plot((i + shift,) * 2, limits, color=GREY, alpha=0.35, linewidth=4, zorder=1, solid_capstyle="butt")
+            shuffled = _pairs.band(null)
+            null_band(axes, i + shift, (shuffled.lo, shuffled.hi), 4)
             table.append(in_table(shuffled, "null", seeds=False)[0])
-    return found, table
+    return table
 
 
 def _stand_in(cells: Cells, target: str) -> str:
@@ -142,6 +111,13 @@ def _stand_in(cells: Cells, target: str) -> str:
     return BASES_OWN if runs[1] - runs[0] else target
 
 
+def _cells(rows: Sequence[Row], reward: str) -> Cells:
+    cells: Cells = defaultdict(list)
+    for row in of_reward(rows, reward):
+        cells[row["name"], row["side"], *_parts(row)].append(row)
+    return cells
+
+
 def _parts(row: Row) -> tuple[str, str, str]:
     """Target, site and kind of probe."""
     target, where, kind = (str(row.get(name) or "") for name in ("target", "site", "probe"))
@@ -151,48 +127,36 @@ def _parts(row: Row) -> tuple[str, str, str]:
 def _title(rows: Sequence[Row], rewards: Sequence[str], target: str) -> str:
     """At the site and with the probe that read most off the base."""
     first = [row for row in pick(rows, name="probe_auroc", side="before") if _parts(row)[0] == target]
-    several = len(pairs_of(rows)) > 1
-    name = base_name(rows[0]) if several else pair_name(rows[0], rewards)
+    several = len(_pairs.pairs_of(rows)) > 1
+    name = base_name(rows[0]) if several else _pairs.pair_name(rows[0], rewards)
     if not first:
         return f"{name}: probes of the residual"
     places = dict.fromkeys(_parts(row)[1:] for row in first)
-    found = {where: over_seeds([row for row in first if _parts(row)[1:] == where]) for where in places}
-    where = max(found, key=lambda key: found[key].value)
-    stood = False
-    told = [f"{number(found[where].value)} {interval(found[where].lo, found[where].hi)} before RL"]
+    means = {where: over_seeds([row for row in first if _parts(row)[1:] == where]) for where in places}
+    where = max(means, key=lambda key: means[key].value)
+    best = means[where]
+    areas = [f"{number(best.value)} {interval(best.lo, best.hi)}"]
     for reward in rewards:
-        cells = _cells([row for row in rows if (row.get("reward") or "") == reward])
-        stand_in = _stand_in(cells, target)
-        after = cells.get(("probe_auroc", "after", stand_in, *where))
+        cells = _cells(rows, reward)
+        after = cells.get(("probe_auroc", "after", _stand_in(cells, target), *where))
         if after:
             mean = over_seeds(after)
-            label = f" {run_look(reward, rewards).label}" if several else " RL"
-            stood |= stand_in == BASES_OWN
-            told.append(f"{number(mean.value)} {interval(mean.lo, mean.hi)} after{label}")
-    beyond = "is read off" if found[where].lo > 0.5 else "is not clearly read off"
+            label = f" {_pairs.run_look(reward, rewards).label}" if several else " RL"
+            areas.append(f"{number(mean.value)} {interval(mean.lo, mean.hi)} after{label}")
+    areas[0] += " before RL" if len(areas) > 1 else ""
+    verb = "is read off" if best.lo > 0.5 else "is not clearly read off"
     early = " before a token is written" if target == "strategy" else ""
-    told = told if len(told) > 1 else [told[0].removesuffix(" before RL")]
-    whose = " (there: what the base writes)" if stood else ""
-    return f"{name}: {READ[target]} {beyond} {where[0]}{early}: AUROC {listing(told)}{whose}"
+    whose = " (there: what the base writes)" if len(areas) > 1 and _stood_in(rows, rewards, target) else ""
+    return f"{name}: {READ[target]} {verb} {where[0]}{early}: AUROC {listing(areas)}{whose}"
 
 
-def _caption(rows: Sequence[Row], means: Sequence[Mean], all_rows: Sequence[Row], rewards: Sequence[str]) -> str:
+def _stood_in(rows: Sequence[Row], rewards: Sequence[str], target: str) -> bool:
+    return any(_stand_in(_cells(rows, reward), target) == BASES_OWN for reward in rewards)
+
+
+def _caption(rows: Sequence[Row], table: Sequence[Row], rewards: Sequence[str], left_out: str) -> str:
     probed = pick(rows, name="probe_auroc")
-    n, problems = (sorted({int(row[key]) for row in probed}) for key in ("n", "n_problems"))
-    by_reward = defaultdict(list)
-    for row in rows:
-        by_reward[row.get("reward")].append(row)
-    stood = any(_stand_in(_cells(mine), "strategy") == BASES_OWN for mine in by_reward.values())
-    several = any(len(mean.runs) > 1 for mean in means)
-    return join(
-        f"Each run: {span(n, 'row')} of {span(problems, 'problem')}; 5 folds of whole problems, two kinds of probe.",
-        f"{replicated(means, 'Bars')} They take the fitted probes as given.",
-        "Band: 2.5 to 97.5 % of refits on labels traded between problems (forks: between tokens)"
-        + (", limits averaged over the base seeds." if several else "."),
-        "Thin line: AUROC of the share among other responses to the same question.",
-        "After RL too few responses are prose: code or prose is what the base writes, read off the model after RL."
-        if stood
-        else "",
-        "Title: the site and probe that read most off the base.",
-        left_out(all_rows, rows, rewards),
-    )
+    n = f"{span(counts(probed, 'n'), 'row')} of {span(counts(probed, 'n_problems'), 'problem')} a run"
+    own = "after RL: what the base writes" if _stood_in(rows, rewards, "strategy") else ""
+    bars = f"{replicated(table, 'bars')}, probes as fitted"
+    return caption("AUROC of two kinds of probe, five folds", n, bars, "shuffled labels", own, left_out)

@@ -54,16 +54,17 @@ def save(name: str, drawing: Drawing, folder: Path, provenance: Mapping[str, Any
         record["sha256"] = {kind: _sha256(data) for kind, data in content.items()}
         content["json"] = _json(record)
         for kind, data in content.items():
-            _replace(paths[kind], data)
+            if not (paths[kind].is_file() and paths[kind].read_bytes() == data):
+                write_atomic(paths[kind], data)
     return list(paths.values())
 
 
 def csv_bytes(table: list[dict[str, Any]]) -> bytes:
     """The table as UTF-8 CSV: columns that occur, in ORDER and then by name; rows sorted."""
-    told = [_levelled(row) for row in table]
-    present = set().union(*told) if told else set()
+    levelled = [_levelled(row) for row in table]
+    present = set().union(*levelled)
     columns = [*(name for name in ORDER if name in present), *sorted(present - set(ORDER))]
-    rows = sorted(told, key=lambda row: [_order(row.get(name)) for name in columns])
+    rows = sorted(levelled, key=lambda row: [_order(row.get(name)) for name in columns])
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -111,9 +112,9 @@ def _json(record: dict[str, Any]) -> bytes:
 def _current(paths: dict[str, Path], record: dict[str, Any]) -> bool:
     """Whether the files on disk are those of this record, and whole."""
     try:
-        found = json.loads(paths["json"].read_bytes())
-        known = found.pop("sha256")
-        return found == record and all(_sha256(paths[kind].read_bytes()) == known[kind] for kind in known)
+        on_disk = json.loads(paths["json"].read_bytes())
+        known = on_disk.pop("sha256")
+        return on_disk == record and all(_sha256(paths[kind].read_bytes()) == known[kind] for kind in known)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -133,8 +134,3 @@ def _code() -> str:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    if not (path.is_file() and path.read_bytes() == data):
-        write_atomic(path, data)

@@ -6,33 +6,22 @@ change steering the base recovers, and ablating the direction (or steering back)
 those same random directions as grey strokes. Over base seeds a random direction stands for the mean of one of each.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from probe.measurements import Row, Rows
-from probe.plots import Drawing, figures
-from probe.plots._captions import join
+from probe.plots import Drawing, _pairs, figures
+from probe.plots._captions import caption, counts, replicated
 from probe.plots._frame import finish, head, panels
-from probe.plots._marks import null_line, plain_numbers, ribbon
-from probe.plots._pairs import (
-    ONE_SEED,
-    SHORT,
-    base_name,
-    in_table,
-    left_out,
-    one_null,
-    over_seeds,
-    replicated,
-    rewards_in,
-    run_look,
-    seed_marks,
-    settled,
-)
+from probe.plots._marks import ONE_SEED, key, null_line, plain_numbers, ribbon, seed_marks
+from probe.plots._pairs import in_table, over_seeds, run_look
 from probe.plots._replicates import Mean, pick
 from probe.plots._style import COLUMN, DOUBLE, GREY, Look, styled
 from probe.plots._words import interval, listing, number, plain, span
@@ -47,11 +36,12 @@ SHARES = (  # what is done, how the rows call it, its place: recovered above, re
 )
 STEERED = Look("#0072B2", "o", "-", "along code − prose")
 NULL_BAND = Patch(color=GREY, alpha=0.25, linewidth=0, label="random directions (null): all of them")
-NULL_STROKES = Line2D([], [], color=GREY, marker="|", linestyle="", markersize=5, label="one random direction (null)")
+NULL_STROKES = key("one random direction (null)", "|", markersize=5)
+DISTANCE = key("c = 1: from the mean state before prose to that before code")
 MOST = 2  # rewards that fit beside each other
 STARTS = ("steer_", "recovered_", "removed_")
 How = float | str | None  # a coefficient, or another way to use the direction
-Found = dict[tuple[object, str, How], dict[int, list[Row]]]  # reward ("" for the base), name, how; draw (0: none)
+Draws = dict[tuple[object, str, How], dict[int, list[Row]]]  # reward ("" for the base), name, how; draw (0: none)
 
 
 @figures.register("steering")
@@ -59,53 +49,50 @@ Found = dict[tuple[object, str, How], dict[int, list[Row]]]  # reward ("" for th
 def steering(rows: Rows) -> Drawing | None:
     """The first family that was steered; None where none was."""
     chosen = [row for row in pick(rows) if str(row.get("name")).startswith(STARTS)]
-    mine = settled(chosen)
+    mine = _pairs.settled(chosen)
     if not pick(mine, name="steer_code_share"):
         return None
-    rewards = rewards_in(mine)
+    rewards = _pairs.rewards_in(mine)
     shown = rewards[:MOST]
     mine = [row for row in mine if row["side"] == "before" or row["reward"] in shown]
-    found, labels = _sorted(mine), [run_look(reward, rewards) for reward in shown]
+    draws, looks = _sorted(mine), {reward: run_look(reward, rewards) for reward in shown}
     figure, axes = panels(2, 2 + len(shown) if shown else 1, width=DOUBLE if shown else COLUMN, height=1.6)
     table: list[Row] = []
-    means: list[Mean] = []
     for i, measure in enumerate(MEASURES):
         for j, reward in enumerate(["", *shown]):
-            points, drawn = _response(axes[i, j], found, measure, reward)
-            means, table = means + points, table + drawn
+            table += _response(axes[i, j], draws, measure, reward)
             _label(axes[i, j], measure, i, j)
-        if shown:
-            points, drawn = _shares(axes[i, -1], found, measure, shown, labels)
-            means, table = means + points, table + drawn
+        table += _shares(axes[i, -1], draws, measure, looks) if shown else []
     head(axes[0, 0], "base")
-    for j, style in enumerate(labels, start=1):
-        head(axes[0, j], f"after {plain(style.label, SHORT)}")  # in full in the legend
+    for axis, style in zip(axes[0, 1:], looks.values(), strict=False):
+        head(axis, f"after {plain(style.label, _pairs.SHORT)}")  # in full in the legend
     if shown:
         head(axes[0, -1], "share of RL's change: recovered (above), removed (below)", 3)
-    several = any(len(mean.runs) > 1 for mean in means)
-    legend = [STEERED.handle(), NULL_BAND, *([NULL_STROKES] if shown else [])]
-    legend += [*(style.handle() for style in labels), *([ONE_SEED] if several else [])]
-    return finish(figure, _title(found, shown, rewards, mine), _caption(mine, means, chosen, shown), table, legend)  # type: ignore[arg-type]
+    legend: list[Artist] = [STEERED.handle(), NULL_BAND, *([NULL_STROKES] if shown else [])]
+    legend += [*(style.handle() for style in looks.values()), *([ONE_SEED] if _pairs.several(table) else []), DISTANCE]
+    text = _caption(mine, table, _pairs.left_out(chosen, mine, shown))
+    return finish(figure, _title(draws, looks, mine), text, table, legend)
 
 
-def _sorted(rows: Sequence[Row]) -> Found:
-    found: Found = defaultdict(lambda: defaultdict(list))
+def _sorted(rows: Sequence[Row]) -> Draws:
+    draws: Draws = defaultdict(lambda: defaultdict(list))
     for row in rows:
         how = row["edit"] if row["coefficient"] is None else float(row["coefficient"])
         reward = "" if row["side"] == "before" else row["reward"]
-        found[reward, str(row["name"]).removesuffix("_random"), how][row["draw"] or 0].append(row)
-    return found
+        draws[reward, str(row["name"]).removesuffix("_random"), how][row["draw"] or 0].append(row)
+    return draws
 
 
 def _null(draws: dict[int, list[Row]]) -> list[Mean]:
-    """Each random direction's number: over several bases, the mean of one of each."""
-    return [one_null(rows) for draw, rows in draws.items() if draw]
+    """Each random direction's number: over several bases, the mean of one of each, without an interval of its own."""
+    each = [tuple(_pairs.seeds_of(rows)) for draw, rows in draws.items() if draw]
+    return [Mean({}, fmean(run["value"] for run in runs), math.nan, math.nan, runs) for runs in each]
 
 
-def _response(axes: Axes, found: Found, measure: str, reward: object) -> tuple[list[Mean], list[Row]]:
+def _response(axes: Axes, draws: Draws, measure: str, reward: object) -> list[Row]:
     """The measure against the coefficient: each base seed thin, their mean and interval, random directions behind."""
     name = f"steer_{measure}"
-    own = {k[2]: draws for k, draws in found.items() if k[:2] == (reward, name) and isinstance(k[2], float)}
+    own = {k[2]: rows for k, rows in draws.items() if k[:2] == (reward, name) and isinstance(k[2], float)}
     doses = sorted(own)
     points = [over_seeds(own[dose][0]) for dose in doses]
     table = [row for point in points for row in in_table(point, "mean")]
@@ -122,7 +109,7 @@ def _response(axes: Axes, found: Found, measure: str, reward: object) -> tuple[l
         line = [(d, r["value"]) for d, p in zip(doses, points, strict=True) for r in p.runs if r["base_seed"] == base]
         axes.plot(*zip(*line, strict=True), color=STEERED.colour, linewidth=0.5, alpha=0.55, zorder=2)
     ribbon(axes, doses, points, STEERED)
-    return points, table
+    return table
 
 
 def _label(axes: Axes, measure: str, row: int, column: int) -> None:
@@ -139,24 +126,21 @@ def _label(axes: Axes, measure: str, row: int, column: int) -> None:
         axes.set_xticklabels([])
 
 
-def _shares(
-    axes: Axes, found: Found, measure: str, rewards: Sequence[object], labels: Sequence[Look]
-) -> tuple[list[Mean], list[Row]]:
+def _shares(axes: Axes, draws: Draws, measure: str, looks: dict[str, Look]) -> list[Row]:
     """One line of marks a way of intervening; rewards below each other within it."""
     table: list[Row] = [{"mark": "null", "name": measure, "level": "nothing", "value": 0.0}]
-    means: list[Mean] = []
     for kind, how, _, place in SHARES:
-        for i, (reward, style) in enumerate(zip(rewards, labels, strict=True)):
-            y = place + (i - (len(rewards) - 1) / 2) * 0.42
-            draws = found.get((reward, f"{kind}_{measure}", how), {})
-            null = _null(draws)
-            axes.plot([mean.value for mean in null], [y] * len(null), "|", color=GREY, markersize=5, alpha=0.5,
-                      zorder=1)  # fmt: skip
+        for i, (reward, style) in enumerate(looks.items()):
+            y = place + (i - (len(looks) - 1) / 2) * 0.42
+            own = draws.get((reward, f"{kind}_{measure}", how), {})
+            null = _null(own)
+            values = [mean.value for mean in null]
+            axes.plot(values, [y] * len(null), "|", color=GREY, markersize=5, alpha=0.5, zorder=1)
             table += [row for mean in null for row in in_table(mean, "null", seeds=False)]
-            if draws.get(0):
-                means.append(over_seeds(draws[0]))
-                seed_marks(axes, y, means[-1], style, flat=True, width=0.12)
-                table += in_table(means[-1], "mean")
+            if own.get(0):
+                mean = over_seeds(own[0])
+                seed_marks(axes, y, mean, style, flat=True, width=0.12)
+                table += in_table(mean, "mean")
     null_line(axes, 0.0, upright=True)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_yticks([place for *_, place in SHARES], [text for _, _, text, _ in SHARES])
@@ -166,42 +150,32 @@ def _shares(
     axes.set_ylim(SHARES[-1][-1] + 0.55, -0.55)
     axes.set_xlabel(f"of RL's change in {MEASURES[measure]}")
     plain_numbers(axes, x=True, y=False)
-    return means, table
+    return table
 
 
-def _title(found: Found, rewards: Sequence[object], among: Sequence[object], rows: Sequence[Row]) -> str:
-    ends = [d[0] for k, d in found.items() if k[:2] == ("", "steer_code_share") and isinstance(k[2], float)]
+def _title(draws: Draws, looks: dict[str, Look], rows: Sequence[Row]) -> str:
+    ends = [d[0] for k, d in draws.items() if k[:2] == ("", "steer_code_share") and isinstance(k[2], float)]
     values = [over_seeds(own).value for own in ends]
-    told = f"Steering moves the code share of {base_name(rows[0])} from {number(min(values))} to {number(max(values))}"
-    parts, most = [], []
-    for reward in rewards:
-        draws = found.get((reward, "recovered_accuracy", "matched"), {})
-        if draws.get(0):
-            own = over_seeds(draws[0])
-            parts.append(f"{number(own.value)} {interval(own.lo, own.hi)} ({run_look(reward, among).label})")
-            most += [mean.value for mean in _null(draws)]
-    null = f"; random directions: at most {number(max(most))}" if most else ""
-    return f"{told}. Of RL's gain in accuracy it recovers {listing(parts)}{null}" if parts else told
+    base, least, most = _pairs.base_name(rows[0]), number(min(values)), number(max(values))
+    shares, random = [], []
+    for reward, style in looks.items():
+        own = draws.get((reward, "recovered_accuracy", "matched"), {})
+        if own.get(0):
+            mean = over_seeds(own[0])
+            shares.append(f"{number(mean.value)} {interval(mean.lo, mean.hi)} ({style.label})")
+            random += [mean.value for mean in _null(own)]
+    null = f"; random directions: at most {number(max(random))}" if random else ""
+    gain = f". Of RL's gain in accuracy it recovers {listing(shares)}{null}" if shares else ""
+    return f"Steering moves the code share of {base} from {least} to {most}{gain}"
 
 
-def _caption(rows: Sequence[Row], means: Sequence[Mean], all_rows: Sequence[Row], rewards: Sequence[str]) -> str:
+def _caption(rows: Sequence[Row], table: Sequence[Row], left_out: str) -> str:
     own = pick(rows, name="steer_code_share", coefficient=0.0)
-    counts = [sorted({int(row[key]) for row in own}) for key in ("n", "n_problems")]
-    randoms = {r["draw"] for r in pick(rows, name="steer_code_share_random")}
+    randoms = {row["draw"] for row in pick(rows, name="steer_code_share_random")}
     sites = sorted({str(row["site"]) for row in pick(rows, name="steer_distance")})
-    told = sorted({int(row["n_problems"]) for row in pick(rows, name="recovered_accuracy")})
-    several = any(len(mean.runs) > 1 for mean in means)
-    shares = (
-        f"Shares: coefficients chosen on half of the problems, told on the other ({span(told, 'problem')}); recovered "
-        "= (steered − base) / (after − base), removed = (after − changed) / (after − base)."
-    )
-    return join(
-        f"Added at {listing(sites)}, prompt's last token; c = 1 is the distance between the mean state of samples that "
-        "go on in code and of those in prose, on problems of their own.",
-        f"Each run: {span(counts[0], 'response')} on {span(counts[1], 'problem')} a point.",
-        replicated(means, "Bars and ribbons"),
-        f"Null: {span([len(randoms)], 'random direction')} of equal length, treated alike"
-        + (", each averaged over the base seeds." if several else "."),
-        shares if told else "",
-        left_out(all_rows, rows, rewards),
-    )
+    held_out = counts(pick(rows, name="recovered_accuracy"), "n_problems")
+    n = f"{span(counts(own, 'n'), 'response')} on {span(counts(own, 'n_problems'), 'problem')} a run and point"
+    n += f", shares on {max(held_out)} held out" if held_out else ""
+    null = f"{span([len(randoms)], 'random direction')} of equal length"
+    drawn = f"steered at {listing(sites)}, last prompt token"
+    return caption(drawn, n, replicated(table, "bars"), null, left_out)
