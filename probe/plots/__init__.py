@@ -1,4 +1,4 @@
-"""Which figures can be drawn? Found by discovery, a file may hold several; nothing here imports torch or a model.
+"""Which figures can be drawn? One file per figure, found by discovery; nothing here imports torch or a model.
 
     @figures.register("response_curves")
     def response_curves(rows: Rows) -> Drawing | None: ...

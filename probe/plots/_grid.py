@@ -19,6 +19,8 @@ from probe.plots._marks import bar, destroyed_key, dots, null_handle, null_line,
 from probe.plots._replicates import Mean, families_of, runs_of
 from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, SMALL, look, ordered, reward_look
 
+DRAWN = "accuracy gained (last batch, T = 1): an account, not an effect"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -78,14 +80,21 @@ def _cell(axes: Axes, column: Column, family: str, rewards: list[str]) -> list[R
     return table
 
 
-def parts(means: Sequence[Mean], by: str, titles: dict[str, str], axis: str, words: tuple[str, str, str]) -> Drawing:
-    """The parts that add up to a gain, a column for each; `words`: the title, what is drawn, what is left out."""
+def parts(means: Sequence[Mean], by: str, titles: dict[str, str], axis: str, words: tuple[str, str]) -> Drawing:
+    """The parts that add up to a gain, a column for each; `words`: the title, and what is left out."""
     columns = []
     for part, name in titles.items():
         shared = {"name": means[0].runs[0]["name"], by: part, "side": "change"}
         mine = [mean for mean in means if mean.key[by] == part]
         columns += [Column(name, axis, 0.0, mine, shared=shared)] if mine else []
     figure, table = grid(columns, families_of(means), sharex=True)
-    title, drawn, left_out = words
+    title, left_out = words
     legend = [null_handle("no gain"), *destroyed_key(runs_of(means))]
-    return finish(figure, title, of_runs(drawn, means, "bars", "no gain", left_out), table, legend)
+    return finish(figure, title, of_runs(DRAWN, means, "bars", "no gain", left_out), table, legend)
+
+
+def largest(means: Sequence[Mean], by: str, reward: str) -> Mean | None:
+    """The part that adds most under a reward, where its interval excludes 0."""
+    mine = [mean for mean in means if mean.key["reward"] == reward and mean.key[by] != "total"]
+    best = max(mine, key=lambda mean: mean.value, default=None)
+    return best if best is not None and best.verdict() == "rises" else None

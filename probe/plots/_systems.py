@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from probe.measurements import VARIES, Row, Rows
-from probe.plots._captions import counts
+from probe.plots._captions import PROBLEMS, caption, counts
 from probe.plots._designs import outputs
 from probe.plots._replicates import columns_of, limits, pick
 from probe.plots._style import GREY, SYSTEMS, Look, look, ordered
@@ -87,18 +87,29 @@ def pair_name(pair: RealPair, drawn: Sequence[RealPair]) -> str:
     return f"{plain(pair.family)} → {pair.look.label}" if several else pair.look.label
 
 
-def paired(drawn: Sequence[RealPair]) -> str:
+def caption_of(drawn: Sequence[RealPair], null: str, names: dict[str, str]) -> str:
+    """The caption of paired outputs; p of the change of each estimate in `names`."""
+    tests = []
+    for pair in drawn:
+        moved = [(label, row) for name, label in names.items() for row in pick(pair.rows, name=name, side="change")]
+        exact = [f"{label} {_p_text(row['p'])}" for label, row in moved if _p_text(row.get("p"))]
+        tests += [f"{pair_name(pair, drawn)} {', '.join(exact)}"] if exact else []
+    flips = f"sign flips: {'; '.join(tests)}" if tests else ""
+    return caption(f"{models(drawn)}, real outputs", _paired(drawn), PROBLEMS, null, flips, _twins_of(drawn))
+
+
+def _paired(drawn: Sequence[RealPair]) -> str:
     """n, for the caption."""
     return f"{span(counts([row for pair in drawn for row in pair.rows], 'n_problems'), 'problem')}, paired"
 
 
-def twins_of(drawn: Sequence[RealPair]) -> str:
+def _twins_of(drawn: Sequence[RealPair]) -> str:
     """Which rewards are not drawn because all their numbers are those of another."""
     text = [f"{listing(plain(twin) for twin in pair.twins)} as {pair.look.label}" for pair in drawn if pair.twins]
     return f"drawn once: {'; '.join(text)}" if text else ""
 
 
-def p_text(p: float | None) -> str:
+def _p_text(p: float | None) -> str:
     """p=.030, p<.001, or "" where there was no test."""
     if p is None or p != p:
         return ""

@@ -1,37 +1,21 @@
-"""Which problems did real RLVR gain and lose, and did it change strategy? Outcomes and accuracy; shares of code.
+"""Which problems did real RLVR gain and lose? Both right, only before, only after, neither; and accuracy.
 
 A net change hides its two parts. If nothing happened, a problem that differs is as likely to be lost as gained: the
-dashed null of "only before" and "only after" is half their sum (McNemar). Code share is strict; the "python" share also
-counts what is run on after the answer. Paired outputs, intervals clustered by problem, p from sign flips of problems.
+dashed null of "only before" and "only after" is half their sum (McNemar). Paired outputs, intervals clustered by
+problem, p from sign flips of problems.
 """
 
 from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import PROBLEMS, caption
 from probe.plots._frame import beside, finish, head, panels
 from probe.plots._marks import bar, null_handle, null_line, null_stretch, plain_numbers
 from probe.plots._replicates import estimate, limits, pick
 from probe.plots._style import COLUMN, DOUBLE, handles, styled
-from probe.plots._systems import (
-    BASE,
-    RealPair,
-    System,
-    mark,
-    models,
-    p_text,
-    pair_name,
-    paired,
-    pairs,
-    said,
-    systems,
-    twins_of,
-)
+from probe.plots._systems import BASE, RealPair, System, caption_of, mark, pair_name, pairs, said, systems
 from probe.plots._words import number, plain
 
-METRICS = {"code_share": "code share\n(strict)", "python_share": '"python" share\n(substring)'}
-NAMES = {"code_share": "code share", "python_share": '"python" share'}
 CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "only\nafter", "neither": "neither"}
 
 
@@ -58,7 +42,7 @@ def real_outcomes(rows: Rows) -> Drawing | None:
         plain_numbers(axis)
     legend = [*handles([BASE, *(pair.look for pair in drawn)]), null_handle("null")]
     null = "as many lost as gained (above), accuracy before (below)"
-    return finish(figure, _outcomes_title(drawn), _caption(drawn, null, {"accuracy": "accuracy"}), table, legend)
+    return finish(figure, _title(drawn), caption_of(drawn, null, {"accuracy": "accuracy"}), table, legend)
 
 
 def _cells(axes: Axes, pair: RealPair, shift: float, reach: float) -> list[Row]:
@@ -97,7 +81,7 @@ def _accuracies(axes: Axes, held: list[System]) -> list[Row]:
     return table
 
 
-def _outcomes_title(drawn: list[RealPair]) -> str:
+def _title(drawn: list[RealPair]) -> str:
     text = []
     for pair in drawn:
         cells = {row["cell"]: row["value"] for row in pick(pair.rows, name="outcome_count")}
@@ -106,57 +90,3 @@ def _outcomes_title(drawn: list[RealPair]) -> str:
         moved = pick(pair.rows, name="accuracy", side="change")
         text += [f"{pair_name(pair, drawn)}: accuracy {said(row)}{counts}" for row in moved]
     return "; ".join(text) or "Problems gained and lost"
-
-
-@figures.register("real_strategy")
-@styled
-def real_strategy(rows: Rows) -> Drawing | None:
-    """One panel per model family; None without strategy shares of a pair of outputs."""
-    drawn = pairs(rows, tuple(METRICS))
-    if not drawn:
-        return None
-    families = list(dict.fromkeys(pair.family for pair in drawn))
-    held = systems(drawn)
-    figure, axes = panels(1, len(families), width=COLUMN if len(families) == 1 else DOUBLE, height=1.8, sharey=True)
-    table: list[Row] = []
-    for axis, family in zip(axes[0], families, strict=True):
-        table += _shares(axis, [system for system in held if system.family == family])
-    axes[0, 0].set_ylabel("share of responses")
-    legend = [*handles([system.look for system in held]), null_handle("no change")]
-    return finish(figure, _strategy_title(drawn), _caption(drawn, "no change", NAMES), table, legend)
-
-
-def _shares(axes: Axes, held: list[System]) -> list[Row]:
-    table = []
-    for at, system in enumerate(held):
-        for row in system.rows:
-            middle = list(METRICS).index(row["name"])
-            place = middle + 0.5 * ((at + 0.5) / len(held) - 0.5)
-            bar(axes, place, estimate(row), system.look, hollow=system.reward is None)
-            table.append(mark(row, system.reward))
-            if system.reward is None:
-                null_stretch(axes, [middle - 0.4, middle + 0.4], [row["value"]] * 2)
-                table.append({**mark(row, None), "mark": "null", "lo": None, "hi": None})
-    axes.set_xticks(range(len(METRICS)), list(METRICS.values()))
-    axes.set_xlim(-0.5, len(METRICS) - 0.5)
-    axes.set_title(plain(held[0].family))
-    plain_numbers(axes)
-    return table
-
-
-def _strategy_title(drawn: list[RealPair]) -> str:
-    text = []
-    for pair in drawn:
-        moved = [(label, row) for name, label in NAMES.items() for row in pick(pair.rows, name=name, side="change")]
-        text.append(f"{pair_name(pair, drawn)}: {', '.join(f'{label} {said(row)}' for label, row in moved)}")
-    return "; ".join(text)
-
-
-def _caption(drawn: list[RealPair], null: str, names: dict[str, str]) -> str:
-    tests = []
-    for pair in drawn:
-        moved = [(label, row) for name, label in names.items() for row in pick(pair.rows, name=name, side="change")]
-        exact = [f"{label} {p_text(row['p'])}" for label, row in moved if p_text(row.get("p"))]
-        tests += [f"{pair_name(pair, drawn)} {', '.join(exact)}"] if exact else []
-    flips = f"sign flips: {'; '.join(tests)}" if tests else ""
-    return caption(f"{models(drawn)}, real outputs", paired(drawn), PROBLEMS, null, flips, twins_of(drawn))
