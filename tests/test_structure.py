@@ -60,3 +60,13 @@ def test_no_two_commands_share_six_lines() -> None:
         for start in range(len(lines) - SAME + 1):
             run = tuple(lines[start : start + SAME])
             assert seen.setdefault(run, path.name) == path.name, f"{path.name} and {seen[run]} share {run}"
+
+
+def test_every_figure_measure_and_reward_has_a_file_of_its_name() -> None:
+    from probe.measures import measures
+    from probe.plots import figures
+    from probe.rewards import rewards
+
+    for package, registry in (("plots", figures), ("measures", measures), ("rewards", rewards)):
+        files = {path.stem for path in (ROOT / "probe" / package).glob("*.py")}
+        assert set(registry.names()) <= files, f"probe/{package} has no file for {set(registry.names()) - files}"
