@@ -64,10 +64,10 @@ table[["name", "site", "probe", "value", "lo", "hi", "n", "n_problems", "null", 
 #
 # Add c times the direction from prose to code and let the model write. Every coefficient has the same draws, so what
 # differs is the edit alone. The null: random directions of the same length, at the same place. The direction is fitted
-# on problems that are never steered on.
+# on problems that are never steered on (here 96 of the held-out ones are).
 
 # %%
-steered = probe.steer(run.pair, site=SITE, coefficients=COEFFICIENTS, where=where)
+steered = probe.steer(run.pair, site=SITE, coefficients=COEFFICIENTS, limit=96, where=where)
 steered.figure()
 
 # %% [markdown]
