@@ -99,7 +99,55 @@ def mini():
     return [*bases, *(MeasureRunJob("mini", run) for run in runs)]
 ''',
 }
-KINDS = {"rewards": "brief", "measures": "length", "figures": "lengths", "families": "half-code", "studies": "mini"}
+FILES["drift_experiment"] = '''
+"""How far did the weights go, in all?"""
+from dataclasses import dataclass
+from typing import ClassVar
+from probe.checkpoints.pair import Pair
+from probe.data import Estimate
+from probe.experiments import experiments
+from probe.experiments.experiment import WeightsExperiment
+from probe.measurements import row_of
+from probe.plots import Drawing, figures
+
+@experiments.register("drift")
+@dataclass(frozen=True)
+class DriftJob(WeightsExperiment):
+    """Measure how far the weights of two checkpoints are apart."""
+
+    FIGURES: ClassVar = ("drifts",)
+    pair: Pair
+
+    @property
+    def params(self):
+        return {"study": "drift"} | self.pair.spec
+
+    @property
+    def label(self):
+        return f"{self.pair.label} drift"
+
+    def measure(self, store):
+        before, after = self.pair.load(store)
+        pairs = zip(before.model.parameters(), after.model.parameters(), strict=True)
+        far = sum(float((a - b).double().square().sum()) for a, b in pairs) ** 0.5
+        estimate = Estimate("drift", far, far, far, 1, 1, "none", 0.0, None, {"side": "change"})
+        return [row_of(self.pair.key("drift", 0.0), estimate)]
+
+@figures.register("drifts")
+def drifts(rows):
+    from matplotlib.figure import Figure
+    mine = [row for row in rows if row["name"] == "drift"]
+    return Drawing(Figure(), [{"mark": "pair", "value": row["value"]} for row in mine], "Drift.") if mine else None
+'''
+ROOT = Path(__file__).parents[1]
+KINDS = {
+    "rewards": "brief",
+    "measures": "length",
+    "figures": "lengths",
+    "families": "half-code",
+    "studies": "mini",
+    "experiments": "drift",
+}
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +160,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def probe(place: Path, *words: object, plugins: str = ",".join(FILES)) -> subprocess.CompletedProcess[str]:
-    above = str(Path(__file__).parents[1])
-    here = {"PYTHONPATH": os.pathsep.join([str(place), above]), "PROBE_PLUGINS": plugins, "MPLBACKEND": "agg"}
+    here = {"PYTHONPATH": os.pathsep.join([str(place), str(ROOT)]), "PROBE_PLUGINS": plugins, "MPLBACKEND": "agg"}
     command = [sys.executable, "-c", "from probe.cli import main; main()", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, cwd=place, env=os.environ | here, check=False)
 
@@ -203,3 +250,21 @@ def test_a_reward_that_does_not_say_what_it_is_is_refused_before_anything_is_mad
     done = probe(place, "run", "mute", "--dry", plugins=",".join([*FILES, "mute_reward", "mute_study"]))
     assert done.returncode == 2
     assert "does not say whether it is informative" in done.stderr
+
+
+def test_an_experiment_on_a_pair_is_a_command_that_runs_draws_and_announces(place: Path, drawn: Path) -> None:
+    """One file outside: no option, no progress bar, no table and no resuming was written for it."""
+    raw = "from probe.models.loading.organism import build_model, build_tokenizer\n"
+    raw += "from probe.models.loading.load import save_folder\nfrom probe.models.loading.loaded import Loaded\n"
+    raw += "from pathlib import Path\n"
+    raw += "[save_folder(Loaded(build_model('tiny', i), build_tokenizer()), Path(n)) for i, n in enumerate('ab')]"
+    subprocess.run([sys.executable, "-c", raw], cwd=place, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    options = ("--store", place / "store", "--figures", place / "figures")
+    dry = probe(place, "drift", "./a", "./b", "--dry", *options)
+    assert dry.returncode == 0 and "GB" in dry.stdout, dry.stderr
+    same = probe(place, "drift", "./a", "./a", "--json", *options)
+    assert [row["value"] for row in json.loads(same.stdout)["measurements"]] == [0.0]
+    done = probe(place, "drift", "./a", "./b", "--json", *options)
+    (row,) = json.loads(done.stdout)["measurements"]
+    assert row["kind"] == "rl" and row["value"] > 1.0
+    assert float(table(drawn, "drifts")[0]["value"]) == pytest.approx(row["value"], rel=1e-5)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.experiments.budget import Work
 from probe.measurements import VERSION as COLUMNS_VERSION
 from probe.measurements import Rows, to_table
 from probe.store import Recipe, Store, write_table
@@ -82,3 +83,8 @@ class WeightsExperiment(PairExperiment):
     @property
     def inputs(self) -> tuple[str, ...]:
         return self.pair.inputs
+
+    @property
+    def work(self) -> tuple[Work, ...]:
+        """All checkpoints are there at once; what is read or sampled beside that, the experiment says."""
+        return tuple(Work(each) for each in self.pair.checkpoints)

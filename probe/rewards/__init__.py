@@ -53,11 +53,11 @@ class DeclaredReward(Reward, Protocol):
 
 def declared(reward: Reward) -> DeclaredReward:
     """The reward, once it says what it is. BadInput names one that does not."""
-    if not isinstance(reward, DeclaredReward):
-        name = getattr(reward, "__name__", type(reward).__name__)
-        do = "give its class `informative` and `is_null`, as the rewards in probe/rewards do"
-        raise BadInput(f"the reward {name} does not say whether it is informative", do=do)
-    return reward
+    if isinstance(reward, DeclaredReward) and {type(reward.informative), type(reward.is_null)} == {bool}:
+        return reward
+    name = getattr(reward, "__name__", type(reward).__name__)
+    do = "give its class both: informative: ClassVar[bool] = False, is_null: ClassVar[bool] = False"
+    raise BadInput(f"the reward {name} does not say whether it is informative and is_null", do=do)
 
 
 rewards: Registry[Callable[..., DeclaredReward]] = Registry("reward", "probe.rewards")

@@ -110,7 +110,6 @@ class Weighted:
         return _combine(lambda *row: sum(w * r for w, r in zip(self.weights, row, strict=True)), *scores, bounded=False)
 
 
-DECLARED = ("informative", "is_null")  # by every reward
 COMPOSITIONS: dict[str, Callable[..., Reward]] = {
     "both": Both,
     "without": Without,
@@ -124,9 +123,7 @@ def spec(reward: Reward) -> dict[str, Any]:
     names = {kind: name for name, kind in [*rewards.items(), *COMPOSITIONS.items()]}
     if type(reward) not in names or not is_dataclass(reward):
         raise BadInput(f"{reward!r} is not a registered reward", do="register its class: one decorated file")
-    if not all(isinstance(getattr(reward, name, None), bool) for name in DECLARED):
-        do = "give its class both: informative: ClassVar[bool] = False, is_null: ClassVar[bool] = False"
-        raise BadInput(f"{reward!r} does not say whether it is {' and '.join(DECLARED)}", do=do)
+    declared(reward)  # refused here, before anything is made
     return {"reward": names[type(reward)]} | {
         field.name: _plain(field.name, getattr(reward, field.name)) for field in fields(reward)
     }

@@ -20,7 +20,6 @@ from transformers import PreTrainedModel
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate, Unit
 from probe.experiments import experiments
-from probe.experiments.budget import Work
 from probe.experiments.experiment import WeightsExperiment
 from probe.interventions.recovery import outlying_p
 from probe.interventions.weight_difference import Change, cosines, random_changes, weight_changes
@@ -56,11 +55,6 @@ class WeightsJob(WeightsExperiment):
     @property
     def label(self) -> str:
         return f"{self.pair.label} weights"
-
-    @property
-    def work(self) -> tuple[Work, ...]:
-        """Nothing is read or sampled; the weights are there at once."""
-        return tuple(Work(each) for each in self.pair.checkpoints)
 
     def measure(self, store: Store) -> Rows:
         before, after = self.pair.before.load(store).model, self.pair.trained.load(store).model
