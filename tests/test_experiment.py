@@ -180,7 +180,7 @@ def test_the_figure_is_its_own_and_shows_its_rows(store: Store, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("job", "name", "message"),
     [
-        (Silent(), None, "draw no such figure"),
+        (Silent(modules=()), None, "draw no such figure"),
         (Toy(modules=()), None, "draw no such figure"),
         (Toy(), "steering", "draw no such figure"),
         (Toy(), "weight_chance", "did you mean 'weight_change'"),
@@ -189,6 +189,11 @@ def test_the_figure_is_its_own_and_shows_its_rows(store: Store, tmp_path: Path) 
 def test_a_figure_that_is_not_there_is_named(store: Store, job: Toy, name: str | None, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         result(store, job).figure(name)
+
+
+def test_an_experiment_without_a_figure_of_its_own_shows_one_that_its_rows_allow(store: Store) -> None:
+    own, any_other = result(store, Toy()).figure(), result(store, Silent()).figure()
+    assert any_other.table == own.table  # the rows are those of the figure of weight changes
 
 
 def test_a_notebook_shows_the_changes_with_their_nulls(store: Store) -> None:
