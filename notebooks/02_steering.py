@@ -82,7 +82,7 @@ parts += ("recovered_code_share", "recovered_accuracy", "removed_code_share", "r
 steered.changes(*parts)
 
 # %% [markdown]
-# Steering the untrained model gives nearly all of RL's change of *strategy*, and with it what that change is worth in
+# Steering the untrained model gives nearly all of RL's change of *strategy*, and about two thirds of its gain in
 # accuracy. (Under `ground_truth` RL does more than that, such as boxing every answer, and the share of accuracy is
 # smaller.) Taking the direction out of the trained model removes next to nothing: this RL trained the output head
 # alone, which no longer needs the direction to choose code. That steering does what RL did is not to say that RL did it

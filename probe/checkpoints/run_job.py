@@ -21,6 +21,7 @@ from probe.rollouts.samplers import organism_sampler
 from probe.store import Recipe, Store, write_table
 from probe.tasks.answers import boxed
 
+RUN_VERSION = 2  # 2: forks in the log are exactly the top 20 % of tokens; the weights are those of 1
 VOTES = SamplingOptions(samples=32)
 READ_VOTES = ("offline_majority", "wrong_majority")  # label sources that need the initial model's answers
 
@@ -71,7 +72,7 @@ class RunJob(Job):
     @functools.cached_property
     def recipe(self) -> Recipe:
         params = {**self.grpo.spec(), "labels": labels_spec(self.labels), "problems": TRAIN_POOL}
-        return Recipe("run", VERSION, params, tuple(job.recipe.digest for job in self.needs))
+        return Recipe("run", RUN_VERSION, params, tuple(job.recipe.digest for job in self.needs))
 
     @property
     def label(self) -> str:
