@@ -6,7 +6,8 @@
     reading   2 x parameters operations a token and pass
 
 Each job says what it does to a checkpoint (`Work`); every response is taken to run to its limit, so real runs take
-less; one GPU of H100's data sheet, at shares of it that plain transformers reaches (assumed, not measured here).
+less; one GPU of H100's data sheet, at shares of it that plain transformers reaches. Measured on one for 1.5B and 7B
+(benchmarks/on_gpu.json): 1.2 and 1.3 times the hours that were needed.
 """
 
 import json
@@ -25,7 +26,7 @@ BANDWIDTH = 3.35e12 * 0.5  # bytes a second
 FLOPS = {"float32": 67e12 * 0.4, "bfloat16": 989e12 * 0.4, "float16": 989e12 * 0.4}
 LAUNCH = 1e-3  # seconds a layer and step
 PROMPT = 300  # tokens of a question with its template
-SLACK = 2e9  # bytes: activations of a batch, the tiles of the vocabulary, the allocator
+SLACK = 3e9  # bytes: activations of a batch, the tiles of the vocabulary, the allocator
 
 
 @dataclass(frozen=True)
