@@ -76,14 +76,21 @@ def load(
 def pair(
     before: Checkpoint | str, after: Checkpoint | str | None = None, other: Checkpoint | str | None = None
 ) -> Pair:
-    """Before RL, after it, and at times another seed's run from the same base."""
+    """Before RL, after it, and at times another seed's run from the same base; names are loaded as `load` does.
+
+    Nothing is read yet. BadInput with the nearest names.
+    """
     return Pair(*(load(each) if isinstance(each, str) else each for each in (before, after, other)))  # type: ignore[arg-type]
 
 
 def compare(
     pair: Pair, *, prompts: Sequence[str] = (), batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]
 ) -> Result:
-    """Everything that differs: every measure, sampled and greedy, and the base under other `prompts` (templates)."""
+    """Everything that differs: every measure, sampled and greedy, and the base under other `prompts` (templates).
+
+    `batch` rows are sampled at a time. The table holds shares in [0, 1], entropies and divergences in nats; n is
+    responses or tokens, intervals are clustered by problem. BadInput where the two cannot answer or score one text.
+    """
     from probe.experiments.compare.job import CompareJob
 
     known = load_manifest()
@@ -101,7 +108,12 @@ def steer(
     where: Where | None = None,
     **ask: Unpack[Ask],
 ) -> Result:
-    """Add the direction from prose to code at `site`, `coefficients` times, beside random directions of its length."""
+    """Add the direction from prose to code at `site`, `coefficients` times, beside random directions of its length.
+
+    `site` is a residual such as "resid.2" [the first that tells the strategies apart well enough]; a coefficient of 1
+    is the distance between the two classes there. The table holds shares by coefficient, and what steering recovers of RL's
+    change. BadInput for an unknown site, coefficients without 0, too few problems, or a base that uses one strategy only.
+    """
     from probe.experiments.steering.job import COEFFICIENTS, SAMPLED, SteerJob
 
     ask.setdefault("samples", SAMPLED.samples)
@@ -113,7 +125,11 @@ def steer(
 def probes(
     pair: Pair, *, sites: Sequence[str] = (), batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]
 ) -> Result:
-    """What linear probes read off the residual stream, beside shuffled labels, and whether RL moved the direction."""
+    """What linear probes read off the residual stream, beside shuffled labels, and whether RL moved the direction.
+
+    `sites` are residuals [every layer]. The table holds AUROCs in [0, 1] on held-out problems, cosines, and distances
+    in units of the spread between the classes. BadInput for a single sample a problem, or different architectures.
+    """
     from probe.experiments.probing.job import ProbesJob
 
     job = ProbesJob(pair, *asked(pair.before, **ask), tuple(sites), compute=Compute(batch))
@@ -121,7 +137,11 @@ def probes(
 
 
 def patch(pair: Pair, *, n: int = 64, batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]) -> Result:
-    """Where the fork between code and prose is decided: lens, activation and path patching, transplanted weights."""
+    """Where the fork between code and prose is decided: lens, activation and path patching, transplanted weights.
+
+    `n` problems. The table holds the fork in nats (log-odds of code against prose at the first token of a response) and
+    the share of it that each intervention recovers: 0 none, 1 all. BadInput where the two have different blocks.
+    """
     from probe.experiments.patching.job import PatchJob
 
     elicitation, _ = asked(pair.before, **ask)
@@ -129,7 +149,10 @@ def patch(pair: Pair, *, n: int = 64, batch: int = 64, where: Where | None = Non
 
 
 def weights(pair: Pair, *, where: Where | None = None) -> Result:
-    """Size, rank and sparsity of the weight difference by module, against random changes."""
+    """Size, rank and sparsity of the weight difference by module, against random changes of equal norm.
+
+    Norms are relative to the module before; ranks and shares have no unit. BadInput where the shapes differ.
+    """
     from probe.experiments.weight_difference.job import WeightsJob
 
     return run_here(WeightsJob(pair), **where or {})
@@ -176,7 +199,10 @@ def train(
 def asked(
     base: Checkpoint, manifest: Path | str | None = None, **ask: Unpack[Ask]
 ) -> tuple[Elicitation, SamplingOptions]:
-    """What is asked of a base and how it is sampled, the rest filled in from the manifest and the studies."""
+    """What is asked of a base and how it is sampled, the rest filled in from the manifest and the studies.
+
+    BadInput for an unknown problem set or template.
+    """
     problems, limit, prefix = ask.get("problems", "chain"), ask.get("limit"), ask.get("prefix", "")
     chain = problems == "chain"
     name = ask.get("template") or (base.entry.template if base.entry and not chain else "none")
@@ -193,7 +219,10 @@ def run_here(
     workers: int | None = None,
     progress: bool = True,
 ) -> Result:
-    """Run an experiment behind a progress bar on stderr, or read what the store holds of it."""
+    """Run an experiment behind a progress bar on stderr, or read what the store holds of it.
+
+    `workers` processes [one per core]; weights from outside are worked on in this one. ProbeError where a job fails.
+    """
     held = store if isinstance(store, Store) else Store(store)
     with Progress(Console(stderr=True, quiet=not progress), held, pool_size(workers)) as shown:
         return run(job, held, workers=workers, listener=shown)

@@ -31,7 +31,10 @@ CLIP_DETAIL = re.compile(r".*/update_(?P<update>\d+)|.*/pi_old_(?P<low>[\d.]+)_(
 
 
 def measure_pair(key: RowKey, data: PairData, names: tuple[str, ...] | None = None) -> list[Row]:
-    """Rows of every measure (or of `names`) that the data allow; all carry whether the model was destroyed."""
+    """Rows of every measure (or of `names`) that the data allow; all carry whether the model was destroyed.
+
+    Values, units and shapes are the measures' own (`probe.measures`); a measure whose input is missing leaves no row.
+    """
     has = {"responses"}
     if data.tokens_before is not None:
         has |= {"tokens"} | ({"kl"} if data.kl is not None else set())

@@ -86,13 +86,19 @@ def run(
     listener: Listener = SILENT,
     executor: Executor | None = None,
 ) -> Result:
-    """The experiment's result, made now unless the store holds it."""
+    """The experiment's result, made now unless the store holds it.
+
+    `workers` processes [one per core]. ProbeError where a job fails; what was finished is kept.
+    """
     make([job], store, workers=workers, listener=listener, executor=executor)
     return Result(job, store.get(job.recipe).read_table())
 
 
 def draw(rows: Rows, inputs: Sequence[str], folder: Path, names: Sequence[str] | None = None) -> list[Path]:
-    """Every figure (or the named ones) that the rows allow, saved with the digests of what it was drawn from."""
+    """Every figure (or the named ones) that the rows allow, saved with the digests of what it was drawn from.
+
+    Returns the files: a PNG and a CSV each. BadInput for an unknown name.
+    """
     paths = []
     for name in figures.names() if names is None else names:
         drawing: Drawing | None = figures.get(name)(rows)

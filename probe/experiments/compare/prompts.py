@@ -30,7 +30,7 @@ OVER_BEST = "{} over best prompt"
 def prompt_rows(key: RowKey, tried: dict[str, pa.Table], after: pa.Table) -> list[Row]:
     """Rows of the base under every template, and of `after` over the best of them.
 
-    `tried`: RESPONSES by template, the study's own first. All tables answer the same problems once.
+    `tried`: RESPONSES by template, the study's own first. All tables answer the same problems once. Values are shares.
     """
     study, *others = tried
     best = best_prompt(tried)

@@ -126,7 +126,7 @@ def nlls(loaded: Loaded, problems: tuple[Problem, ...], lead: str) -> dict[str, 
 
 
 def columns_of(table: pa.Table) -> tuple[Columns, Bool[np.ndarray, "problem"]]:
-    """The signs of a table, by name and share, and which of its problems are suspects."""
+    """The signs of a table, by name and share, float64 [problem] each; and which problems are suspects, bool."""
     keys: list[Key] = [(name, percent) for name in COMPLETIONS for percent in SHARES] + [(name, None) for name in NLLS]
     found = {key: np.asarray(table[name_of(key)].to_numpy(), dtype=np.float64) for key in keys}
     return found, np.asarray(table["suspect"].to_numpy(), dtype=bool)

@@ -70,6 +70,6 @@ def left_padded(loaded: Loaded, problems: Sequence[Problem], elicitation: Elicit
 
 
 def places(prompts: Prompts) -> tuple[Position, ...]:
-    """Every position where all prompts have one length, else the last ones; and all at once."""
+    """Every position where all prompts have one length, else the last ones, from -1 down; None is all at once."""
     n = prompts.ids.shape[1] if prompts.mask is None else min(NEAR, int(prompts.mask.sum(1).min()))
     return (*range(-n, 0), None)

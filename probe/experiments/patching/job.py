@@ -204,7 +204,10 @@ def parts_of(model: PreTrainedModel) -> dict[str, tuple[str, ...]]:
 def recovered(
     what: str, where: Varies, side: str, gap: Gap, whole: dict[tuple[str, Varies], np.ndarray]
 ) -> Iterator[Estimate]:
-    """The recovery of one intervention, its nulls (mean, least and most of the draws) and what another seed gives."""
+    """The recovery of one intervention, its nulls (mean, least and most of the draws) and what another seed gives.
+
+    `whole` holds the metric [problem], nats, under each intervention; a recovery is a ratio: 0 none of the gap, 1 all.
+    """
     params = {"side": side, **dict(where)}
     null, weights, other = (_of(f"{what} {key}", where, whole) for key in ("null ", "null_weights ", "other"))
     yield recovery(whole[what, where], gap, name=f"{what}/recovery", draws=null, params=params)
@@ -230,7 +233,7 @@ def gap_row(name: str, gap: Gap, side: str, group: str | None = None) -> Estimat
 def lens_rows(
     before: PreTrainedModel, after: PreTrainedModel, prompts: Prompts, problems: Sequence[str], metric: Fork
 ) -> Iterator[Estimate]:
-    """The fork at every layer, before and after."""
+    """The fork at every layer as the logit lens reads it, before and after; nats, mean over problems."""
     for side, model in (("before", before), ("after", after)):
         for layer, values in enumerate(lens_metric(model, prompts.ids, metric, mask=prompts.mask)):
             params = {"side": side, **site_columns(Site("resid", layer))}

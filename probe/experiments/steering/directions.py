@@ -99,7 +99,7 @@ class FitJob(CheckpointJob):
 
 
 def fitted_on(elicitation: Elicitation) -> tuple[Problem, ...]:
-    """The problems a direction is fitted on: none of them is steered on."""
+    """The problems a direction is fitted on: none of them is steered on. BadInput where too few are left."""
     if elicitation.problems.name == CHAIN.problems.name:
         return train_problems()[:FIT_PROBLEMS]
     kept = tuple(p for p in elicitation.problems.problems if address("steering fit", p.id) % 3 == 0)

@@ -89,7 +89,10 @@ class Doses:
 
 
 def rows_of(before: Doses, after: Doses | None, fit: pa.Table, place: str) -> list[Estimate]:
-    """Every estimate of a base, and of the base and what RL made of it."""
+    """Every estimate of a base, and of the base and what RL made of it; `fit` is the table of fitted directions.
+
+    Shares in [0, 1] and ratios, over the half of the problems that chose no coefficient.
+    """
     sides = {"before": before} | ({"after": after} if after else {})
     found = list(_fit_rows(fit, place))
     for side, doses in sides.items():
@@ -135,7 +138,10 @@ def ranges(doses: Doses) -> Iterator[Estimate]:
 
 
 def shares(before: Doses, after: Doses) -> Iterator[Estimate]:
-    """RL's change, what steering the base recovers of it, and what ablation and steering back remove."""
+    """RL's change, what steering the base recovers of it, and what ablation and steering back remove: ratios of it.
+
+    BadInput where base and trained model were asked different problems.
+    """
     if before.problems.tolist() != after.problems.tolist():
         raise BadInput("base and trained model were asked different problems", where="steering", do="ask both the same")
     for name, c in _doses(before, after, 0).items():

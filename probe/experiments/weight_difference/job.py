@@ -70,7 +70,10 @@ class WeightsJob(WeightsExperiment):
 
 
 def change_rows(before: PreTrainedModel, after: PreTrainedModel, draws: int) -> Iterator[Estimate]:
-    """Every number of every module, those of its shape beside their null."""
+    """Every number of every module, those of its shape beside their null: `draws` random changes of equal norm.
+
+    Norms are relative to the module before RL; effective rank, sparsity and shares have no unit.
+    """
     null = [random_changes(before, after, "weights", draw) for draw in range(draws)]
     for place, change in enumerate(weight_changes(before, after)):
         for name in FIELDS:
