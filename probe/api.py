@@ -111,8 +111,8 @@ def steer(
     """Add the direction from prose to code at `site`, `coefficients` times, beside random directions of its length.
 
     `site` is a residual such as "resid.2" [the first that tells the strategies apart well enough]; a coefficient of 1
-    is the distance between the two classes there. The table holds shares by coefficient, and what steering recovers of RL's
-    change. BadInput for an unknown site, coefficients without 0, too few problems, or a base that uses one strategy only.
+    is the distance between the two classes there. The table holds shares by coefficient, and what steering recovers of
+    RL's change. BadInput for an unknown site, coefficients without 0, too few problems, or a base of one strategy only.
     """
     from probe.experiments.steering.job import COEFFICIENTS, SAMPLED, SteerJob
 
