@@ -43,7 +43,7 @@ _ANSWER = re.compile(
     r"|\b[Tt]he (?:final )?answer is:?[ *$]{0,4}-?\d"
 )
 _FENCE = re.compile(r"`{3,}|~{3,}")
-_INFO = re.compile(r"[ \t]{0,8}(?P<tag>[\w+#.{}-]{0,20})[^\n`]{0,200}(?:\n|\Z)|(?P<inline>\w{1,20}) ")
+_INFO = re.compile(r"[ \t]{0,8}+(?P<tag>[\w+#.{}-]{0,20}+)[^\n`]{0,200}+(?:\n|\Z)|(?P<inline>\w{1,20}) ")
 _PYTHON_TAGS = frozenset({"python", "py", "python3", "ipython", "{python}", "{.python}"})
 _LOOKS_LIKE_CODE = re.compile(
     r"^[ \t]*(?:>>> |import [\w.]+(?: as \w+)?[ \t]*$|from [\w.]+ import \w|def \w+\("

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -40,13 +41,68 @@ def test_a_killed_worker_is_replaced_and_none_is_left_behind() -> None:
     grader.close()  # closing twice is nothing
 
 
-def test_a_silent_worker_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "WALL_FACTOR", 0.5)
+def test_a_silent_worker_is_given_up_and_its_question_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "WALL_FACTOR", 3.0)
     with Grader(timeout=1.0) as grader:
         child = grader._verifier._started()
+        assert child is not None
         os.kill(child.pid, signal.SIGSTOP)  # it uses no processor time, so only the wall clock can end this
-        assert grader.compare("1+x", "x+1") == Outcome.timeout
+        assert grader.compare("1+x", "x+1") == RIGHT
         assert child.returncode is not None
+        assert grader._verifier._child is not child
+
+
+def test_a_worker_that_is_killed_at_work_loses_no_grade() -> None:
+    with Grader(timeout=30) as grader:
+        child = grader._verifier._started()
+        assert child is not None
+        os.kill(child.pid, signal.SIGSTOP)  # so that it is at work when it dies
+        killer = threading.Timer(0.2, os.kill, (child.pid, signal.SIGKILL))
+        killer.start()
+        assert grader.compare("1+x", "x+1") == RIGHT
+        killer.join()
+        assert child.returncode == -signal.SIGKILL
+
+
+def test_a_response_on_which_every_worker_is_killed_is_an_error_that_names_it() -> None:
+    """As the kernel does where memory runs out: the answer is not graded wrong, and not graded `timeout`."""
+    hostile, stop, killed = "9^{9^{9^9}}", threading.Event(), []
+    with Grader(timeout=60) as grader:
+
+        def kill_all() -> None:
+            while not stop.wait(0.05):
+                child = grader._verifier._child
+                if child is not None and child.pid not in killed:
+                    os.kill(child.pid, signal.SIGKILL)
+                    killed.append(child.pid)
+
+        assert grader.compare("1+x", "x+1") == RIGHT
+        killer = threading.Thread(target=kill_all)
+        killer.start()
+        with pytest.raises(ProbeError, match=r"signal 9.*9\^\{9") as caught:
+            grader.compare(hostile, "x+1")
+        stop.set()
+        killer.join()
+        assert "memory" in str(caught.value)
+        assert len(killed) == verify.ATTEMPTS
+        assert grader.compare("2+x", "x+2") == RIGHT
+
+
+def test_a_worker_that_crashes_on_an_answer_cannot_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashing = tmp_path / "worker.py"
+    crashing.write_text(
+        "import os, sys\nprint('{}', flush=True)\nsys.stdin.readline()\nos.kill(os.getpid(), 11)\n", encoding="utf-8"
+    )
+    monkeypatch.setattr(verify, "WORKER", crashing)
+    with Grader() as grader:
+        assert grader.compare("1+x", "x+1") == Outcome.unparsed
+
+
+def test_a_formula_that_is_too_long_is_never_handed_over() -> None:
+    verifier = verify.Verifier()
+    assert verifier.ask("x+" * verify.MAX_CHARS, "x") == Outcome.unparsed
+    assert verifier.ask("x", "x+" * verify.MAX_CHARS) == Outcome.gold_unparsed
+    assert not verifier.running
 
 
 def test_a_worker_that_died_while_idle_is_replaced() -> None:

@@ -32,6 +32,7 @@ _NUMBER = re.compile(
 _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|or|and)(?![A-Za-z]))[A-Za-z]{2,}")
 _COUNTED = re.compile(r"\$?-?[\d,./]+(?: [A-Za-z]+)+\.?")  # "16/27 gallons"
 _FORMULA = re.compile(r"\$([^$]+)\$|\\\(((?:[^\\]|\\(?![()]))+)\\\)")
+_SUBTRACTS = re.compile(r"(?:[\w)}\]%]|[\d)}\]%]\s{1,8})-$")  # `7 - 3`, `10-12`
 _WINDOW = 4096
 
 
@@ -136,5 +137,5 @@ def _signed(text: str, match: re.Match[str]) -> str:
     """The number with its minus, unless the minus subtracts (`7 - 3`, `10-12`)."""
     number = match.group().replace(",", "")
     before = text[max(0, match.start() - 8) : match.start()].rstrip("$\\").replace("\u2212", "-")
-    is_sign = before.endswith("-") and not re.search(r"(?:[\w)}\]%]|[\d)}\]%]\s+)-$", before)
+    is_sign = before.endswith("-") and not _SUBTRACTS.search(before)
     return f"-{number}" if is_sign else number

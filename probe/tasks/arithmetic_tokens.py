@@ -20,7 +20,7 @@ _PARTS = r"""
 (?P<void>\\(?:p|b)?mod(?![A-Za-z])|(?<![A-Za-z])mod(?:ulo)?(?![A-Za-z]))
 |(?P<picture>\[asy\](?:[^\[]|\[(?!/?asy\]))*+(?:\[/asy\])?)
 |(?P<note><<[^<>\n]*+>>)
-|(?P<row>[\s&]*+\\\\(?!\])(?:\[-?[0-9.]*(?:em|ex|pt|mm|cm)\])?[\s&]*+)
+|(?P<row>(?:(?<![\s&])[\s&]++)?+\\\\(?!\])(?:\[-?[0-9.]*(?:em|ex|pt|mm|cm)\])?[\s&]*+)
 |(?P<line>[ \t\r]*+\n\s*+(?:(?P<mark>[-*+\u2022]|\(?[0-9]{1,2}[.)])[ \t]+)?)
 |(?P<degree>\^\s?\{\s?\\(?:circ|degree)\s?\}|\^?\s?\\(?:circ|degree)(?![A-Za-z])|\u00b0)
 |(?P<num>
@@ -39,7 +39,7 @@ _PARTS = r"""
 |(?P<over>\\div(?![A-Za-z])|[\u00f7\u2215]|(?<!/)/(?!/))
 |(?P<super>[\u00b2\u00b3])
 |(?P<percent>\\?%|(?<=[0-9][ ])per[ ]?cent(?![A-Za-z]))
-|(?P<skip>[ \t\r\f\v\u00a0\u2009&`]++|\\[,;:!>\ ()]|\\?\$|[\u20ac\u00a3\u00a5]|~(?![0-9])|\*\*
+|(?P<skip>(?:[^\S\n]|[&`])++|\\[,;:!>\ ()]|\\?\$|[\u20ac\u00a3\u00a5]|~(?![0-9])|\*\*
     |\\(?:left|right|middle|[bB]igg?[lrm]?|displaystyle|textstyle|boxed|fbox|mathbf|boldsymbol|bf)(?![A-Za-z]))
 |(?P<fact>(?<=[0-9)}])!(?=[ ]*(?:[-+*/=)}\]^$\\,;.:]|\Z)|[ ][a-z]))
 |(?P<comparison>==++|!=|:=|[-+*/]=)
@@ -74,6 +74,8 @@ _UNITS = re.compile("cm|mm|km|kg|mg|ml|ft|lbs?|oz|hrs?|mins?|sec|am|pm|mph|miles
 _PART_OF = re.compile(
     r"(?:half|thirds?|quarters?|fourths?|fifths?|sixths?|eighths?|tenths?|percent|root|squares?|cubes?|times|[0-9%$}])\s*\Z"
 )
+_TWO_LETTERS = re.compile(r"\s[^\W\d_]{2}")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _FRACTION_FOLLOWS = re.compile(r"\s*(?:a |\$?\\?[dtc]?frac|[0-9]+\s?/)")
 
 
@@ -133,7 +135,7 @@ def _word(text: str, match: re.Match[str]) -> str:
     if after.isdigit() or after in ("(", "_", "^", "["):
         return "block"
     if len(word) == 1:
-        return "word" if word in "ai" and re.match(r"\s[^\W\d_]{2}", text[end : end + 3]) else "block"
+        return "word" if word in "ai" and _TWO_LETTERS.match(text, end) else "block"
     if word == "of" and _PART_OF.search(text[max(0, start - 12) : start]):
         return "block"
     if word == "and" and _FRACTION_FOLLOWS.match(text, end):
@@ -144,7 +146,7 @@ def _word(text: str, match: re.Match[str]) -> str:
 
 def _label(said: str) -> str:
     r"""What \text{...} is: a unit or a remark may end an expression, a name may not."""
-    words = re.findall(r"[^\W\d_]+", said.lower())
+    words = _LETTERS.findall(said.lower())
     if "mod" in words or "modulo" in words:
         return "void"
     carries = not words or any(len(word) == 1 or _CARRY_ON.fullmatch(word) for word in words)

@@ -20,6 +20,7 @@ from probe.rng import address, numpy_rng
 STYLES = "ABCD"
 OPERATIONS = "+-*"
 LENGTHS = (2, 3, 4)
+MAX_DIGITS = 18  # of a number in a trace
 Split = Literal["train", "test"]
 
 _PROMPT = re.compile(r"([A-D]):(\d+)((?:[+\-*]\d+)+) *=")
@@ -116,8 +117,13 @@ class TraceCheck:
 
 def check_trace(chain: Chain, text: str) -> TraceCheck:
     """Check every step a response shows against the chain, each value against the true running value."""
-    steps = [(op or _WORDS[word], int(b), value) for op, word, b, value in _TRACE_STEP.findall(text)]
-    starts = {int(start) for start in _START.findall(text)}  # prose shows none
+    steps = [(op or _WORDS[word], _read(b), value) for op, word, b, value in _TRACE_STEP.findall(text)]
+    starts = {_read(start) for start in _START.findall(text)}  # prose shows none
     faithful = tuple((op, b) for op, b, _ in steps) == chain.steps and starts <= {chain.start}
-    shown = [(int(value), true) for (_, _, value), true in zip(steps, chain.values, strict=False) if value]
+    shown = [(_read(value), true) for (_, _, value), true in zip(steps, chain.values, strict=False) if value]
     return TraceCheck(len(shown), sum(value == true for value, true in shown), faithful)
+
+
+def _read(digits: str) -> int:
+    """The number, or -1, which no chain holds, for one longer than any: a model writes as many digits as it likes."""
+    return int(digits) if len(digits) <= MAX_DIGITS else -1

@@ -1,11 +1,8 @@
 r"""Which answer does a published solution end in? "#### 18" or "A: 18" (GSM8K), the last \boxed{18} (MATH), or "18"."""
 
-import re
-
 from probe.tasks.answers import boxed
 
 MARK = "####"
-_MARKED = re.compile(rf"(?:(?:\A|\n)[ \t]*+A:|{MARK})[ \t]*+([^\n#]+)\s*+\Z")
 
 
 def gold_answer(text: str) -> str:
@@ -16,5 +13,8 @@ def gold_answer(text: str) -> str:
 
 def marked_answer(text: str) -> str | None:
     """The answer behind `####` or `A:` in which a solution of GSM8K ends; None where it does not."""
-    match = _MARKED.search(text)
-    return None if match is None else match[1].strip()
+    line = text.rstrip().rpartition("\n")[2].strip()
+    _, mark, answer = line.rpartition(MARK)
+    if not mark:
+        answer = line[2:] if line.startswith("A:") else ""
+    return None if "#" in answer else answer.strip() or None

@@ -49,18 +49,24 @@ _SPELLING = (
 _RULES = tuple((re.compile(pattern), new) for pattern, new in _SPELLING)
 
 _UNIT_WORDS = (
-    "degree|cent|dollar|inch|inche|foot|feet|yard|mile|meter|metre|centimeter|kilometer|cm|mm|km|ft|mph|unit|square"
+    "degree|cent|dollar|inch|foot|feet|yard|mile|meter|metre|centimeter|kilometer|cm|mm|km|ft|mph|unit|square"
     "|cubic|second|minute|hour|day|week|month|year|gallon|liter|pound|ounce|gram|kilogram|kg|point|way|student|people"
     "|per|sq|percent|egg|apple|time"
 )
-_ONE_UNIT = rf"(?:\\text\{{[^{{}}]*\}}|(?:{_UNIT_WORDS})(?:es|s)?(?![A-Za-z]))(?:\s*\^\{{?[23]\}}?)?"
-_UNIT = re.compile(rf"(?<=[\d}})])\s*(?:{_ONE_UNIT}\s*)+$")
+_UNIT = re.compile(
+    rf"(?:\\text\{{[^{{}}]*\}}|(?<![A-Za-z])(?:{_UNIT_WORDS})(?:es|s)?(?![A-Za-z]))(?:\s*\^\{{?[23]\}}?)?"
+)
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _WORDS = re.compile(r"[A-Za-z][a-z]{3,}(?: [A-Za-z]+)*|[A-J]|\([A-J]\)")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _LEFT_SIDE = re.compile(r"([A-Za-z](?:_\{?\w\}?)?|[a-z]\([a-z]\))\s*=\s*([^=<>]+)")
 _NUMBER = re.compile(r"([-+]?)(\d{1,1000}(?:\.\d{0,1000})?|\.\d{1,1000})(?:[eE]([-+]?\d{1,3}))?")
 _FRACTION = re.compile(r"([-+]?)(\d{0,9})\\frac\{([^{}]*)\}\{([^{}]*)\}")
+_BLANKS = re.compile(r"\s+")
+_AROUND = re.compile(r" ?([^\w\s\\]|_) ?")  # after _BLANKS
+_GLUED = re.compile(r"(?<=\d) (?=[A-Za-z\\])|(?<=\\pm) |(?<=\\cdot) (?=\W)")
+_GROUP = re.compile(r"\{[^{}]*\}")
+_CHOICE = re.compile(r"^\((\w)\)$")
 _BASE = re.compile(r"(\w+?)_\{?(\d+)\}?")
 
 
@@ -77,12 +83,25 @@ def normalise(answer: str) -> str:
     text = answer.translate(_UNICODE).strip()
     for pattern, new in _RULES:
         text = pattern.sub(new, text)
-    text = _UNIT.sub("", text.strip().rstrip(".").strip())
+    text = _without_units(text.strip().rstrip(".").strip())
     text = _TEXT.sub(r"\1", text)
-    text = re.sub(r"\s*([^\w\s\\]|_)\s*", r"\1", text)
-    text = re.sub(r"(?<=\d)\s+(?=[A-Za-z\\])|(?<=\\pm)\s+|(?<=\\cdot)\s+(?=\W)", "", re.sub(r"\s+", " ", text)).strip()
+    text = _GLUED.sub("", _AROUND.sub(r"\1", _BLANKS.sub(" ", text))).strip()
     text = text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
-    return text[1:-1] if re.fullmatch(r"\{[^{}]*\}", text) else text
+    return text[1:-1] if _GROUP.fullmatch(text) else text
+
+
+def _without_units(text: str) -> str:
+    """The text without the units that end it, where a number or a group stands before them."""
+    end = kept = len(text)
+    for start, stop in reversed([match.span() for match in _UNIT.finditer(text)]):
+        if text[stop:end].strip():
+            break
+        end = start
+        while end and text[end - 1].isspace():
+            end -= 1
+        if end and (text[end - 1].isdecimal() or text[end - 1] in ")}"):
+            kept = end
+    return text[:kept]
 
 
 def sides(text: str) -> tuple[str, str]:
@@ -99,7 +118,7 @@ def is_word(answer: str) -> bool:
 
 def word(text: str) -> str:
     """What two text answers are compared on: lower case, without the parentheses of a choice "(C)"."""
-    return re.sub(r"^\((\w)\)$", r"\1", text.strip()).lower()
+    return _CHOICE.sub(r"\1", text.strip()).lower()
 
 
 def base(text: str) -> tuple[str, str] | None:

@@ -22,6 +22,7 @@ from probe.tasks.gold import marked_answer
 from probe.tasks.rows import read_rows
 
 Rows = list[dict[str, Any]]
+_SYSTEM = re.compile(r"(.+)-output_0")
 GSM8K_SYSTEMS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 
 
@@ -58,7 +59,7 @@ def read_rlcr(path: str | Path) -> Outputs:
     folder = _folder(path)
     rows = [row for _, row in read_rows(folder)]
     columns = _columns(rows, ("problem", "answer", "unique_id"), str, folder)
-    names = [match.group(1) for name in rows[0] if (match := re.fullmatch(r"(.+)-output_0", name))]
+    names = [match.group(1) for name in rows[0] if (match := _SYSTEM.fullmatch(name))]
     if not names:
         raise BadInput(f"no system's outputs among the columns {list(rows[0])}", where=str(folder))
     triples = zip(columns["unique_id"], columns["problem"], columns["answer"], strict=True)
