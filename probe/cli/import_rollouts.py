@@ -16,7 +16,7 @@ def import_rollouts(
     file: Annotated[
         Path, typer.Argument(help="JSON lines, JSON, csv, tsv, parquet, Arrow, or the folder of a saved dataset.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    out: settings.Out,
     mapped: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,7 +31,7 @@ def import_rollouts(
         Literal["boxed", "answer_tag", "final_number"] | None,
         typer.Option(help="Grade them too; where the answer stands in a text."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    overwrite: settings.Overwrite = False,
     as_json: settings.AsJson = False,
 ) -> None:
     """Read published outputs into a file to compare.

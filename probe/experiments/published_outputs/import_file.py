@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from probe.errors import BadInput
 from probe.experiments.published_outputs.files import Columns, check_columns, counted
-from probe.store import file_digest, write_table
+from probe.store import file_digest
+from probe.store.outputs import Output, named_output
 from probe.strategy import detect, mentions_python
 from probe.tasks.grading import Extract, Grader
 from probe.tasks.import_fields import FIELDS, PARSERS, dig, find_paths, opened
@@ -67,7 +68,7 @@ def import_rollouts(
 
     `given` maps our fields to paths, `name` names the system [the file of `out`], `grade` adds our grades.
     """
-    _check_out(path, out, overwrite)
+    written = _output(path, out, overwrite)
     given = dict(given or {})
     unknown = sorted(set(given) - set(FIELDS))
     if unknown:
@@ -81,15 +82,14 @@ def import_rollouts(
     table = pa.concat_tables(parts)
     names = pa.array([name or out.stem] * table.num_rows, pa.string())
     about = {"probe.source": _source(path), **{f"probe.map.{field}": each for field, each in paths.items()}}
-    write_table(out, table.add_column(0, "checkpoint", names).replace_schema_metadata(about))
+    written.write_table(table.add_column(0, "checkpoint", names).replace_schema_metadata(about))
     return _report(table, paths, tuple(field for field in paths if field not in given))
 
 
-def _check_out(path: Path, out: Path, overwrite: bool) -> None:
+def _output(path: Path, out: Path, overwrite: bool) -> Output:
     if out.suffix != ".parquet":
         raise BadInput("the result is a parquet file", where=str(out), do="give a name that ends in .parquet")
-    if out.exists() and (out.is_dir() or out.samefile(path) or not overwrite):
-        raise BadInput("this is in the way of the result", where=str(out), do="name a new file, or say --overwrite")
+    return named_output(out, inputs=[path], overwrite=overwrite)
 
 
 def _chain(first: tuple[str, dict[str, Any]], rest: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, Any]]:
