@@ -41,10 +41,10 @@ def test_columns_that_are_ours_need_no_map(tmp_path: Path) -> None:
     assert found == Imported(
         {"problem": "problem", "text": "text", "answer": "answer", "prompt": "problem"},
         tuple(found.paths),
-        2,
-        2,
-        None,
-        None,
+        rows=2,
+        problems=2,
+        right=None,
+        graded_right=None,
     )
     blank = {"sample": 0, "temperature": 0.0, "confidence": None, "prompt": "p"}
     assert rows[0] == ROW | blank | {"checkpoint": "out"}
