@@ -1,8 +1,8 @@
 """Responses in a file of one's own: the columns problem, text and answer, in any format of `probe.tasks.rows`.
 
 Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), right (the
-authors' label). A response may lack its label or confidence: it stays missing. Everything is checked here: what follows
-relies on it. `probe sample --out` writes such files, and `probe import-rollouts` makes them of files with other columns.
+authors' label). A response may lack its label or confidence: it stays missing. Everything is checked here: what
+follows relies on it. `probe sample --out` writes such files, `probe import-rollouts` makes them of other columns.
 """
 
 import math
