@@ -493,11 +493,25 @@ def test_a_folder_named_by_the_environment_must_be_there(place: Place, monkeypat
     refused(place("run", "all", "--dry", code=2), "there is no such folder", "unset PROBE_REAL_DATA")
 
 
-def test_a_file_that_cannot_be_written_is_no_fault_of_probe(place: Place) -> None:
-    Path("taken").mkdir()
-    done = place.made("sample", "raw", "--limit", 2, "--samples", 1, "--out", "taken", code=1)
-    assert error(done)[0].startswith("error: cannot use a file")
-    assert "fault" not in done.stderr
+def test_an_output_that_stands_in_the_way_is_refused_before_any_work(place: Place) -> None:
+    Path("folder").mkdir()
+    Path("file").write_text("old")
+    Path("link").symlink_to("file")
+    for name, says in (("folder", "a folder is in the way"), ("file", "in the way"), ("link", "in the way")):
+        refused(
+            place.made("sample", "raw", "--limit", 2, "--samples", 1, "--out", name, code=2), says, "name a new file"
+        )
+        refused(place.made("score", "absent", "--scorer", "raw", "--out", name, code=2), says, "name a new file")
+    assert Path("file").read_text() == "old"
+
+
+def test_outputs_replace_what_a_link_points_to(place: Place) -> None:
+    Path("file").write_text("old")
+    Path("link").symlink_to("file")
+    ask = ("sample", "raw", "--limit", 2, "--samples", 1)
+    place.made(*ask, "--out", "link", "--overwrite")
+    assert Path("link").is_symlink() and pq.read_table("file").num_rows == 2
+    refused(place.made("score", "file", "--scorer", "raw", "--out", "link", "--overwrite", code=2), "made from", "new")
 
 
 def test_debugging_shows_the_traceback(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,10 @@ def test_columns_that_are_ours_need_no_map(tmp_path: Path) -> None:
     assert found == Imported(
         {"problem": "problem", "text": "text", "answer": "answer", "prompt": "problem"},
         tuple(found.paths),
-        2,
-        2,
-        None,
-        None,
+        rows=2,
+        problems=2,
+        right=None,
+        graded_right=None,
     )
     blank = {"sample": 0, "temperature": 0.0, "confidence": None, "prompt": "p"}
     assert rows[0] == ROW | blank | {"checkpoint": "out"}
@@ -178,9 +178,9 @@ def test_nothing_is_overwritten_silently(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="in the way"):
         import_rollouts(source, out)
     import_rollouts(source, out, overwrite=True)
-    with pytest.raises(BadInput, match="in the way"):
-        import_rollouts(out, out, overwrite=True)  # what is read
-    with pytest.raises(BadInput, match="ends in .parquet|a parquet file"):
+    with pytest.raises(BadInput, match="what the result is made from"):
+        import_rollouts(out, out, overwrite=True)
+    with pytest.raises(BadInput, match="a parquet file"):
         import_rollouts(source, tmp_path / "b.jsonl")
     (tmp_path / "folder.parquet").mkdir()
     with pytest.raises(BadInput, match="in the way"):

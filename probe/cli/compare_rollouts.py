@@ -9,6 +9,7 @@ from probe.cli import settings
 from probe.cli.changes import changes, show_cells, show_changes
 from probe.cli.experiment_command import present
 from probe.cli.groups import command
+from probe.cli.show import shown
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
@@ -45,7 +46,18 @@ def compare_rollouts(
     run = settings.Settings(workers=1, store=store, figures=figures, as_json=as_json)
     job = published_job([path, after] if after else [meant(path, run.held.root)], grading, extract)
     labels = job.source.grading
-    present(job, run, lambda result: _show(result, job.source.family, labels), summary=lambda _: {"grading": labels})
+
+    def notes() -> list[str]:
+        unpaired = {name: n for name, n in job.left_out(run.held).items() if n}
+        pairs = [f"{name}: {n} pairs are left out, as one of the two has no label" for name, n in unpaired.items()]
+        return [*job.source.notes, *pairs]
+
+    def show(result: "Result") -> None:
+        _show(result, job.source.family, labels)
+        for note in notes():
+            shown(note)
+
+    present(job, run, show, summary=lambda _: {"grading": labels, "notes": notes()})
 
 
 def meant(path: Path, root: Path) -> Path:

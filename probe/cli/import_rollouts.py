@@ -16,7 +16,7 @@ def import_rollouts(
     file: Annotated[
         Path, typer.Argument(help="JSON lines, JSON, csv, tsv, parquet, Arrow, or the folder of a saved dataset.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    out: settings.Out,
     mapped: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,7 +31,7 @@ def import_rollouts(
         Literal["boxed", "answer_tag", "final_number"] | None,
         typer.Option(help="Grade them too; where the answer stands in a text."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    overwrite: settings.Overwrite = False,
     as_json: settings.AsJson = False,
 ) -> None:
     """Read published outputs into a file to compare.
@@ -44,12 +44,14 @@ def import_rollouts(
     given = dict(_pair(each) for each in mapped or ())
     found = read(file, out, given, name=name, grade=grade, overwrite=overwrite)
     if as_json:
-        return emit(vars(found) | {"out": str(out)})
+        return emit(vars(found) | {"out": str(out), "notes": found.notes})
     sources = [(field, path, "recognised" if field in found.recognised else "") for field, path in found.paths.items()]
     table(("column", "read from", ""), sources)
     shares_right = {"labelled right": found.right, "graded right": found.graded_right}
     shares = "".join(f", {what} {number(share)}" for what, share in shares_right.items() if share is not None)
     shown(f"{found.rows} responses to {found.problems} problems{shares}")
+    for note in found.notes:
+        shown(note)
     say(f"wrote {out}; compare it with another: probe compare-rollouts BEFORE AFTER")
 
 

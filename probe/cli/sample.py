@@ -22,14 +22,17 @@ def sample(
     prefix: settings.Prefix = "",
     devices: settings.Devices = "",
     sampler: settings.SamplerOption = "transformers",
-    out: Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")] = None,
+    out: settings.MaybeOut = None,
+    overwrite: settings.Overwrite = False,
 ) -> None:
     """Ask a checkpoint problems and grade its answers."""
     from probe.cli.training import make
     from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
     from probe.rollouts.files import with_grades
-    from probe.store import write_table
+    from probe.store.outputs import named_output
 
+    inputs = [Path(each) for each in (name, run.problems)]
+    written = None if out is None else named_output(out, inputs=inputs, overwrite=overwrite)
     who = run.checkpoint(name)
     ask: dict[str, Any] = {"temperature": temperature, "samples": samples if temperature else 1, "seed": seed}
     elicitation, options = run.of(who, prefix=prefix, sampler=sampler, **ask)
@@ -38,8 +41,8 @@ def sample(
         return announce([job], run.held, run.workers, job.label, as_json=False)
     made = make(job, run.held, run.workers)
     rollouts, responses = made.read_table(ROLLOUTS), made.read_table(RESPONSES)
-    if out is not None:
-        write_table(out, with_grades(rollouts, responses, elicitation.problems.problems))
+    if written is not None:
+        written.write_table(with_grades(rollouts, responses, elicitation.problems.problems))
         say(f"wrote {rollouts.num_rows} responses to {out}")
     right = [outcome == "right" for outcome in responses["outcome"].to_pylist()]
     code = [strategy == "code" for strategy in responses["strategy"].to_pylist()]

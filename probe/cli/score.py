@@ -14,8 +14,9 @@ from probe.cli.show import messages, say
 def score(
     rollouts: Annotated[Path, typer.Argument(help="Parquet file of `probe sample --out`.")],
     scorer: Annotated[str, typer.Option("--scorer", help=settings.CHECKPOINT)],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    out: settings.Out,
     run: settings.Weights,
+    overwrite: settings.Overwrite = False,
 ) -> None:
     """Score a text token by token under a checkpoint.
 
@@ -24,9 +25,10 @@ def score(
     from probe.cli.training import make_needs
     from probe.engine.job import one_thread
     from probe.rollouts.files import read_rollouts
-    from probe.store import write_table
+    from probe.store.outputs import named_output
     from probe.tokens.table import score_rollouts
 
+    written = named_output(out, inputs=[rollouts, Path(scorer)], overwrite=overwrite)
     rows, held = read_rollouts(rollouts), run.held
     which = run.checkpoint(scorer)
     make_needs(which.needs, held, run.workers)
@@ -34,5 +36,5 @@ def score(
         one_thread()
     with messages().status(f"scoring {len(rows)} responses"):
         table = score_rollouts(rows, which.load(held), scorer, str(rollouts))
-    write_table(out, table)
+    written.write_table(table)
     say(f"wrote {table.num_rows} tokens to {out}")

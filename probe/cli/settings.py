@@ -31,6 +31,9 @@ ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="Manifest [checkpoints_manifest.yaml here, else the project's].")
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one per core].")]
+Out = Annotated[Path, typer.Option("--out", help="Parquet file to write.")]
+MaybeOut = Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file of --out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable, on stdout and nothing else there.")]
 Dry = Annotated[bool, typer.Option("--dry", help="Say what would be made, and about how long it takes.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="The first problems only.")]

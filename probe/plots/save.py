@@ -29,7 +29,7 @@ from probe.errors import BadInput
 from probe.measurements import COLUMNS, VARIES, Row, label
 from probe.plots import Drawing
 from probe.plots._style import in_style
-from probe.store import write_atomic
+from probe.store.outputs import named_output
 
 DPI = 200
 BEHIND = COLUMNS.index(VARIES[0])  # what varies within a measure is written as one text there, `level`
@@ -49,13 +49,15 @@ def save(name: str, drawing: Drawing, folder: Path, provenance: Mapping[str, Any
     table = csv_bytes(drawing.table)
     record = _record(name, drawing, table, provenance)
     paths = {kind: folder / f"{name}.{kind}" for kind in ("csv", "png", "svg", "json")}
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = {kind: named_output(path, overwrite=True) for kind, path in paths.items()}
     if not _current(paths, record):
         content = {"csv": table, "png": _render(drawing, name, "png"), "svg": _render(drawing, name, "svg")}
         record["sha256"] = {kind: _sha256(data) for kind, data in content.items()}
         content["json"] = _json(record)
         for kind, data in content.items():
             if not (paths[kind].is_file() and paths[kind].read_bytes() == data):
-                write_atomic(paths[kind], data)
+                outputs[kind].write_bytes(data)
     return list(paths.values())
 
 

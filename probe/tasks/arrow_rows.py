@@ -1,134 +1,174 @@
-"""Rows of parquet files, Arrow files and streams, and of datasets as `datasets` saves them: see `probe.tasks.rows`."""
+"""Rows of parquet files, Arrow files and streams, and of datasets as `datasets` saves them: see `probe.tasks.rows`.
+
+What a file declares is held against the limits before it is decoded (`arrow_messages`, `parquet_pages`), what it holds
+is checked before it is made into values (`batch_rows`).
+"""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from probe.errors import BadInput
-from probe.tasks.row_limits import MAX_BYTES, MAX_ROWS, MAX_VALUE, Row, size
+from probe.store.regular import read_regular, regular
+from probe.tasks.arrow_messages import check_messages
+from probe.tasks.batch_rows import SLICE_BYTES, Reading, check_names, rows_of
+from probe.tasks.parquet_pages import Unreadable, pages
+from probe.tasks.row_limits import MAX_FILE, MAX_ROWS, Row, most_bytes, most_values
 
-SLICE = 16  # rows made into Python values at a time
-BATCH = 256
+BATCH = 1024  # rows decoded at a time, where they are short
+MAX_INFO = 16 << 20
 
 
-def parquet_rows(path: Path, wanted: set[str] | None) -> Iterator[Row]:
-    """The rows of one parquet file, checked against what it declares before it is decoded."""
+def parquet_rows(path: Path, wanted: set[str] | None, most: int) -> Iterator[Row]:
+    """The rows of one parquet file."""
     try:
         with pq.ParquetFile(path) as file:
-            declared = file.metadata
-            _check_declared(path, declared)
-            texts = [
-                leaf.path
-                for leaf in (declared.schema.column(i) for i in range(declared.num_columns))
-                if leaf.physical_type == "BYTE_ARRAY"
-            ]
-            names = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            yield from _rows(path, file.iter_batches(BATCH, columns=names), wanted)
-    except (pa.ArrowException, OSError) as err:
-        raise BadInput(f"not a whole parquet file: {err}", where=str(path), do="write it again") from err
+            names = list(file.schema_arrow.names)
+            check_names(names, str(path))
+            names = [name for name in names if wanted is None or name in wanted]
+            leaves = _leaves(file.metadata, names)
+            size = _batch_rows(path, file.metadata.num_rows, leaves, most)
+        texts = [leaf.path for leaf in leaves if leaf.kind == "BYTE_ARRAY" and not leaf.repeats]
+        with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1 << 20) as file:
+            batches = file.iter_batches(size, columns=names, use_threads=False)
+            yield from rows_of(batches, Reading(str(path), None if wanted is None else set(names), most))
+    except (pa.ArrowException, OSError, Unreadable, MemoryError) as err:
+        raise BadInput(f"not a whole parquet file: {str(err)[:300]}", where=str(path), do="write it again") from err
 
 
-def arrow_rows(path: Path, wanted: set[str] | None, start: int = 0) -> Iterator[Row]:
-    """The rows of one Arrow stream or file."""
+def arrow_rows(path: Path, wanted: set[str] | None, most: int, start: int = 0) -> Iterator[Row]:
+    """The rows of one Arrow stream or file. A file holds a stream, and counts its batches at its end."""
+    messages = check_messages(path)
     try:
-        with path.open("rb") as file:
-            is_file = file.read(6) == b"ARROW1"
         with pa.OSFile(str(path)) as source:
-            if is_file:
-                with pa.ipc.open_file(source) as whole:
-                    yield from _rows(path, (whole.get_batch(i) for i in range(whole.num_record_batches)), wanted, start)
-            else:
-                with pa.ipc.open_stream(source) as stream:
-                    yield from _rows(path, stream, wanted, start)
-    except (pa.ArrowException, OSError) as err:
-        raise BadInput(f"not a whole Arrow stream: {err}", where=str(path), do="fetch the file again") from err
+            if messages.start:
+                counted = pa.ipc.open_file(source).num_record_batches
+                if counted != messages.batches:
+                    what = f"not a whole Arrow stream: it counts {counted} batches, and holds {messages.batches}"
+                    raise BadInput(what, where=str(path), do="fetch the file again")
+            source.seek(messages.start)
+            with pa.ipc.open_stream(source) as stream:
+                yield from rows_of(stream, Reading(str(path), wanted, most, start))
+    except (pa.ArrowException, OSError, MemoryError) as err:
+        what = f"not a whole Arrow stream: {str(err)[:300]}"
+        raise BadInput(what, where=str(path), do="fetch the file again") from err
 
 
-def dataset_rows(folder: Path, wanted: set[str] | None) -> Iterator[Row]:
-    """The rows of the data-*.arrow of a saved dataset, held against the row count beside them.
+def dataset_rows(folder: Path, wanted: set[str] | None, streamed: bool) -> Iterator[Row]:
+    """The rows of the data-*.arrow of a saved dataset, held against what the files beside them say.
 
-    A stream that is cut off between two batches reads without an error.
+    A stream that is cut off between two batches reads without an error, so its end must be marked.
     """
+    files = dataset_files(folder)
+    rows = 0
+    for file in files:
+        if not check_messages(file).ended:
+            raise BadInput("not a whole Arrow stream: it has no end", where=str(file), do="fetch the file again")
+        for row in arrow_rows(file, wanted, most_bytes(file, streamed), rows):
+            rows += 1
+            yield row
+    expected = _counted(folder)
+    if expected not in (None, rows):
+        raise BadInput(f"{rows} rows, but dataset_info.json counts {expected}", where=str(folder), do="fetch it again")
+
+
+def dataset_files(folder: Path) -> list[Path]:
+    """The files of a saved dataset, in order. BadInput where there are none, or one that it names is missing."""
     files = sorted(folder.glob("data-*.arrow"))
     if not files:
         splits = sorted(each.parent.name for each in folder.glob("*/state.json"))
         do = f"give one of its splits: {splits}" if splits else "give the folder of a saved dataset, or a file"
         raise BadInput("no data-*.arrow in this folder", where=str(folder), do=do)
-    rows = 0
-    for file in files:
-        for row in arrow_rows(file, wanted, rows):
-            rows += 1
-            yield row
-    info = folder / "dataset_info.json"
-    expected = _counted(info) if info.is_file() else rows
-    if expected != rows:
-        raise BadInput(f"{rows} rows, but {info.name} counts {expected}", where=str(folder), do="fetch it again")
+    listed = _said(folder / "state.json").get("_data_files")
+    names = [each.get("filename") for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    named = {name for name in names if isinstance(name, str) and fnmatch(name, "data-*.arrow") and "/" not in name}
+    missing = sorted(named - {file.name for file in files})
+    if missing:
+        raise BadInput(f"{missing[0][:80]!r} is missing", where=str(folder), do="fetch it again")
+    return [regular(file, MAX_FILE) for file in files]
 
 
-def _counted(info: Path) -> int | None:
+def _counted(folder: Path) -> int | None:
+    """How many rows the split has, where its description says so: `datasets` often saves none."""
+    splits = _said(folder / "dataset_info.json").get("splits")
+    split = _said(folder / "state.json").get("_split")
+    if not isinstance(splits, dict) or not splits:
+        return None
+    about = splits.get(split) if isinstance(split, str) else None
+    about = next(iter(splits.values())) if about is None and len(splits) == 1 else about
+    count = about.get("num_examples") if isinstance(about, dict) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+
+def _said(info: Path) -> dict[str, Any]:
+    """What a description beside the data says; nothing where there is none."""
+    if not info.exists() and not info.is_symlink():
+        return {}
     try:
-        splits = (json.loads(info.read_bytes()).get("splits") or {}).values()
-        counts = [split["num_examples"] for split in splits]
-    except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as err:
+        said = json.loads(read_regular(info, MAX_INFO))
+    except (ValueError, RecursionError) as err:
         raise BadInput(f"not a description of a dataset: {err}", where=str(info), do="fetch it again") from err
-    return counts[0] if len(counts) == 1 else None
+    if not isinstance(said, dict):
+        raise BadInput("not a description of a dataset: no object", where=str(info), do="fetch it again")
+    return said
 
 
-def _check_declared(path: Path, declared: pq.FileMetaData) -> None:
+@dataclass(frozen=True)
+class _Leaf:
+    """One column of numbers or texts as the footer describes it, and its chunks."""
+
+    path: str
+    kind: str
+    length: int  # of every value, where it is fixed
+    in_lists: bool
+    chunks: tuple[Any, ...]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a text may stand for all of the page before it: then it is no dictionary either."""
+        return any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in self.chunks)
+
+
+def _leaves(declared: pq.FileMetaData, names: list[str]) -> list[_Leaf]:
+    """Those of the named columns."""
     groups = [declared.row_group(i) for i in range(declared.num_row_groups)]
-    columns = [group.column(i) for group in groups for i in range(group.num_columns)]
-    for number, most, what in (
-        (declared.num_rows, MAX_ROWS, "rows"),
-        (sum(column.total_uncompressed_size for column in columns), MAX_BYTES, "bytes, decompressed"),
-        (sum(column.num_values for column in columns), MAX_BYTES // 8, "values"),
-    ):
-        if number > most:
-            what = f"{number:,} {what}, more than the {most:,} that are taken"
-            raise BadInput(what, where=str(path), do="write fewer columns or rows")
+    found = []
+    for i in range(declared.num_columns):
+        leaf = declared.schema.column(i)
+        if any(f"{leaf.path}.".startswith(f"{name}.") for name in names):
+            fixed = leaf.length if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0
+            chunks = tuple(group.column(i) for group in groups)
+            found.append(_Leaf(leaf.path, leaf.physical_type, fixed, leaf.max_repetition_level > 0, chunks))
+    return found
 
 
-def _rows(path: Path, batches: Iterator[pa.RecordBatch], wanted: set[str] | None, start: int = 0) -> Iterator[Row]:
-    number, taken = start, 0
-    for batch in batches:
-        if wanted is not None:
-            batch = batch.select([name for name in batch.schema.names if name in wanted])
-        if max((_longest(column) for column in batch.columns), default=0) > MAX_VALUE:
-            what = f"a text after row {number} is longer than {MAX_VALUE:,} bytes"
-            raise BadInput(what, where=str(path), do="drop or shorten it")
-        for first in range(0, batch.num_rows, SLICE):
-            for row in _plain(batch.slice(first, SLICE), f"{path} row {number + 1}"):
-                number += 1
-                taken += size(row)
-                yield f"{path} row {number}", row
-            if taken > MAX_BYTES:
-                raise BadInput(f"more than {MAX_BYTES:,} bytes of values", where=str(path), do="split the file")
+def _batch_rows(path: Path, rows: int, leaves: list[_Leaf], most: int) -> int:
+    """How many rows are decoded at a time; BadInput where the file declares more than is taken."""
+    _check(path, rows, MAX_ROWS, "rows")
+    size, total, values, repeated = path.stat().st_size, 0, 0, 0
+    with path.open("rb") as file:
+        for leaf in leaves:
+            largest = count = 0
+            for chunk in leaf.chunks:
+                found = pages(file, chunk, size)
+                total += max(found.bytes, chunk.total_uncompressed_size)
+                count += max(found.values, chunk.num_values)
+                largest = max(largest, found.largest if leaf.repeats else leaf.length)
+                _check(path, total, most, "bytes, decompressed")
+                _check(path, values + count, most_values(path), "values")
+            _check(path, largest * count if leaf.in_lists else largest, most, f"bytes in lists of {leaf.path[:80]!r}")
+            values, repeated = values + count, max(repeated, largest)
+    each = max(repeated, total // max(rows, 1))
+    return max(1, min(BATCH, SLICE_BYTES // max(each, 1)))
 
 
-def _plain(batch: pa.RecordBatch, where: str) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = batch.to_pylist()
-    except UnicodeDecodeError as err:
-        raise BadInput(f"not UTF-8 text: {err.reason}", where=where, do="write it as UTF-8") from err
-    except (ValueError, OverflowError) as err:
-        raise BadInput(f"a value cannot be read: {err}", where=where, do="write it as text or a number") from err
-    return rows
-
-
-def _longest(column: pa.Array) -> int:
-    """Bytes of the longest text anywhere in a column."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return _longest(column.dictionary)
-    if pa.types.is_struct(kind):
-        return max((_longest(column.field(i)) for i in range(kind.num_fields)), default=0)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _longest(column.values)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
-        return pc.max(pc.binary_length(column)).as_py() or 0
-    return 0
+def _check(path: Path, number: int, most: int, what: str) -> None:
+    if number > most:
+        what = f"{number:,} {what}, more than the {most:,} that are taken"
+        raise BadInput(what, where=str(path), do="write fewer columns or rows")

@@ -5,7 +5,8 @@ Which columns a field is known under is in `column_aliases`.
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from probe.errors import BadInput
@@ -14,32 +15,73 @@ from probe.tasks.gold import gold_answer
 
 FIELDS = tuple(NAMES)
 NEEDED = ("problem", "text", "answer")
+NULLABLE = ("right", "confidence")  # what a response may lack
 _YES, _NO = {"true", "yes", "right", "correct", "1", "1.0"}, {"false", "no", "wrong", "incorrect", "0", "0.0"}
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0+)?\s*")
 
 
-def find_paths(row: Mapping[str, Any], given: Mapping[str, str], where: str) -> dict[str, str]:
-    """The path of every field: as given ("" leaves it out), else the first known name whose value can be read."""
-    paths = {field: given[field] if field in given else _recognised(row, field) for field in FIELDS}
-    missing = [field for field in NEEDED if not paths[field]]
+@dataclass(frozen=True)
+class Paths:
+    """The path of every field that was found; which of them were recognised; where else a field may stand."""
+
+    of: dict[str, str]
+    recognised: tuple[str, ...]
+    others: dict[str, tuple[str, ...]]
+
+
+def find_paths(rows: Sequence[Mapping[str, Any]], given: Mapping[str, str], where: str) -> Paths:
+    """The path of every field in the first rows: as given ("" leaves it out), else the first name that can be read.
+
+    What every response has is looked for in the first row; a label or a confidence in the first row that has one.
+    """
+    unknown = sorted(set(given) - set(FIELDS))
+    if unknown:
+        raise BadInput(f"there is no column {unknown[0]!r} to map to", where="--map", do=f"give one of {list(FIELDS)}")
+    found = {field: [given[field]] if field in given else _recognised(rows, field) for field in FIELDS}
+    missing = [field for field in NEEDED if not any(found[field])]
     if missing:
         what = f"no column is recognised as {missing[0]!r}"
-        raise BadInput(what, where=where, do=f"say which: --map {missing[0]}=COLUMN; it has {list(row)[:40]}")
-    return {field: path for field, path in paths.items() if path}
+        raise BadInput(what, where=where, do=f"say which: --map {missing[0]}=COLUMN; it has {list(rows[0])[:40]}")
+    paths = {field: names[0] for field, names in found.items() if any(names)}
+    for field in set(NULLABLE) & set(paths) & set(given):
+        if not any(_there(row, paths[field]) for row in rows):
+            dig(rows[0], paths[field], where)  # says what there is
+    recognised = tuple(field for field in paths if field not in given)
+    return Paths(paths, recognised, {field: tuple(found[field][1:]) for field in NULLABLE if found[field][1:]})
 
 
-def _recognised(row: Mapping[str, Any], field: str) -> str:
-    for name in NAMES[field]:
-        try:
-            values = opened(field, dig(row, name, ""))
-            for value in values if isinstance(values, list) else [values]:
-                if value is None:
-                    raise BadInput("nothing there")
-                PARSERS[field](value, field, "")
-        except BadInput:
-            continue
-        return name
-    return ""
+def _recognised(rows: Sequence[Mapping[str, Any]], field: str) -> list[str]:
+    """The known names of a field that can be read; those that hold a value before those that hold none yet."""
+    if field not in NULLABLE:
+        return [name for name in NAMES[field] if _reads(rows[0], field, name)]
+    there = [name for name in NAMES[field] if any(_there(row, name) for row in rows)]
+    filled = {name: next((row for row in rows if _filled(row, name)), None) for name in there}
+    read = [name for name in there if (row := filled[name]) is not None and _reads(row, field, name)]
+    return read + [name for name in there if filled[name] is None]
+
+
+def _there(row: Mapping[str, Any], path: str) -> bool:
+    try:
+        dig(row, path, "")
+    except BadInput:
+        return False
+    return True
+
+
+def _filled(row: Mapping[str, Any], path: str) -> bool:
+    return _there(row, path) and dig(row, path, "") not in (None, "")
+
+
+def _reads(row: Mapping[str, Any], field: str, name: str) -> bool:
+    try:
+        values = opened(field, dig(row, name, ""))
+        for value in values if isinstance(values, list) else [values]:
+            if value is None and field not in NULLABLE:
+                return False
+            PARSERS[field](value, field, "")
+    except BadInput:
+        return False
+    return True
 
 
 def dig(value: Any, path: str, where: str) -> Any:
@@ -90,7 +132,9 @@ def _problem(value: Any, what: str, where: str) -> str:
 
 
 def _answer(value: Any, what: str, where: str) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
         return str(int(value)) if value == int(value) else repr(value)
     answer = gold_answer(_text(value, what, where))
     if not answer:
@@ -98,7 +142,9 @@ def _answer(value: Any, what: str, where: str) -> str:
     return answer
 
 
-def _right(value: Any, what: str, where: str) -> bool:
+def _right(value: Any, what: str, where: str) -> bool | None:
+    if value is None or value == "":
+        return None
     said = str(value).strip().lower()
     if not isinstance(value, str | bool | int | float) or said not in _YES | _NO:
         raise BadInput(

@@ -1,8 +1,8 @@
 """Responses in a file of one's own: the columns problem, text and answer, in any format of `probe.tasks.rows`.
 
 Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), right (the
-authors' label). Everything is checked here: what follows relies on it. `probe sample --out` writes such files, and
-`probe import-rollouts` makes them of files with other columns.
+authors' label). A response may lack its label or confidence: it stays missing. Everything is checked here: what
+follows relies on it. `probe sample --out` writes such files, `probe import-rollouts` makes them of other columns.
 """
 
 import math
@@ -18,8 +18,9 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "sample": (int,),
     "temperature": (float, int),
     "confidence": (float, int, type(None)),
-    "right": (bool,),
+    "right": (bool, type(None)),
 }
+NULLABLE = ("confidence", "right")
 KNOWN = (*NEEDED, *OPTIONAL)
 KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str,), **OPTIONAL}
 Columns = dict[str, list[Any]]
@@ -27,13 +28,17 @@ Columns = dict[str, list[Any]]
 
 def read_answers(path: Path) -> Columns:
     """The columns of one file, of one length; `right` only where the file has it. BadInput names file and column."""
-    rows = [row for _, row in read_rows(path, KNOWN)]
-    names = [name for name in KNOWN if rows and all(name in row for row in rows)]
+    rows = list(read_rows(path, KNOWN))
+    names = [name for name in KNOWN if any(name in row for _, row in rows)]
     missing = [name for name in NEEDED if name not in names]
     if missing:
         do = f"it has {names or 'no rows'}; {NEEDED} are needed: probe import-rollouts maps other columns"
         raise BadInput(f"no column {missing[0]!r}", where=str(path), do=do)
-    columns = check_columns({name: [row[name] for row in rows] for name in names}, str(path))
+    for where, row in rows:
+        lacks = [name for name in names if name not in row and name not in NULLABLE]
+        if lacks:
+            raise BadInput(f"this row has no {lacks[0]!r}, others have", where=where, do="mend or drop that row")
+    columns = check_columns({name: [row.get(name) for _, row in rows] for name in names}, str(path))
     columns.setdefault("confidence", [None] * len(rows))
     columns.setdefault("temperature", [0.0] * len(rows))
     columns.setdefault("sample", counted(columns["problem"]))
@@ -50,9 +55,9 @@ def check_columns(columns: Columns, where: str, first: int = 1) -> Columns:
     return columns | {"problem": [str(name) for name in columns["problem"]]}
 
 
-def counted(problems: list[str], seen: Counter[str] | None = None) -> list[int]:
-    """Which response to its problem each row is, from 0, or from where `seen` is."""
-    seen = Counter() if seen is None else seen
+def counted(problems: list[str]) -> list[int]:
+    """Which response to its problem each row is, from 0."""
+    seen: Counter[str] = Counter()
     found = []
     for name in problems:
         found.append(seen[name])

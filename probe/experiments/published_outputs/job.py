@@ -15,7 +15,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +27,7 @@ from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import measure_pair
 from probe.experiments.published_outputs.files import read_answers
+from probe.experiments.published_outputs.labels import Grading, Labels, choose_labels
 from probe.measurements import RowKey, Rows
 from probe.measures import PairData
 from probe.store import Recipe, Store, file_digest, write_table
@@ -35,11 +36,12 @@ from probe.tasks.answers import cut_at_stop
 from probe.tasks.grading import EXTRACTORS, Extract, Grader
 from probe.tasks.published_outputs import Outputs, read_rlcr
 
-Grading = Literal["published", "probe"]
 Columns = dict[str, list[Any]]
 VERSION = 2
 BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
 ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
+KEY = ["problem", "sample"]
+LABELLED = {True: Outcome.right, False: Outcome.wrong, None: None}
 READOUTS = ("RLVR-Classifier", "Answer-Prob")  # the RLVR model again, its confidence taken in another way
 
 
@@ -51,6 +53,7 @@ class ImportJob(Job):
     paths: tuple[Path, ...]
     grading: Grading
     extract: Extract
+    notes: tuple[str, ...] = ()  # of whose labels these are
 
     @functools.cached_property
     def recipe(self) -> Recipe:
@@ -98,7 +101,7 @@ class ImportJob(Job):
         """RESPONSES of one system."""
         texts, n = columns["text"], len(columns["text"])
         if self.grading == "published":
-            labels = [Outcome.right if right else Outcome.wrong for right in columns["right"]]
+            labels = [LABELLED[right] for right in columns["right"]]
             answers = [EXTRACTORS[self.extract](cut_at_stop(text)) for text in texts]
         else:
             grades = grader.grade_many(texts, columns["answer"])
@@ -109,7 +112,7 @@ class ImportJob(Job):
             "stop": [None] * n,
             "tokens": [None] * n,
             "boxed": answers,
-            "outcome": [str(label) for label in labels],
+            "outcome": [None if label is None else str(label) for label in labels],
             "strategy": [str(detect(text).label) for text in texts],
             "python": [mentions_python(text) for text in texts],
         }
@@ -140,14 +143,32 @@ class PublishedJob(Experiment):
     def measure(self, store: Store) -> Rows:
         table = store.get(self.source.recipe).read_table("responses.parquet")
         names = table["checkpoint"].unique().to_pylist()  # in order of appearance
-        family, before = self.source.family, _of(table, names[0])
-        rows = []
+        family, rows = self.source.family, []
         for name in names[1:]:
-            after = _of(table, name)
+            before, after, _ = shared(_of(table, names[0]), _of(table, name))
             temperature = float(after["temperature"][0].as_py())
             key = RowKey(study="real", kind="rl", family=family, reward=name, temperature=temperature)
             rows += measure_pair(key, PairData(before, after, address=key.address))
         return rows
+
+    def left_out(self, store: Store) -> dict[str, int]:
+        """How many pairs of responses each comparison leaves out, as one of the two has no label."""
+        table = store.get(self.source.recipe).read_table("responses.parquet")
+        names = table["checkpoint"].unique().to_pylist()
+        return {name: shared(_of(table, names[0]), _of(table, name))[2] for name in names[1:]}
+
+
+def shared(before: pa.Table, after: pa.Table) -> tuple[pa.Table, pa.Table, int]:
+    """The responses that are graded on both sides, and how many pairs are left out. BadInput where none is left."""
+    ungraded = [table.filter(pc.is_null(table["outcome"])).select(KEY) for table in (before, after)]
+    out = pa.concat_tables(ungraded).group_by(KEY).aggregate([])
+    if out.num_rows == 0:
+        return before, after, 0
+    before, after = (table.join(out, KEY, join_type="left anti") for table in (before, after))
+    if not min(before.num_rows, after.num_rows):
+        do = "grade with probe: --grading probe"
+        raise BadInput("no response is labelled on both sides", where=str(before["checkpoint"][:1]), do=do)
+    return before, after, out.num_rows
 
 
 def published_job(
@@ -166,11 +187,8 @@ def published_job(
         raise BadInput("these are not outputs to compare", where=here, do=ASKED)
     if files and paths[0].stem == paths[1].stem:
         raise BadInput(f"both files are called {paths[0].stem}", where=here, do="rename one: they name the systems")
-    labelled = not files or all("right" in read_answers(path) for path in paths)
-    if grading == "published" and not labelled:
-        raise BadInput("not every file has a column `right` with published labels", where=here, do="grade with probe")
-    default: Grading = "published" if labelled else "probe"
-    source = ImportJob(paths, grading or default, extract or ("boxed" if files else "answer_tag"))
+    labels = choose_labels(paths, grading) if files else Labels(grading or "published")
+    source = ImportJob(paths, labels.grading, extract or ("boxed" if files else "answer_tag"), labels.notes)
     if not source.files:
         do = "give the folder of the saved dataset"
         raise BadInput("no data-*.arrow in this folder", where=here, do=do)
