@@ -15,6 +15,7 @@ from typing import Literal
 from probe.errors import BadInput, ProbeError
 from probe.store.artifact import Artifact
 from probe.store.files import tree_bytes
+from probe.store.leases import alone, leased
 from probe.store.lineage import trace
 from probe.store.locks import exclusive
 from probe.store.recipe import RESERVED, SHORT, is_digest
@@ -68,17 +69,32 @@ def ancestors(keep: set[str], held: dict[str, Artifact]) -> set[str]:
 
 
 def remove(root: Path, removal: Removal) -> bool:
-    """Delete one folder; False, and nothing deleted, where a process is writing it now."""
+    """Delete one folder; False, and nothing deleted, where a process is writing it, or has a lease on it."""
     path = removal.path
     _check_inside(root, path)
     with exclusive(root / "locks" / f"{_lock_name(path)}.lock", wait=False) as free:
-        if free:
-            if removal.why != "damaged":  # moved first: a kill during the deletion leaves no half artifact in place
-                trash = root / "damaged" / f"{_lock_name(path)}.{os.getpid()}"
-                trash.parent.mkdir(exist_ok=True)
-                path = path.rename(trash)
-            shutil.rmtree(path)
-        return free
+        trash = _away(root, removal) if free else None
+        if trash is None:
+            return False
+        shutil.rmtree(trash)
+        return True
+
+
+def _away(root: Path, removal: Removal) -> Path | None:
+    """Moved first: a kill during the deletion leaves no half artifact in place. None where it is leased, or gone."""
+    path = removal.path
+    if removal.why == "damaged":
+        return path if path.is_dir() else None
+    with alone(root):
+        if not path.is_dir() or _digits(path) in {digest[:SHORT] for digest in leased(root)}:
+            return None
+        trash = root / "damaged" / f"{_lock_name(path)}.{os.getpid()}"
+        trash.parent.mkdir(exist_ok=True)
+        return path.rename(trash)
+
+
+def _digits(path: Path) -> str:
+    return path.name.rpartition("-")[2]
 
 
 def _lock_name(path: Path) -> str:
