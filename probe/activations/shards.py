@@ -88,9 +88,9 @@ def _safetensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def is_written(folder: Path, number: int, key: str) -> bool:
-    """Whether that shard is there and whole; one that is not is set aside. BadInput: it was made from something else."""
+    """Whether that shard is there and whole, else it is set aside. BadInput where it was made from something else."""
     file, about = _tensors(folder, number), _record_file(folder, number)
-    whole = all([is_kept(each) for each in (file, about)])
+    kept = [is_kept(file), is_kept(about)]
     try:
         record = json.loads(about.read_bytes())
         fits, same = digest_once(file) == record["sha256"], record["key"] == key
@@ -102,7 +102,7 @@ def is_written(folder: Path, number: int, key: str) -> bool:
             where=str(folder),
             do="collect into an empty folder",
         )
-    return whole and fits
+    return all(kept) and fits
 
 
 def finish(folder: Path, sites: list[str], shard_rows: list[int]) -> None:

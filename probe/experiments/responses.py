@@ -31,7 +31,7 @@ from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
 from probe.rollouts.respond import graded, respond
 from probe.rollouts.samplers import Sample, organism_sampler, transformers_sampler, vllm_sampler
-from probe.store import Recipe, Store, is_kept, write_table
+from probe.store import Recipe, Store, is_kept, keep_table, write_table
 
 VERSION = 2  # 2: one path for organisms and weights from outside, special tokens kept on both
 PART = 32  # problems of weights from outside between two saves
@@ -72,7 +72,7 @@ class SampleJob(CheckpointJob):
         for number, places in enumerate(self._parts(prompts)):
             file = work / "scratch" / f"part-{number:04d}.parquet"
             if not is_kept(file):
-                write_table(file, self._part(loaded, sample, places))
+                keep_table(file, self._part(loaded, sample, places))
             tables.append(pq.read_table(file, partitioning=None))
             done += len(places) * self.options.samples
             report(done, len(prompts) * self.options.samples, "responses")

@@ -274,9 +274,9 @@ def _done(out: Path, every: int) -> int:
         return 0
     with safe_open(out / STATE, "pt") as file:
         done = int(file.metadata()["batches"])
-    steps = [_step_file(out, step) for step in {*range(every, done + 1, every), done}]
+    kept = [is_kept(_step_file(out, step)) for step in {*range(every, done + 1, every), done}]
     logged = len(read_metrics(out / METRICS)) if is_kept(out / METRICS) else 0
-    if logged >= done and all([is_kept(step) for step in steps]):
+    if logged >= done and all(kept):
         return done
     set_aside(out / STATE, "a kept step or the log of its run is lost, so the run starts again")
     return 0

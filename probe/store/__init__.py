@@ -20,7 +20,7 @@ from probe.store.files import DiskFull, file_digest, write_atomic, write_table
 from probe.store.gc import Removal
 from probe.store.lineage import Lineage
 from probe.store.recipe import Recipe
-from probe.store.unfinished import is_kept, keep, keep_log
+from probe.store.unfinished import is_kept, keep, keep_log, keep_table
 
 __all__ = [
     "Artifact",
@@ -34,6 +34,7 @@ __all__ = [
     "is_kept",
     "keep",
     "keep_log",
+    "keep_table",
     "write_atomic",
     "write_table",
 ]

@@ -4,6 +4,7 @@ complete and checksums hold -> return it; else lock the digest, look again, make
 kill, seal it (files fsynced, then spec.json), rename it into place. A damaged artifact is set aside and made again.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -50,9 +51,9 @@ class Store:
                     artifact = self._whole(recipe, mend=True) or self._make(recipe, make, facts)
             return artifact
 
-    def lease(self, digests: Iterable[str]) -> None:
+    def lease(self, digests: Iterable[str]) -> bool:
         """Say that this process is about to read these artifacts: until it ends, no other's `gc` takes them."""
-        leases.lease(self.root, digests)
+        return leases.lease(self.root, digests)
 
     def set_aside(self, path: Path) -> Path | None:
         """Move a damaged artifact out of the way, or what is foreign in it; None where it is whole after all."""
@@ -67,7 +68,9 @@ class Store:
 
     def find(self, digest: str, stage: str | None = None) -> Artifact:
         """The artifact whose digest starts with `digest`, checked. BadInput if there is none or more than one."""
-        return check(self._one(digest, stage))
+        found = self._one(digest, stage)
+        self._use(found.path, found.digest)
+        return check(found)
 
     def holds(self, recipe: Recipe) -> bool:
         """Whether the recipe's artifact is finished and whole; its files are checked, nothing is made."""
@@ -78,7 +81,7 @@ class Store:
         path = self.root / recipe.stage / recipe.digest[:SHORT]
         what, do = f"the store holds no whole {recipe.stage} {recipe.digest[:SHORT]}", "make it first"
         if os.path.lexists(path):
-            self.lease([recipe.digest])
+            self._use(path, recipe.digest)
             try:
                 return _expect(check(open_artifact(path)), recipe)
             except Damaged as err:
@@ -106,11 +109,18 @@ class Store:
     def gc(self, keep: set[str], *, delete: bool = False) -> list[gc.Removal]:
         """What `keep` (full digests) and its ancestors do not need, unfinished and damaged work included.
 
-        Nothing is deleted unless `delete`; then what was deleted is returned, which leaves out what is being written.
+        Nothing is deleted unless `delete`; then what was deleted is returned, which leaves out what another process is
+        writing, has a lease on, or has looked at since it was listed.
         """
         held = {each.digest: each for each in self.artifacts()}
         removals = gc.candidates(self.root, gc.ancestors(keep, held))
         return [each for each in removals if gc.remove(self.root, each)] if delete else removals
+
+    def _use(self, path: Path, digest: str) -> None:
+        """Lease it, and leave a mark for a `gc` that has listed it already."""
+        if self.lease([digest]):
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
     def _one(self, digest: str, stage: str | None) -> Artifact:
         where = f"store {self.root}"
@@ -131,7 +141,7 @@ class Store:
         path = self.root / recipe.stage / recipe.digest[:SHORT]
         if not os.path.lexists(path):
             return None
-        self.lease([recipe.digest])
+        self._use(path, recipe.digest)
         try:
             return _expect(check(open_artifact(path)), recipe)
         except Foreign as err:
@@ -177,8 +187,10 @@ class Store:
 
     def _parts_aside(self, parts: list[Path], within: Path, folder: str) -> Path | None:
         """Some files of a folder, under their names there; None where there are none."""
-        place = self._free_place(folder) if parts else None
-        for part in parts if place else ():
+        if not parts:
+            return None
+        place = self._free_place(folder)
+        for part in parts:
             to = place / part.relative_to(within)
             to.parent.mkdir(parents=True, exist_ok=True)
             part.rename(to)

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +31,7 @@ class Removal:
     path: Path
     why: Literal["unneeded", "unfinished", "damaged"]
     bytes: int
+    mark: int = field(compare=False, default=0)  # when it was last touched, as of now
 
 
 def candidates(root: Path, needed: set[str]) -> list[Removal]:
@@ -39,10 +40,10 @@ def candidates(root: Path, needed: set[str]) -> list[Removal]:
     removals: list[Removal] = []
     for path in finished(root):
         if path.name not in kept:
-            removals.append(Removal(path, "unneeded", tree_bytes(path)))
+            removals.append(Removal(path, "unneeded", tree_bytes(path), _mark(path)))
     for folder, why in (("partial", "unfinished"), ("damaged", "damaged")):
         for path in _folders(root / folder, _WORK):
-            removals.append(Removal(path, why, tree_bytes(path)))  # type: ignore[arg-type]
+            removals.append(Removal(path, why, tree_bytes(path), _mark(path)))  # type: ignore[arg-type]
     return removals
 
 
@@ -81,16 +82,23 @@ def remove(root: Path, removal: Removal) -> bool:
 
 
 def _away(root: Path, removal: Removal) -> Path | None:
-    """Moved first: a kill during the deletion leaves no half artifact in place. None where it is leased, or gone."""
+    """Moved first: a kill during the deletion leaves no half artifact in place. None: leased, gone, touched."""
     path = removal.path
     if removal.why == "damaged":
         return path if path.is_dir() else None
     with alone(root):
-        if not path.is_dir() or _digits(path) in {digest[:SHORT] for digest in leased(root)}:
+        if _mark(path) != removal.mark or _digits(path) in {digest[:SHORT] for digest in leased(root)}:
             return None
         trash = root / "damaged" / f"{_lock_name(path)}.{os.getpid()}"
         trash.parent.mkdir(exist_ok=True)
         return path.rename(trash)
+
+
+def _mark(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _digits(path: Path) -> str:

@@ -46,19 +46,23 @@ class _Lease:
 _mine: dict[tuple[Path, int], _Lease] = {}
 
 
-def lease(root: Path, digests: Iterable[str]) -> None:
-    """Keep these artifacts from the `gc` of others until this process ends. In a store that cannot be written: nothing."""
+def lease(root: Path, digests: Iterable[str]) -> bool:
+    """Keep these artifacts from the `gc` of others until this process ends; whether any was not kept before.
+
+    A store that cannot be written, or locked, can still be read: then there is no lease.
+    """
     mine = _mine.get((root, os.getpid()))
     wanted = set(digests) - (mine.digests if mine and mine.path.exists() else set())
     if not wanted:
-        return
-    with contextlib.suppress(PermissionError), alone(root):
+        return False
+    with contextlib.suppress(OSError, NotImplementedError), alone(root):
         if mine is None or not mine.path.exists():
             held = mine.digests if mine else set()
             mine = _mine[root, os.getpid()] = _Lease(root)
             wanted |= held
             _alive(root)
         mine.add(wanted)
+    return True
 
 
 def leased(root: Path) -> set[str]:

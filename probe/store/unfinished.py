@@ -1,4 +1,4 @@
-"""Is what an earlier process left of unfinished work still what it wrote? A digest beside each file that work goes on from.
+"""Is what an earlier process left of unfinished work still what it wrote? A digest beside each file of it.
 
     name             the file
     .name.sha256     a line "<sha256> <bytes>" for each of its last states, written before the file is: a kill between
@@ -14,10 +14,22 @@ import functools
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from probe.store.files import DIGESTS, SPOILT, digest_once, file_digest, sync, write_atomic, writes_told_to
+import pyarrow as pa
+
+from probe.store.files import (
+    DIGESTS,
+    SPOILT,
+    digest_once,
+    file_digest,
+    sync,
+    write_atomic,
+    write_table,
+    writes_told_to,
+)
 
 log = logging.getLogger(__name__)
 STATES, GROWS = 3, "+"
@@ -30,6 +42,12 @@ def keep(path: Path, data: bytes) -> str:
     with writes_told_to(_nobody):
         write_atomic(path, data)
     return digest
+
+
+def keep_table(path: Path, table: pa.Table) -> None:
+    """`write_table`, with the digest beside it."""
+    with vouched(path):
+        write_table(path, table)
 
 
 def keep_log(path: Path, size: int | None = None) -> None:
@@ -84,13 +102,18 @@ def vouched(work: Path) -> Iterator[None]:
 
 def sweep(work: Path) -> None:
     """Leave in the work of a killed process only what is vouched for, and whole."""
-    for path in sorted(work.rglob("*")):
+    for path in [*work.rglob(DIGESTS)]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    for path in sorted(work.rglob("*"), reverse=True):  # what a folder holds before the folder
         if path.match(DIGESTS) or path.match(SPOILT):
             continue
         if has_digest(path):
             is_kept(path)
         elif path.is_symlink() or not path.is_dir():  # half of something, or not ours
             path.unlink(missing_ok=True)
+        elif not any(path.iterdir()):
+            path.rmdir()
 
 
 def _nobody(written: Path, path: Path) -> None:
