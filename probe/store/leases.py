@@ -39,7 +39,8 @@ class _Lease:
 
     def end(self) -> None:
         if self.owner == os.getpid():  # a fork inherits it, and must not end it
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
             self.lock.release()
 
 
