@@ -263,6 +263,20 @@ def test_what_stands_where_a_lock_should_be_is_named_and_stays(store: Store, put
     assert store.build(RECIPE, make_table).read_table().equals(TABLE)
 
 
+@pytest.mark.parametrize("name", ["partial", "damaged", RECIPE.stage])
+def test_a_file_where_a_folder_of_the_store_should_be_is_named_and_stays(store: Store, name: str) -> None:
+    if name == "damaged":
+        flip(store.build(RECIPE, make_table).path / "data.parquet")
+    store.root.mkdir(exist_ok=True)
+    (store.root / name).write_text("mine")
+    with pytest.raises(BadInput, match="stands in the store") as caught:
+        store.build(RECIPE, make_table)
+    assert str(store.root / name) in caught.value.where
+    assert (store.root / name).read_text() == "mine"
+    (store.root / name).unlink()
+    assert store.build(RECIPE, make_table).read_table().equals(TABLE)
+
+
 def test_unfinished_work_that_is_a_file_or_a_link_is_set_aside(store: Store, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "x").write_text("mine")

@@ -167,7 +167,7 @@ class Store:
         self._parts_aside(sorted(work.rglob(SPOILT)), work, recipe.folder)
         tidy(work)
         place = self.root / recipe.stage / recipe.digest[:SHORT]
-        place.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(place.parent)
         os.replace(work, place)
         sync(place.parent)
         return open_artifact(place)
@@ -177,7 +177,7 @@ class Store:
         if os.path.lexists(work) and (work.is_symlink() or not work.is_dir()):
             log.warning("%s is no folder: set aside as %s", work, self._set_aside(work, recipe.folder))
         resumed = work.is_dir()
-        work.mkdir(parents=True, exist_ok=True)
+        _make_folder(work)
         return resumed
 
     def _set_aside(self, path: Path, folder: str) -> Path:
@@ -198,7 +198,7 @@ class Store:
 
     def _free_place(self, folder: str) -> Path:
         damaged = self.root / "damaged"
-        damaged.mkdir(parents=True, exist_ok=True)
+        _make_folder(damaged)
         count = len(list(damaged.glob(f"{folder}.*")))
         while os.path.lexists(place := damaged / f"{folder}.{count}"):
             count += 1
@@ -207,6 +207,14 @@ class Store:
     def _spare(self) -> str:
         spare = sum(tree_bytes(self.root / folder) for folder in ("partial", "damaged")) / 1e6
         return f"; `probe gc` lists what the store can give back ({spare:,.0f} MB of it unfinished or damaged)"
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as err:
+        do = "look what it is and move it away, then run the same command again"
+        raise BadInput("something that is no folder stands in the store", where=str(err.filename), do=do) from err
 
 
 def _expect(artifact: Artifact, recipe: Recipe) -> Artifact:

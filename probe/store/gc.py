@@ -4,9 +4,9 @@ Only folders named as the store names them are ever touched: <stage>/<16 hex>, p
 A symbolic link among them stops the sweep before anything is deleted.
 """
 
-import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +89,7 @@ def _away(root: Path, removal: Removal) -> Path | None:
     with alone(root):
         if _mark(path) != removal.mark or _digits(path) in {digest[:SHORT] for digest in leased(root)}:
             return None
-        trash = root / "damaged" / f"{_lock_name(path)}.{os.getpid()}"
+        trash = root / "damaged" / f"{_lock_name(path)}.{time.time_ns()}"
         trash.parent.mkdir(exist_ok=True)
         return path.rename(trash)
 
