@@ -19,6 +19,7 @@ from probe.errors import BadInput, ProbeError
 from probe.models.hooks.sites import Site, site
 from probe.rng import numpy_rng, torch_rng
 from probe.store import Damaged
+from probe.store.files import SPOILT
 
 VOCAB = 50
 SITES = [site("resid.1"), site("mlp.0"), site("head.1.2")]
@@ -37,7 +38,7 @@ def texts(n: int = 23, seed: int = 0) -> list[Text]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.match(SPOILT)}
 
 
 @pytest.fixture(scope="module")

@@ -163,7 +163,7 @@ def test_train_makes_a_run_and_exports_it(place: Place, tmp_path: Path) -> None:
     again = place.made("train", "run@2")
     assert "batch" not in again.stderr  # it is there
     in_the_way = place.made("train", "run", "--out", tmp_path / "export", code=2)
-    assert error(in_the_way)[-1] == "do: name a new or an empty folder"
+    assert error(in_the_way)[-1] == "do: name a new or an empty folder, or replace it with --overwrite"
     holds = place.made("check", tmp_path / "export")
     assert holds.stdout.count("export: ") == 5
 

@@ -1,23 +1,27 @@
 """The engine makes each job once, in order, through failures and kills, in the process it belongs in; and is heard."""
 
+import contextlib
 import os
 import pickle
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_jobs import FILE, MENDED, Large, Toy, diamond, line
+from toy_jobs import FILE, MENDED, Large, Toy, diamond, line, starts
 
 from probe.engine import executor, pool
 from probe.engine.executor import START, in_this_process, is_quick, make
 from probe.engine.job import Job
 from probe.engine.listener import SILENT, Listener, heard_by, report
 from probe.engine.plan import Plan, all_behind, plan
-from probe.engine.pool import Pool, make_one
+from probe.engine.pool import TRIES, Pool, make_one
 from probe.errors import BadInput, ProbeError
+from probe.rng import numpy_rng
 from probe.store import Store
 
 
@@ -109,6 +113,19 @@ def test_a_worker_that_is_killed_is_reported_and_the_rest_is_kept(store: Store) 
     with pytest.raises(ProbeError, match=r"(?s)toy right failed.*terminated abruptly.*run the same command again"):
         Pool(1)(plan([top], store), store, SILENT)
     assert names(plan([top], store)) == ["right", "top"]
+    assert starts(store, top.needs[1]) == TRIES
+
+
+def test_a_worker_that_is_killed_is_replaced_and_no_other_is_disturbed(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    hurt, long = Toy("hurt", fails="twice"), Toy("long", pause=5.0)
+    top, heard = Toy("top", (hurt, long)), Heard()
+    Pool(2)(plan([top], store), store, heard)
+    assert text(store, top) == "top(hurt(),long())"
+    assert [starts(store, job) for job in (hurt, long, top)] == [3, 1, 1]
+    assert sorted(heard.done) == ["hurt", "long", "top"]
+    assert [record.args[0] for record in caplog.records if "was killed" in record.msg] == ["toy hurt"] * 2  # type: ignore[index]
 
 
 def test_an_obscure_error_is_named_with_its_job() -> None:
@@ -137,6 +154,7 @@ from toy_jobs import MAKER, line
 from probe.engine.listener import SILENT
 from probe.engine.plan import plan
 from probe.engine.pool import Pool
+from probe.rng import numpy_rng
 from probe.store import Store
 
 store, (_, _, slow, _, last) = Store(sys.argv[1]), line(pause=2.0)
@@ -179,6 +197,73 @@ def test_of_two_runners_one_is_killed_and_the_other_ends_in_the_same_bytes(tmp_p
     assert len(made[0]) == 5
     assert killed.get(slow.recipe).spec["resumed"]
     assert not list((killed.root / "partial").iterdir())
+
+
+SLOW_TORCH = """
+import os, time
+with open(os.environ["IMPORTING"], "a") as file:
+    file.write(f"{os.getpid()}\\n")
+time.sleep(600)
+"""
+RUNNER = """
+import sys
+from toy_jobs import Toy
+from probe.engine.listener import SILENT
+from probe.engine.plan import plan
+from probe.engine.pool import Pool
+from probe.rng import numpy_rng
+from probe.store import Store
+
+store = Store(sys.argv[1])
+Pool(2)(plan([Toy("a"), Toy("b")], store), store, SILENT)
+"""
+
+
+def children(pid: int) -> set[int]:
+    """Processes that it started and that live."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.add(int(stat.parent.name))
+    return found
+
+
+def lives(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def comes(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true before one loses patience."""
+    end = time.monotonic() + 60
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+    return true()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("draw", [None, 0, 1, 2])
+def test_workers_of_a_killed_runner_end_though_an_import_does_not(tmp_path: Path, draw: int | None) -> None:
+    """Killed while both of its workers are in an import that takes ten minutes, or a little after they are started."""
+    (tmp_path / "torch.py").write_text(SLOW_TORCH)
+    path = os.pathsep.join([str(tmp_path), *(p for p in sys.path if p)])
+    here = os.environ | {"PYTHONPATH": path, "IMPORTING": str(tmp_path / "importing")}
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(tmp_path / "store")], env=here)
+    try:
+        assert comes(lambda: len(children(runner.pid)) >= 2)
+        if draw is None:
+            assert comes(lambda: (tmp_path / "importing").exists() and len(children(runner.pid)) >= 3)
+            assert comes(lambda: len((tmp_path / "importing").read_text().split()) == 2)
+        else:
+            time.sleep(float(numpy_rng("kill", draw).random()))
+        workers = children(runner.pid)
+    finally:
+        runner.kill()
+        runner.wait()
+    assert comes(lambda: not any(lives(pid) for pid in workers))
 
 
 def test_what_must_be_in_this_process_is_made_here_and_heard_with_all_that_it_needs(store: Store) -> None:

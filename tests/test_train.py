@@ -24,7 +24,7 @@ from probe.rl.policy import HEAD, Policy, build_policy
 from probe.rl.rollout import questions
 from probe.rl.train import GRPO, METRICS, load_overlay, read_metrics, train, update
 from probe.store import Recipe
-from probe.store.files import TEMPORARY
+from probe.store.files import DIGESTS, SPOILT, TEMPORARY
 from probe.tasks.chain import chain_problems
 
 LAST = "step-002.safetensors"
@@ -36,8 +36,10 @@ def run(organism: Loaded, out: Path, how: GRPO, **options: Any) -> Policy:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """What becomes the artifact: every file but the state to resume from, and what a killed write left behind."""
-    return {p.name: p.read_bytes() for p in sorted(out.iterdir()) if p.is_file() and not p.match(TEMPORARY)}
+    """What becomes the artifact: every file but the state to resume from, digests, and what a killed write left."""
+    left = (TEMPORARY, DIGESTS, SPOILT)
+    files = (p for p in sorted(out.iterdir()) if p.is_file() and not any(p.match(kind) for kind in left))
+    return {p.name: p.read_bytes() for p in files}
 
 
 def base_tensors(organism: Loaded, trainable: str) -> dict[str, torch.Tensor]:

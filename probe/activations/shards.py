@@ -26,7 +26,7 @@ from torch import Tensor
 from probe.activations.shuffled_order import shuffled
 from probe.errors import BadInput
 from probe.registry import nearest
-from probe.store import Damaged, file_digest, write_atomic
+from probe.store import Damaged, is_kept, keep, write_atomic
 from probe.store.files import digest_once
 
 ROWS, INDEX = "rows", "index.json"
@@ -67,10 +67,9 @@ def write_shard(folder: Path, number: int, values: Mapping[str, Tensor], rows: R
             raise BadInput(what, where="write_shard", do="give one vector a row at every site")
     names, codes = np.unique(rows.problem, return_inverse=True)
     where = torch.from_numpy(np.stack([codes, rows.sample, rows.pos], axis=1).astype(np.int32))
-    file = _tensors(folder, number)
-    write_atomic(file, _safetensors({**values, ROWS: where}))
-    record = {"key": key, "rows": len(rows), "problems": names.tolist(), "sha256": file_digest(file)}
-    write_atomic(_record_file(folder, number), json.dumps(record, sort_keys=True).encode())
+    digest = keep(_tensors(folder, number), _safetensors({**values, ROWS: where}))
+    record = {"key": key, "rows": len(rows), "problems": names.tolist(), "sha256": digest}
+    keep(_record_file(folder, number), json.dumps(record, sort_keys=True).encode())
 
 
 def _safetensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -89,19 +88,21 @@ def _safetensors(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def is_written(folder: Path, number: int, key: str) -> bool:
-    """Whether that shard is there and whole. BadInput where it was made from something else."""
+    """Whether that shard is there and whole, else it is set aside. BadInput where it was made from something else."""
+    file, about = _tensors(folder, number), _record_file(folder, number)
+    kept = [is_kept(file), is_kept(about)]
     try:
-        record = json.loads(_record_file(folder, number).read_bytes())
-        whole = file_digest(_tensors(folder, number)) == record["sha256"]
+        record = json.loads(about.read_bytes())
+        fits, same = digest_once(file) == record["sha256"], record["key"] == key
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    if whole and record["key"] != key:
+    if fits and not same:  # with or without digests beside it: a folder of others' shards is theirs
         raise BadInput(
             f"shard {number} was made from other sequences, positions, sites or weights",
             where=str(folder),
             do="collect into an empty folder",
         )
-    return whole
+    return all(kept) and fits
 
 
 def finish(folder: Path, sites: list[str], shard_rows: list[int]) -> None:

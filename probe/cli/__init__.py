@@ -14,6 +14,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     gc,
     import_rollouts,
     ls,
+    mend,
     patch,
     prefix,
     probes,

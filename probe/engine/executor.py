@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from probe.engine.durations import recorded, seconds
 from probe.engine.job import Job, one_thread
 from probe.engine.listener import SILENT, Listener, heard_by
-from probe.engine.plan import Plan, plan
+from probe.engine.plan import Plan, all_behind, plan
 from probe.engine.pool import Pool, make_one, pool_size
 from probe.store import Store
 
@@ -30,6 +30,7 @@ def make(
 
     `workers` processes at most [one per core], of which each uses one torch thread.
     """
+    store.lease(job.recipe.digest for job in all_behind(targets))  # before the plan: what it finds stays
     missing = plan(targets, store)
     listener.on_plan(missing)
     if missing.todo:

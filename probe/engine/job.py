@@ -39,7 +39,10 @@ class Job:
         return False
 
     def make(self, store: "Store", work: Path) -> None:
-        """Write the artifact's files into `work`; called again after a kill, with what was written before."""
+        """Write the artifact's files into `work`; called again after a kill, with what was written before.
+
+        Of that only what `write_atomic`, `write_table` and `keep` wrote is there, and whole (`probe.store.unfinished`).
+        """
         raise NotImplementedError
 
 

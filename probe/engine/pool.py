@@ -1,23 +1,29 @@
 """A process pool over jobs, one torch thread each: the executor of one machine.
 
 Jobs start in the order they are listed as soon as what they need is there. The store does the locking, so two runs on
-one store help each other.
+one store help each other. A worker that is killed, as the system does where memory is out, is replaced at once.
 """
 
+import logging
 import multiprocessing
 import os
 import sys
-import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from probe.engine.job import Job, one_thread
+from probe.engine.job import Job
 from probe.engine.listener import Listener
 from probe.engine.plan import Plan
+from probe.engine.with_parent import start_worker
 from probe.errors import ProbeError
 from probe.store import Store
+
+log = logging.getLogger(__name__)
+TRIES = 3  # of a job whose worker is killed
 
 
 def pool_size(workers: int | None) -> int:
@@ -32,23 +38,74 @@ class Pool:
     size: int
 
     def __call__(self, plan: Plan, store: Store, listener: Listener) -> None:
-        """Make every job of the plan; an error names its job."""
-        waiting = dict(plan.todo)
-        context = multiprocessing.get_context("spawn")
-        with _script_stays_here(), ProcessPoolExecutor(self.size, context, start_worker) as pool:
-            running: dict[Future[str], Job] = {}
-            try:
-                while waiting or running:
-                    for job in list(_ready(waiting, running, self.size - len(running))):
-                        running[pool.submit(make_one, job, str(store.root))] = waiting.pop(job.recipe.digest)
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        job = running.pop(future)
+        """Make every job of the plan; an error names its job. One whose worker is killed is tried TRIES times."""
+        waiting, killed = dict(plan.todo), Counter[str]()
+        running: dict[Future[str], Job] = {}
+        with _script_stays_here(), _workers() as workers:
+            while waiting or running:
+                for job in list(_ready(waiting, running, self.size - len(running))):
+                    running[workers.submit(job, str(store.root))] = waiting.pop(job.recipe.digest)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    if workers.survived(future):
                         _check(future, job)
                         listener.on_done(job)
-            except BaseException as err:
-                _stop(pool, at_once=not isinstance(err, Exception))
-                raise
+                    else:
+                        killed[job.recipe.digest] += 1
+                        _check_tries(killed[job.recipe.digest], job)
+                        waiting = {job.recipe.digest: job, **waiting}
+
+
+class _Workers:
+    """Processes that make one job at a time, each a pool of one: in a larger one, a kill would end all the others."""
+
+    def __init__(self) -> None:
+        self._free: list[ProcessPoolExecutor] = []
+        self._at: dict[Future[str], ProcessPoolExecutor] = {}
+
+    def submit(self, job: Job, root: str) -> Future[str]:
+        """Start the job, in a process that is there and free or in a new one."""
+        worker = self._free.pop() if self._free else _new_worker()
+        try:
+            future = worker.submit(make_one, job, root)
+        except BrokenProcessPool:  # killed while it was idle
+            return self.submit(job, root)
+        self._at[future] = worker
+        return future
+
+    def survived(self, future: "Future[str]") -> bool:
+        """Whether the process of a future that is done is still there, and so free again."""
+        worker = self._at.pop(future)
+        if isinstance(future.exception(), BrokenProcessPool):
+            worker.shutdown(wait=False)
+            return False
+        self._free.append(worker)
+        return True
+
+    def stop(self, *, at_once: bool) -> None:
+        """Start nothing more and wait for what runs; on an interrupt end it, as jobs take minutes."""
+        if at_once:
+            for process in multiprocessing.active_children():
+                process.terminate()
+        for worker in (*self._free, *self._at.values()):
+            worker.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _workers() -> Iterator[_Workers]:
+    workers, at_once = _Workers(), True
+    try:
+        yield workers
+        at_once = False
+    except Exception:
+        at_once = False
+        raise
+    finally:
+        workers.stop(at_once=at_once)
+
+
+def _new_worker() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start_worker)
 
 
 @contextmanager
@@ -62,14 +119,6 @@ def _script_stays_here() -> Iterator[None]:
         yield
     finally:
         vars(main).update(known)
-
-
-def _stop(pool: ProcessPoolExecutor, *, at_once: bool) -> None:
-    """Start nothing more; on an interrupt do not wait for jobs that take minutes, as leaving the pool would."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    if at_once:
-        for worker in multiprocessing.active_children():
-            worker.terminate()
 
 
 def _ready(waiting: dict[str, Job], running: dict[Future[str], Job], slots: int) -> Iterator[Job]:
@@ -92,17 +141,17 @@ def _check(future: Future[str], job: Job) -> None:
         ) from error
 
 
-def start_worker() -> None:
-    """In a new worker process: one torch thread, and an end when the parent ends, be it by a kill."""
-    one_thread()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:  # a killed parent closes nothing: its workers would wait for work for ever
-        parent.join()
-        os._exit(1)
+def _check_tries(tries: int, job: Job) -> None:
+    """Say that a worker was killed; after the last try, as an error."""
+    where = f"{job.recipe.stage} {job.recipe.digest[:12]}"
+    if tries < TRIES:
+        log.warning("%s: its worker was killed; trying again (%d of %d) [%s]", job.label, tries + 1, TRIES, where)
+        return
+    raise ProbeError(
+        f"{job.label} failed: its worker was terminated abruptly {tries} times, as the system does where memory is out",
+        where=where,
+        do="free memory, or give fewer --workers, and run the same command again: finished work is kept",
+    )
 
 
 def make_one(job: Job, root: str) -> str:

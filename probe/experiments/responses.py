@@ -31,7 +31,7 @@ from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
 from probe.rollouts.respond import graded, respond
 from probe.rollouts.samplers import Sample, organism_sampler, transformers_sampler, vllm_sampler
-from probe.store import Recipe, Store, write_table
+from probe.store import Recipe, Store, is_kept, keep_table, write_table
 
 VERSION = 2  # 2: one path for organisms and weights from outside, special tokens kept on both
 PART = 32  # problems of weights from outside between two saves
@@ -71,9 +71,8 @@ class SampleJob(CheckpointJob):
         sample, tables, done = self._sample(loaded), [], 0
         for number, places in enumerate(self._parts(prompts)):
             file = work / "scratch" / f"part-{number:04d}.parquet"
-            if not file.exists():
-                file.parent.mkdir(exist_ok=True)
-                write_table(file, self._part(loaded, sample, places))
+            if not is_kept(file):
+                keep_table(file, self._part(loaded, sample, places))
             tables.append(pq.read_table(file, partitioning=None))
             done += len(places) * self.options.samples
             report(done, len(prompts) * self.options.samples, "responses")

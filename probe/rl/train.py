@@ -4,8 +4,9 @@
 
 The clip acts only because there are several updates per rollout batch (with one, the ratio is 1 throughout). Old
 log-probs are those captured while sampling. Everything random is addressed by (seed, batch, ...), and state is saved
-atomically, so a killed run resumes and ends with the same bits. Deleted from GRPO as it is usually shipped: the
-reference model in the loss (kl_beta = 0 unless asked), the second forward for old log-probs, left padding.
+atomically, each file with its digest, so a killed run resumes and ends with the same bits. Deleted from GRPO as it is
+usually shipped: the reference model in the loss (kl_beta = 0 unless asked), the second forward for old log-probs, left
+padding.
 """
 
 import json
@@ -30,8 +31,8 @@ from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
 from probe.rl.policy import HEAD, Policy, Trainable, build_policy, valid
 from probe.rl.rollout import Experience, Question, collect, draw_questions, score
 from probe.rng import torch_rng
-from probe.store import write_atomic
-from probe.store.files import sync
+from probe.store import is_kept, keep, keep_log
+from probe.store.unfinished import forget, set_aside
 
 METRICS, STATE = "metrics.jsonl", "scratch/state.safetensors"
 
@@ -108,7 +109,7 @@ def train(
     """
     policy, base = build_policy(model, recipe.trainable), build_policy(model, recipe.trainable)
     optimizer = torch.optim.Adam(policy.tensors.values(), lr=recipe.lr, betas=recipe.betas)
-    start = _resume(policy, optimizer, out)
+    start = _resume(policy, optimizer, out, recipe.save_every)
     for batch in range(start, recipe.batches):
         asked = draw_questions(pool, recipe.prompts, recipe.seed, batch)
         experience = collect(
@@ -226,37 +227,56 @@ def _log(out: Path, batch: int, metrics: dict[str, float], log: Logger) -> None:
 
 def _save(policy: Policy, optimizer: torch.optim.Optimizer, out: Path, done: int) -> None:
     tensors = {name: p.detach().contiguous() for name, p in policy.tensors.items()}
-    _write(tensors, out / f"step-{done:03d}.safetensors", done)
+    _write(tensors, _step_file(out, done), done)
     for name, p in policy.tensors.items():
         if p not in optimizer.state:  # no update was made yet, e.g. no response was kept
             continue
         state = optimizer.state[p]
         tensors[f"adam.m.{name}"], tensors[f"adam.v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
         tensors[f"adam.step.{name}"] = state["step"]
-    sync(out / METRICS)  # on the disk before the state that says these batches are done
+    keep_log(out / METRICS)  # on the disk before the state that says these batches are done
     _write(tensors, out / STATE, done)
 
 
 def _write(tensors: dict[str, torch.Tensor], path: Path, done: int) -> None:
-    write_atomic(path, save(tensors, metadata={"batches": str(done)}))
+    keep(path, save(tensors, metadata={"batches": str(done)}))
 
 
-def _resume(policy: Policy, optimizer: torch.optim.Adam, out: Path) -> int:
+def _step_file(out: Path, done: int) -> Path:
+    return out / f"step-{done:03d}.safetensors"
+
+
+def _resume(policy: Policy, optimizer: torch.optim.Adam, out: Path, every: int) -> int:
     """Take up the saved state, if there is one: parameters, Adam's moments, and the log cut to the same batch."""
     out.mkdir(parents=True, exist_ok=True)
-    done, path = 0, out / STATE
-    if path.exists():
-        with safe_open(path, "pt") as file, torch.no_grad():
-            done = int(file.metadata()["batches"])
-            for name, p in policy.tensors.items():
-                p.copy_(file.get_tensor(name))
-                if f"adam.m.{name}" not in file.keys():  # noqa: SIM118 - safe_open is no dict
-                    continue
-                optimizer.state[p] = {
-                    "step": file.get_tensor(f"adam.step.{name}"),
-                    "exp_avg": file.get_tensor(f"adam.m.{name}"),
-                    "exp_avg_sq": file.get_tensor(f"adam.v.{name}"),
-                }
-    rows = read_metrics(out / METRICS)[:done] if (out / METRICS).exists() else []
-    write_atomic(out / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    done = _done(out, every)
+    if not done:
+        forget(out / METRICS)
+        return 0
+    lines = (out / METRICS).read_bytes().splitlines(keepends=True)[:done]
+    keep_log(out / METRICS, sum(map(len, lines)))
+    with safe_open(out / STATE, "pt") as file, torch.no_grad():
+        for name, p in policy.tensors.items():
+            p.copy_(file.get_tensor(name))
+            if f"adam.m.{name}" not in file.keys():  # noqa: SIM118 - safe_open is no dict
+                continue
+            optimizer.state[p] = {
+                "step": file.get_tensor(f"adam.step.{name}"),
+                "exp_avg": file.get_tensor(f"adam.m.{name}"),
+                "exp_avg_sq": file.get_tensor(f"adam.v.{name}"),
+            }
     return done
+
+
+def _done(out: Path, every: int) -> int:
+    """How many batches are saved: 0 unless all that they left is what was written, as a kept step cannot be remade."""
+    if not is_kept(out / STATE):
+        return 0
+    with safe_open(out / STATE, "pt") as file:
+        done = int(file.metadata()["batches"])
+    kept = [is_kept(_step_file(out, step)) for step in {*range(every, done + 1, every), done}]
+    logged = len(read_metrics(out / METRICS)) if is_kept(out / METRICS) else 0
+    if logged >= done and all(kept):
+        return done
+    set_aside(out / STATE, "a kept step or the log of its run is lost, so the run starts again")
+    return 0

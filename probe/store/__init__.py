@@ -2,9 +2,11 @@
 
     $PROBE_STORE (default .probe/)
       <stage>/<first 16 hex of the digest>/   spec.json + what `make` wrote: finished, checksummed, never changed
-      partial/<stage>-<16 hex>/               work in progress; survives a kill, so that `make` can go on from it
-      damaged/                                artifacts whose checksums failed, set aside and never read
+      partial/<stage>-<16 hex>/               work in progress; survives a kill, so that `make` can go on from it;
+                                              a digest beside each file (`unfinished`)
+      damaged/                                what its checksum did not fit, or was foreign: set aside, never read
       locks/                                  one lock per digest being written
+      leases/                                 what running processes are about to read: never swept
       published/                              data sets that were fetched (probe.tasks.published_data); never swept
 
     digest = sha256(canonical JSON {stage, version, params, inputs})
@@ -18,6 +20,7 @@ from probe.store.files import DiskFull, file_digest, write_atomic, write_table
 from probe.store.gc import Removal
 from probe.store.lineage import Lineage
 from probe.store.recipe import Recipe
+from probe.store.unfinished import is_kept, keep, keep_log, keep_table
 
 __all__ = [
     "Artifact",
@@ -28,6 +31,10 @@ __all__ = [
     "Removal",
     "Store",
     "file_digest",
+    "is_kept",
+    "keep",
+    "keep_log",
+    "keep_table",
     "write_atomic",
     "write_table",
 ]

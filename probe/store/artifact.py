@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from probe.errors import BadInput, ProbeError
 from probe.registry import nearest
-from probe.store.files import TEMPORARY, digest_once, file_digest, sync, write_atomic
+from probe.store.files import DIGESTS, SPOILT, TEMPORARY, digest_once, file_digest, sync, write_atomic
 from probe.store.recipe import Recipe, canonical
 
 SPEC = "spec.json"
@@ -26,6 +26,10 @@ SCRATCH = "scratch"
 
 class Damaged(ProbeError):
     """An artifact is not what its spec says it is."""
+
+
+class Foreign(Damaged):
+    """Its files are whole, but others lie among them."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,10 @@ def seal(work: Path, recipe: Recipe, facts: dict[str, Any]) -> None:
 
 
 def tidy(work: Path) -> None:
-    """Remove what is not part of the artifact: `scratch/` and the temporary files of killed writes."""
+    """Remove what is not part of the artifact: `scratch/`, digests, and the temporary files of killed writes."""
     if (work / SCRATCH).exists():
         shutil.rmtree(work / SCRATCH)
-    for path in work.rglob(TEMPORARY):
+    for path in (*work.rglob(TEMPORARY), *work.rglob(DIGESTS)):
         path.unlink()
     for folder, _, _ in os.walk(work):
         sync(Path(folder))
@@ -98,10 +102,31 @@ def open_artifact(path: Path) -> Artifact:
 
 
 def check(artifact: Artifact) -> Artifact:
-    """The artifact, every file of it checked; Damaged at the first that is missing or changed."""
+    """The artifact, every file of it checked; Damaged at the first that is missing, changed or foreign."""
+    check_files(artifact)
+    strange = foreign(artifact)
+    if strange:
+        raise Foreign(
+            f"damaged artifact: {strange[0].relative_to(artifact.path)} is none of its files",
+            where=str(artifact.path),
+            do="move it away, or run `probe mend`: it is set aside, and the artifact stays",
+        )
+    return artifact
+
+
+def check_files(artifact: Artifact) -> Artifact:
+    """The artifact, the files that its spec names checked, whatever lies beside them."""
     for name in artifact.spec["files"]:
         check_file(artifact, name)
     return artifact
+
+
+def foreign(artifact: Artifact) -> list[Path]:
+    """What lies in the artifact's folder and is not in its spec: a loader that reads folders would read it."""
+    known = {artifact.path / name for name in (SPEC, *artifact.spec["files"])}
+    known |= {parent for path in known for parent in path.parents}
+    found = [Path(here) / name for here, folders, names in os.walk(artifact.path) for name in (*folders, *names)]
+    return sorted(path for path in found if path not in known and path.parent in known)
 
 
 def check_file(artifact: Artifact, name: str) -> None:
@@ -124,7 +149,8 @@ def _contents(work: Path) -> list[Path]:
         inside = path.relative_to(work)
         if path.is_symlink():
             raise ProbeError(f"{inside} is a symbolic link", where=str(work), do="write the content into the artifact")
-        if path.is_file() and inside.parts[0] not in (SCRATCH, SPEC) and not path.match(TEMPORARY):
+        ours = inside.parts[0] in (SCRATCH, SPEC) or any(path.match(kind) for kind in (TEMPORARY, DIGESTS, SPOILT))
+        if path.is_file() and not ours:
             files.append(path)
     return files
 
@@ -134,5 +160,5 @@ def _checksum(body: dict[str, Any]) -> str:
 
 
 def _damage(path: Path, what: str) -> Damaged:
-    do = "run the command that makes it again: it is set aside and rebuilt"
+    do = "run the command that makes it again, or `probe mend`: it is set aside and rebuilt"
     return Damaged(f"damaged artifact: {what}", where=str(path), do=do)

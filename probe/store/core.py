@@ -4,20 +4,22 @@ complete and checksums hold -> return it; else lock the digest, look again, make
 kill, seal it (files fsynced, then spec.json), rename it into place. A damaged artifact is set aside and made again.
 """
 
+import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from probe.errors import BadInput
-from probe.store import gc
-from probe.store.artifact import Artifact, Damaged, check, open_artifact, seal, tidy
-from probe.store.files import disk_errors, sync, tree_bytes
+from probe.store import gc, leases
+from probe.store.artifact import Artifact, Damaged, Foreign, check, check_files, foreign, open_artifact, seal, tidy
+from probe.store.files import SPOILT, disk_errors, sync, tree_bytes
 from probe.store.lineage import Lineage, trace
 from probe.store.locks import exclusive
 from probe.store.provenance import circumstances
 from probe.store.recipe import SHORT, Recipe, check_stage
+from probe.store.unfinished import sweep, vouched
 
 log = logging.getLogger(__name__)
 Make = Callable[[Path], None]
@@ -35,7 +37,8 @@ class Store:
     def build(self, recipe: Recipe, make: Make, *, device: str = "cpu", dtype: str = "float32") -> Artifact:
         """The recipe's artifact, made now unless it is there and whole.
 
-        `make(work)` writes files into the folder `work`. After a kill it is called again with what it had written: it
+        `make(work)` writes files into the folder `work`. After a kill it is called again with what it had written
+        whole, by `write_atomic`, `write_table` or `keep`: what is half, or has changed since, is not there any more. It
         can go on from there, and must end with the same bytes. Files in `work/scratch/` (resume state) are not kept.
         `device` and `dtype` are recorded, and are no part of the identity.
         """
@@ -44,12 +47,30 @@ class Store:
             artifact = self._whole(recipe)
             if artifact is None:
                 with exclusive(self.root / "locks" / f"{recipe.folder}.lock"):
+                    self.lease([recipe.digest])
                     artifact = self._whole(recipe, mend=True) or self._make(recipe, make, facts)
             return artifact
 
+    def lease(self, digests: Iterable[str]) -> bool:
+        """Say that this process is about to read these artifacts: until it ends, no other's `gc` takes them."""
+        return leases.lease(self.root, digests)
+
+    def set_aside(self, path: Path) -> Path | None:
+        """Move a damaged artifact out of the way, or what is foreign in it; None where it is whole after all."""
+        with exclusive(self.root / "locks" / f"{path.parent.name}-{path.name}.lock"):
+            try:
+                check(open_artifact(path))
+            except Foreign:
+                return self._parts_aside(foreign(open_artifact(path)), path, f"{path.parent.name}-{path.name}")
+            except Damaged:
+                return self._set_aside(path, f"{path.parent.name}-{path.name}")
+            return None
+
     def find(self, digest: str, stage: str | None = None) -> Artifact:
         """The artifact whose digest starts with `digest`, checked. BadInput if there is none or more than one."""
-        return check(self._one(digest, stage))
+        found = self._one(digest, stage)
+        self._use(found.path, found.digest)
+        return check(found)
 
     def holds(self, recipe: Recipe) -> bool:
         """Whether the recipe's artifact is finished and whole; its files are checked, nothing is made."""
@@ -57,11 +78,15 @@ class Store:
 
     def get(self, recipe: Recipe) -> Artifact:
         """The recipe's finished artifact, checked. BadInput where it is not there or damaged."""
-        artifact = self._whole(recipe)
-        if artifact is None:
-            what = f"the store holds no whole {recipe.stage} {recipe.digest[:SHORT]}"
-            raise BadInput(what, where=f"store {self.root}", do="make it first, or set PROBE_STORE to where it is")
-        return artifact
+        path = self.root / recipe.stage / recipe.digest[:SHORT]
+        what, do = f"the store holds no whole {recipe.stage} {recipe.digest[:SHORT]}", "make it first"
+        if os.path.lexists(path):
+            self._use(path, recipe.digest)
+            try:
+                return _expect(check(open_artifact(path)), recipe)
+            except Damaged as err:
+                what, do = f"{what}: {err.what}", "`probe mend` makes it again"
+        raise BadInput(what, where=f"store {self.root}", do=f"{do}, or set PROBE_STORE to where it is")
 
     def artifacts(self, stage: str | None = None) -> list[Artifact]:
         """Every artifact with a sound spec, by stage and digest; files are checked when read, damaged specs logged."""
@@ -84,11 +109,18 @@ class Store:
     def gc(self, keep: set[str], *, delete: bool = False) -> list[gc.Removal]:
         """What `keep` (full digests) and its ancestors do not need, unfinished and damaged work included.
 
-        Nothing is deleted unless `delete`; then what was deleted is returned, which leaves out what is being written.
+        Nothing is deleted unless `delete`; then what was deleted is returned, which leaves out what another process is
+        writing, has a lease on, or has looked at since it was listed.
         """
         held = {each.digest: each for each in self.artifacts()}
         removals = gc.candidates(self.root, gc.ancestors(keep, held))
         return [each for each in removals if gc.remove(self.root, each)] if delete else removals
+
+    def _use(self, path: Path, digest: str) -> None:
+        """Lease it, and leave a mark for a `gc` that has listed it already."""
+        if self.lease([digest]):
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
     def _one(self, digest: str, stage: str | None) -> Artifact:
         where = f"store {self.root}"
@@ -109,41 +141,80 @@ class Store:
         path = self.root / recipe.stage / recipe.digest[:SHORT]
         if not os.path.lexists(path):
             return None
+        self._use(path, recipe.digest)
         try:
             return _expect(check(open_artifact(path)), recipe)
+        except Foreign as err:
+            if mend:
+                aside = self._parts_aside(foreign(open_artifact(path)), path, recipe.folder)
+                log.warning("%s\n  set aside in %s", err.what, aside)
+                return self._whole(recipe)
         except Damaged as err:
             if mend:
-                log.warning("%s\n  set aside in %s and made again", err.what, self._set_aside(path, recipe))
-            return None
+                log.warning("%s\n  set aside in %s and made again", err.what, self._set_aside(path, recipe.folder))
+        return None
 
     def _make(self, recipe: Recipe, make: Make, facts: dict[str, str]) -> Artifact:
         work = self.root / "partial" / recipe.folder
-        resumed = work.is_dir()
-        work.mkdir(parents=True, exist_ok=True)
+        resumed = self._begun(work, recipe)
         if not _is_sealed(work, recipe):
+            sweep(work)
             start = time.monotonic()
-            make(work)
+            with vouched(work):
+                make(work)
             seconds = round(time.monotonic() - start, 3)  # of this process: a resumed build took longer in all
             seal(work, recipe, {**circumstances(), **facts, "seconds": seconds, "resumed": resumed})
+        self._parts_aside(sorted(work.rglob(SPOILT)), work, recipe.folder)
         tidy(work)
         place = self.root / recipe.stage / recipe.digest[:SHORT]
-        place.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(place.parent)
         os.replace(work, place)
         sync(place.parent)
         return open_artifact(place)
 
-    def _set_aside(self, path: Path, recipe: Recipe) -> Path:
-        folder = self.root / "damaged"
-        folder.mkdir(parents=True, exist_ok=True)
-        count = len(list(folder.glob(f"{recipe.folder}.*")))
-        while (place := folder / f"{recipe.folder}.{count}").exists():
-            count += 1
+    def _begun(self, work: Path, recipe: Recipe) -> bool:
+        """Whether an earlier process left work to go on from; the folder is there afterwards."""
+        if os.path.lexists(work) and (work.is_symlink() or not work.is_dir()):
+            log.warning("%s is no folder: set aside as %s", work, self._set_aside(work, recipe.folder))
+        resumed = work.is_dir()
+        _make_folder(work)
+        return resumed
+
+    def _set_aside(self, path: Path, folder: str) -> Path:
+        place = self._free_place(folder)
         path.rename(place)
+        return place
+
+    def _parts_aside(self, parts: list[Path], within: Path, folder: str) -> Path | None:
+        """Some files of a folder, under their names there; None where there are none."""
+        if not parts:
+            return None
+        place = self._free_place(folder)
+        for part in parts:
+            to = place / part.relative_to(within)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            part.rename(to)
+        return place
+
+    def _free_place(self, folder: str) -> Path:
+        damaged = self.root / "damaged"
+        _make_folder(damaged)
+        count = len(list(damaged.glob(f"{folder}.*")))
+        while os.path.lexists(place := damaged / f"{folder}.{count}"):
+            count += 1
         return place
 
     def _spare(self) -> str:
         spare = sum(tree_bytes(self.root / folder) for folder in ("partial", "damaged")) / 1e6
         return f"; `probe gc` lists what the store can give back ({spare:,.0f} MB of it unfinished or damaged)"
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as err:
+        do = "look what it is and move it away, then run the same command again"
+        raise BadInput("something that is no folder stands in the store", where=str(err.filename), do=do) from err
 
 
 def _expect(artifact: Artifact, recipe: Recipe) -> Artifact:
@@ -155,6 +226,6 @@ def _expect(artifact: Artifact, recipe: Recipe) -> Artifact:
 def _is_sealed(work: Path, recipe: Recipe) -> bool:
     """Whether an earlier process finished and sealed the work, and was killed before it could rename it."""
     try:
-        return _expect(check(open_artifact(work)), recipe) is not None
+        return _expect(check_files(open_artifact(work)), recipe) is not None  # `scratch/` may still be there
     except Damaged:
         return False

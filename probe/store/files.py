@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # safetensors and torch report a full disk in words only, and through exceptions that are no OSError
 FULL_WORDS = ("No space left on device", "os error 28", "Disk quota exceeded", "os error 122", "os error 27")
 TEMPORARY = ".*.tmp"  # glob of what a kill during a write leaves behind
+DIGESTS, SPOILT = ".*.sha256", ".*.damaged"  # globs of what stands beside unfinished work (`unfinished`)
+OnWrite = Callable[[Path, Path], None]  # the whole new content, and where it is about to be put
 
 
 class DiskFull(ProbeError):
@@ -60,6 +63,19 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as parquet (zstd), atomically. The same table gives the same bytes under one pyarrow."""
     _replace(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+_on_write: ContextVar[OnWrite] = ContextVar("on_write", default=lambda written, path: None)
+
+
+@contextlib.contextmanager
+def writes_told_to(on_write: OnWrite) -> Iterator[None]:
+    """Within it, `on_write` hears of every atomic write before it is put in place."""
+    token = _on_write.set(on_write)
+    try:
+        yield
+    finally:
+        _on_write.reset(token)
 
 
 def file_digest(path: Path) -> str:
@@ -111,6 +127,7 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         try:
             write(temporary)
             sync(temporary)
+            _on_write.get()(temporary, path)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

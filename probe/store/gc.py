@@ -4,17 +4,18 @@ Only folders named as the store names them are ever touched: <stage>/<16 hex>, p
 A symbolic link among them stops the sweep before anything is deleted.
 """
 
-import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from probe.errors import BadInput, ProbeError
 from probe.store.artifact import Artifact
 from probe.store.files import tree_bytes
+from probe.store.leases import alone, leased
 from probe.store.lineage import trace
 from probe.store.locks import exclusive
 from probe.store.recipe import RESERVED, SHORT, is_digest
@@ -30,6 +31,7 @@ class Removal:
     path: Path
     why: Literal["unneeded", "unfinished", "damaged"]
     bytes: int
+    mark: int = field(compare=False, default=0)  # when it was last touched, as of now
 
 
 def candidates(root: Path, needed: set[str]) -> list[Removal]:
@@ -38,10 +40,10 @@ def candidates(root: Path, needed: set[str]) -> list[Removal]:
     removals: list[Removal] = []
     for path in finished(root):
         if path.name not in kept:
-            removals.append(Removal(path, "unneeded", tree_bytes(path)))
+            removals.append(Removal(path, "unneeded", tree_bytes(path), _mark(path)))
     for folder, why in (("partial", "unfinished"), ("damaged", "damaged")):
         for path in _folders(root / folder, _WORK):
-            removals.append(Removal(path, why, tree_bytes(path)))  # type: ignore[arg-type]
+            removals.append(Removal(path, why, tree_bytes(path), _mark(path)))  # type: ignore[arg-type]
     return removals
 
 
@@ -68,17 +70,39 @@ def ancestors(keep: set[str], held: dict[str, Artifact]) -> set[str]:
 
 
 def remove(root: Path, removal: Removal) -> bool:
-    """Delete one folder; False, and nothing deleted, where a process is writing it now."""
+    """Delete one folder; False, and nothing deleted, where a process is writing it, or has a lease on it."""
     path = removal.path
     _check_inside(root, path)
     with exclusive(root / "locks" / f"{_lock_name(path)}.lock", wait=False) as free:
-        if free:
-            if removal.why != "damaged":  # moved first: a kill during the deletion leaves no half artifact in place
-                trash = root / "damaged" / f"{_lock_name(path)}.{os.getpid()}"
-                trash.parent.mkdir(exist_ok=True)
-                path = path.rename(trash)
-            shutil.rmtree(path)
-        return free
+        trash = _away(root, removal) if free else None
+        if trash is None:
+            return False
+        shutil.rmtree(trash)
+        return True
+
+
+def _away(root: Path, removal: Removal) -> Path | None:
+    """Moved first: a kill during the deletion leaves no half artifact in place. None: leased, gone, touched."""
+    path = removal.path
+    if removal.why == "damaged":
+        return path if path.is_dir() else None
+    with alone(root):
+        if _mark(path) != removal.mark or _digits(path) in {digest[:SHORT] for digest in leased(root)}:
+            return None
+        trash = root / "damaged" / f"{_lock_name(path)}.{time.time_ns()}"
+        trash.parent.mkdir(exist_ok=True)
+        return path.rename(trash)
+
+
+def _mark(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _digits(path: Path) -> str:
+    return path.name.rpartition("-")[2]
 
 
 def _lock_name(path: Path) -> str:

@@ -47,7 +47,7 @@ from probe.models.loading.load import Loaded
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
 from probe.rollouts.respond import Request
-from probe.store import Recipe, Store, write_table
+from probe.store import Recipe, Store, is_kept, keep_table, write_table
 
 VERSION = 1
 COEFFICIENTS = (-6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
@@ -109,9 +109,8 @@ class DoseJob(CheckpointJob):
         tables = []
         for number, one in enumerate(vectors):
             file = work / "scratch" / f"part-{number:04d}.parquet"
-            if not file.exists():
-                file.parent.mkdir(exist_ok=True)
-                write_table(file, self._part(own, loaded, request, found.site, one, mean, number))
+            if not is_kept(file):
+                keep_table(file, self._part(own, loaded, request, found.site, one, mean, number))
             tables.append(pq.read_table(file, partitioning=None))
             report(number + 1, len(vectors), "directions")
         write_table(work / "data.parquet", pa.concat_tables(tables))
