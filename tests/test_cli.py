@@ -495,7 +495,7 @@ def test_a_folder_named_by_the_environment_must_be_there(place: Place, monkeypat
 
 def test_a_file_that_cannot_be_written_is_no_fault_of_probe(place: Place) -> None:
     Path("taken").mkdir()
-    done = place.made("sample", "raw", "--limit", 2, "--samples", 1, "--out", "taken", code=1)
+    done = place.made("sample", "raw", "--limit", 2, "--samples", 1, "--out", "taken", code=2)
     assert error(done)[0].startswith("error: cannot use a file")
     assert "fault" not in done.stderr
 

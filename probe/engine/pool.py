@@ -18,6 +18,7 @@ from probe.engine.listener import Listener
 from probe.engine.plan import Plan
 from probe.errors import ProbeError
 from probe.store import Store
+from probe.terminal import guard
 
 
 def pool_size(workers: int | None) -> int:
@@ -93,8 +94,9 @@ def _check(future: Future[str], job: Job) -> None:
 
 
 def start_worker() -> None:
-    """In a new worker process: one torch thread, and an end when the parent ends, be it by a kill."""
+    """In a new worker process: one torch thread, clean output, and an end when the parent ends, be it by a kill."""
     one_thread()
+    guard()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
