@@ -149,3 +149,13 @@ def test_a_folder_that_may_not_be_written_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(ProbeError, match="no space left") as caught, disk_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry",)])
+@pytest.mark.parametrize("command", [("sample",), ("probes",)])
+def test_what_no_machine_could_finish_is_refused_with_its_cost(
+    place: Place, command: tuple[str, ...], dry: tuple[str, ...]
+) -> None:
+    names = ("raw",) if command == ("sample",) else ("raw", str(place.folder))
+    result = place.made(*command, *names, "--limit", 6, "--samples", 10**11, *dry, code=2)
+    assert "600,000,000,000 responses of up to 20 tokens, 240,000 GB" in result.stderr

@@ -30,7 +30,7 @@ OURS = {"USE_TORCH": "0", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": 
 CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 _strangers: "weakref.WeakSet[PreTrainedTokenizerBase]" = weakref.WeakSet()
-_written: "weakref.WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, str]]" = weakref.WeakKeyDictionary()
+_written: "weakref.WeakKeyDictionary[PreTrainedTokenizerBase, tuple[int, str, str]]" = weakref.WeakKeyDictionary()
 _answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
 
@@ -67,11 +67,10 @@ def prompts(
         "specials": {
             name: str(token) for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)
         },
-        "backend": _backend(tokenizer),
         "split_specials": bool(getattr(tokenizer, "split_special_tokens", False)),
     }
     what = "this tokenizer cannot spell it" if chat is None else "the chat template does not render"
-    answer = _kept(question, what, str(tokenizer.name_or_path))
+    answer = _kept(question, *_backend(tokenizer), what, str(tokenizer.name_or_path))
     if "ids" in answer:
         return [list(ids) for ids in answer["ids"]], list(answer["forced"]), answer["spelled"]
     ids = [list(tokenizer(text, add_special_tokens=chat is None)["input_ids"]) for text in answer["texts"]]
@@ -86,22 +85,23 @@ def rehearse_patterns(patterns: Sequence[str], names: Sequence[str], where: str)
         _ask(question, "a pattern of its modules cannot be used", where, 1)
 
 
-def _backend(tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """The fast tokenizer below it as JSON; None where there is none."""
+def _backend(tokenizer: PreTrainedTokenizerBase) -> tuple[str | None, str]:
+    """The fast tokenizer below it as JSON, and its digest; None where there is none."""
     inner = getattr(tokenizer, "backend_tokenizer", None)
     if inner is None or not hasattr(inner, "to_str"):
-        return None
-    size, text = _written.get(tokenizer, (-1, ""))
+        return None, str(id(tokenizer))
+    size, text, digest = _written.get(tokenizer, (-1, "", ""))
     if size != len(tokenizer):
         text = inner.to_str()
-        _written[tokenizer] = (len(tokenizer), text)
-    return text
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        _written[tokenizer] = (len(tokenizer), text, digest)
+    return text, digest
 
 
-def _kept(question: dict[str, Any], what: str, where: str) -> dict[str, Any]:
-    key = hashlib.sha256(json.dumps(question).encode()).hexdigest()
+def _kept(question: dict[str, Any], backend: str | None, digest: str, what: str, where: str) -> dict[str, Any]:
+    key = hashlib.sha256(json.dumps([question, digest]).encode()).hexdigest()
     if key not in _answers:
-        _answers[key] = _ask(question, what, where, len(question["texts"]))
+        _answers[key] = _ask(question | {"backend": backend}, what, where, len(question["texts"]))
         while len(_answers) > KEPT:
             _answers.popitem(last=False)
     return _answers[key]
