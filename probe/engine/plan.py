@@ -41,7 +41,7 @@ def plan(targets: Iterable[Job], store: Store) -> Plan:
             return
         for need in job.needs:
             visit(need)
-        _check_cost(job)
+        check_cost(job)
         todo[digest] = job
 
     for target in targets:
@@ -49,8 +49,8 @@ def plan(targets: Iterable[Job], store: Store) -> Plan:
     return Plan(todo, len(whole))
 
 
-def _check_cost(job: Job) -> None:
-    """Jobs that sample say how much (`work`, see `probe.experiments.budget`)."""
+def check_cost(job: Job) -> None:
+    """BadInput for what is too much; jobs that sample say how much (`work`, see `probe.experiments.budget`)."""
     for work in getattr(job, "work", ()):
         tokens = work.rows * work.new
         if tokens > MAX_TOKENS:

@@ -97,8 +97,9 @@ class _Building:
     def _check(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.AliasEvent):
             raise _fault("an alias (*name) is not allowed: write the value out", event)
-        if getattr(event, "tag", None):
-            raise _fault(f"a tag ({event.tag[:60]}) is not allowed: write the value alone", event)
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise _fault(f"a tag ({tag[:60]}) is not allowed: write the value alone", event)
         if len(self._open) > MAX_DEPTH:
             raise _fault("nested too deeply", event)
         self._documents += isinstance(event, yaml.DocumentStartEvent)
@@ -131,7 +132,7 @@ class _Building:
             raise _fault(what, event)
         place.key, place.has_key = key, True
         place.texts.add(event.value)
-        self.lines[path] = event.start_mark.line + 1
+        self.lines[path] = _mark(event).line + 1
 
 
 def _scalar(event: yaml.ScalarEvent) -> Any:
@@ -153,7 +154,11 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
 
 
 def _fault(what: str, event: yaml.Event) -> ConstructorError:
-    return ConstructorError(None, None, what, event.start_mark)
+    return ConstructorError(None, None, what, _mark(event))
+
+
+def _mark(event: yaml.Event) -> Any:
+    return event.start_mark
 
 
 def _text(path: Path) -> str:
