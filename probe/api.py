@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from rich.console import Console
-
 from probe.checkpoints.checkpoint import Checkpoint, of_run
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.resolve import resolve
@@ -36,6 +34,7 @@ from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, Sampler, SamplingOptions
 from probe.store import Store
 from probe.tasks.benchmarks import problems as problem_set
+from probe.terminal import Terminal
 
 MAX_NEW = 3072  # tokens of weights from outside, as in 2506.10947
 STUDY = "notebook"  # of the rows that `train` leaves
@@ -224,5 +223,5 @@ def run_here(
     `workers` processes [one per core]; weights from outside are worked on in this one. ProbeError where a job fails.
     """
     held = store if isinstance(store, Store) else Store(store)
-    with Progress(Console(stderr=True, quiet=not progress), held, pool_size(workers)) as shown:
+    with Progress(Terminal(stderr=True, quiet=not progress), held, pool_size(workers)) as shown:
         return run(job, held, workers=workers, listener=shown)

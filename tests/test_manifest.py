@@ -233,9 +233,9 @@ def test_files_that_are_no_mapping(tmp_path: Path, text: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"cannot read none.yaml: No such file"):
+    with pytest.raises(BadInput, match="no such file"):
         load_manifest(tmp_path / "none.yaml")
-    with pytest.raises(BadInput, match="Is a directory"):
+    with pytest.raises(BadInput, match="this is a folder, no file"):
         load_manifest(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"version: \xe9")
     with pytest.raises(BadInput, match="not UTF-8"):

@@ -5,6 +5,7 @@ what to do. PROBE_DEBUG=1 shows the traceback instead.
 """
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -12,8 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 from probe import __version__
+from probe.cli.faults import is_panic, not_text, told
 from probe.cli.show import complain, messages
 from probe.errors import ProbeError
+from probe.terminal import guarded
 
 INTERRUPTED = 130
 LAST = 1000
@@ -33,6 +36,15 @@ class Probe(TyperGroup):
         found = super().get_command(ctx, cmd_name)
         return found or elsewhere[0](cmd_name)
 
+    def main(self, args: Any = None, *more: Any, **about: Any) -> Any:
+        """From the words of the command line to an exit code; nothing but clean text is written on the way."""
+        with guarded():
+            given = list(sys.argv[1:] if args is None else args)
+            error = not_text({"command line " + str(i): word for i, word in enumerate(given, 1)} | _surroundings())
+            if error:
+                sys.exit(_complained(error))
+            return super().main(given, *more, **about)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become messages and exit codes."""
         try:
@@ -42,25 +54,13 @@ class Probe(TyperGroup):
                 "interrupted: finished work is kept, and the same command goes on from there", markup=False
             )
             raise typer.Exit(INTERRUPTED) from err
-        except ProbeError as err:
-            if debugging():
-                raise
-            complain(err.what, err.where, err.do)
-            raise typer.Exit(err.exit_code) from err
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
-        except OSError as err:
-            if debugging():
+        except BaseException as err:
+            ours = isinstance(err, Exception) or is_panic(err)
+            if not ours or debugging() or _is_usage(err):
                 raise
-            complain(
-                f"cannot use a file: {err.strerror or err}", str(err.filename or ""), "check the path and your rights"
-            )
-            raise typer.Exit(1) from err
-        except Exception as err:
-            if debugging() or _is_usage(err):
-                raise
-            complain(f"{type(err).__name__}: {err}", "", "this is a fault of probe: PROBE_DEBUG=1 shows where it is")
-            raise typer.Exit(1) from err
+            raise typer.Exit(_complained(told(err))) from err
 
 
 def debugging() -> bool:
@@ -68,7 +68,21 @@ def debugging() -> bool:
     return os.environ.get("PROBE_DEBUG", "") not in ("", "0")
 
 
-def _is_usage(err: Exception) -> bool:
+def _complained(err: ProbeError) -> int:
+    complain(err.what, err.where, err.do)
+    return err.exit_code
+
+
+def _surroundings() -> dict[str, str]:
+    """What else names files: our own variables, and the folder we are in."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("PROBE_")}
+    try:
+        return own | {"working directory": os.getcwd()}
+    except OSError:  # it is gone: whoever needs it says so
+        return own
+
+
+def _is_usage(err: BaseException) -> bool:
     """Whether typer reports the error itself (unknown option, missing argument)."""
     return hasattr(err, "exit_code") and hasattr(err, "format_message")
 

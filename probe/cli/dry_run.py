@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 def announce(targets: "Sequence[Job]", store: "Store", workers: int | None, title: str, as_json: bool) -> None:
     """What would be made, on stdout, as tables or as JSON."""
-    from probe.experiments.budget import budget
+    from probe.engine.plan import check_cost
+    from probe.experiments.budget import behind, budget
 
+    for job in behind(targets):
+        check_cost(job)
     needed = budget(targets)
     if needed is not None:
         return _say_budget(needed, title, as_json)

@@ -1,6 +1,5 @@
 """The groups of options that commands share, and what they come to."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -172,7 +171,9 @@ def _has_chat_template(base: "Checkpoint") -> bool:
     file = folder / "tokenizer_config.json"
     if (folder / "chat_template.jinja").is_file():
         return True
+    from probe.models.loading.strict_json import read_json
+
     try:
-        return bool(json.loads(file.read_text(encoding="utf-8")).get("chat_template"))
-    except (OSError, ValueError, AttributeError):
+        return bool(read_json(file).get("chat_template"))
+    except BadInput:
         return False

@@ -1,7 +1,7 @@
 """How is something shown? Results on stdout, messages on stderr; text from models and files never as markup or control.
 
-Everything that comes from outside (names, texts, paths) passes `clean`: control characters, escape sequences and
-direction marks are replaced, and rich's markup is escaped.
+Everything that comes from outside (names, texts, paths) passes `clean`: one line, rich's markup escaped. That nothing
+in it moves the cursor is seen to by `probe.terminal`, which all text passes.
 """
 
 import json
@@ -9,29 +9,28 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from probe.numbers import bracketed, decimal
+from probe.terminal import Terminal, printable
 
 WIDTH = 120  # where there is no terminal to ask
 
 
-def results() -> Console:
+def results() -> Terminal:
     """stdout."""
     return _console(stderr=False)
 
 
-def messages() -> Console:
+def messages() -> Terminal:
     """stderr."""
     return _console(stderr=True)
 
 
 def clean(value: object) -> str:
     """One line of printable text without markup."""
-    text = " ".join(str(value).split())
-    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
+    return escape(printable(" ".join(str(value).split())))
 
 
 def say(text: str) -> None:
@@ -85,9 +84,9 @@ def p_value(p: float | None) -> str:
     return "<.001" if p is not None and p < 0.001 else number(p)
 
 
-def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, emoji=False)
-    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=WIDTH)
+def _console(*, stderr: bool) -> Terminal:
+    console = Terminal(stderr=stderr, emoji=False)
+    return console if console.is_terminal else Terminal(stderr=stderr, emoji=False, width=WIDTH)
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from probe.engine.job import Job
+from probe.errors import BadInput
 from probe.store import Store
+
+MAX_TOKENS = 10**10  # of one job: weeks on a fast GPU
+BYTES = 20  # of a sampled token: id, uniform, log-prob, entropy
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,10 @@ class Plan:
 
 
 def plan(targets: Iterable[Job], store: Store) -> Plan:
-    """What `targets` still need: depth first from each target in order, skipping what is whole in the store."""
+    """What `targets` still need: depth first from each target in order, skipping what is whole in the store.
+
+    BadInput, with its cost, for a job that no machine could finish.
+    """
     todo: dict[str, Job] = {}
     whole: set[str] = set()
 
@@ -34,11 +41,21 @@ def plan(targets: Iterable[Job], store: Store) -> Plan:
             return
         for need in job.needs:
             visit(need)
+        check_cost(job)
         todo[digest] = job
 
     for target in targets:
         visit(target)
     return Plan(todo, len(whole))
+
+
+def check_cost(job: Job) -> None:
+    """BadInput for what is too much; jobs that sample say how much (`work`, see `probe.experiments.budget`)."""
+    for work in getattr(job, "work", ()):
+        tokens = work.rows * work.new
+        if tokens > MAX_TOKENS:
+            cost = f"{work.rows:,} responses of up to {work.new:,} tokens, {tokens * BYTES / 1e9:,.0f} GB of tables"
+            raise BadInput(f"{job.label}: this is too much: {cost}", do="ask for fewer samples, problems or tokens")
 
 
 def all_behind(targets: Iterable[Job]) -> Iterator[Job]:

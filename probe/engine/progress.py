@@ -19,6 +19,7 @@ from probe.engine.job import Job
 from probe.engine.listener import Listener
 from probe.engine.plan import Plan
 from probe.store import Store
+from probe.terminal import printable
 
 EVERY = 20.0  # seconds between lines where there is no terminal
 LATELY = 64  # finished jobs that the rate is taken over
@@ -84,8 +85,7 @@ class Progress(Listener):
 
     def say(self, text: str) -> None:
         """One line above the bar; labels may hold the name of a folder, and so anything."""
-        text = "".join(char if char.isprintable() else "?" for char in text)
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(_line(text), markup=False, highlight=False, soft_wrap=True)
 
     def left(self) -> float:
         """Expected seconds until everything is made."""
@@ -132,7 +132,12 @@ class _State(progress.ProgressColumn):
 
     def render(self, task: progress.Task) -> Text:
         stages = "  ".join(f"{stage} {self.shown.done[stage]}/{n}" for stage, n in self.shown.total.items())
-        return Text(f"{self.shown.state()}  ({stages})", no_wrap=True, overflow="ellipsis")
+        return Text(_line(f"{self.shown.state()}  ({stages})"), no_wrap=True, overflow="ellipsis")
+
+
+def _line(text: str) -> str:
+    """On one line, whatever console it is printed on."""
+    return printable(" ".join(text.splitlines()))
 
 
 def _touched(path: Path) -> int | None:

@@ -35,8 +35,10 @@ def _wait_for_its_end(parent: multiprocessing.process.BaseProcess) -> None:
 
 
 def start_worker() -> None:
-    """In a new worker process: an end with its parent, then one torch thread."""
+    """In a new worker process: an end with its parent, then clean output and one torch thread."""
     end_with_parent()
     from probe.engine.job import one_thread  # torch takes seconds
+    from probe.terminal import guard
 
+    guard()
     one_thread()

@@ -10,7 +10,6 @@ less; one GPU of H100's data sheet, at shares of it that plain transformers reac
 (benchmarks/on_gpu.json): 1.2 and 1.3 times the hours that were needed.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.models.loading.entries import Shape
 from probe.models.loading.load import Dtype
+from probe.models.loading.strict_json import read_json
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BANDWIDTH = 3.35e12 * 0.5  # bytes a second
@@ -157,7 +157,7 @@ def _width(dtype: Dtype) -> int:
 
 def _size_in(folder: Path) -> Size:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         config = config.get("text_config") or config
         heads = config["num_attention_heads"]
         shape = Shape(

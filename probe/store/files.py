@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from probe.errors import ProbeError
+from probe.errors import BadInput, ProbeError
 
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -40,7 +40,7 @@ def is_full(err: BaseException) -> bool:
 def disk_errors(folder: Path, advice: Callable[[], str] = str) -> Iterator[None]:
     """Turn "no space left" from anything inside into a DiskFull that names `folder` and says what can be freed.
 
-    A folder that may not be written is a ProbeError; every other exception passes.
+    A folder that may not be written is BadInput; every other exception passes.
     """
     try:
         yield
@@ -51,7 +51,7 @@ def disk_errors(folder: Path, advice: Callable[[], str] = str) -> Iterator[None]
             raise DiskFull(f"no space left in {folder} ({_free(folder)} free)", where=where, do=do) from err
         if isinstance(err, OSError) and err.errno in UNWRITABLE and str(err.filename).startswith(str(folder)):
             do = "change its permissions or name another folder"
-            raise ProbeError(f"cannot write in {folder}", where=str(err), do=do) from err
+            raise BadInput(f"cannot write in {folder}", where=str(err), do=do) from err
         raise
 
 

@@ -8,6 +8,7 @@ as by PiSSA, ...): merge such an adapter with peft and give the merged folder.
 """
 
 import dataclasses
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from probe.errors import BadInput
-from probe.models.loading.integrity import ADAPTER_CONFIG, AGAIN, check_safetensors, read_json
+from probe.models.loading.integrity import ADAPTER_CONFIG, check_safetensors
 from probe.models.loading.load import check_finite
 from probe.models.loading.loaded import Loaded
+from probe.models.loading.quarantine import rehearse_patterns
+from probe.models.loading.strict_json import AGAIN, read_json
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 PLAIN = {"r", "lora_alpha", "target_modules", "exclude_modules", "fan_in_fan_out", "use_rslora", "rank_pattern"} | {
@@ -43,6 +46,8 @@ def load_adapter(base: Loaded, folder: Path) -> Loaded:
     BadInput where the adapter is not plain LoRA, pickled, torn, not finite, or not made for this model.
     """
     config, tensors = _config(folder), _tensors(folder)
+    _check_numbers(config, tensors, folder)
+    rehearse_patterns(_patterns(config), [name for name, _ in base.model.named_modules()], str(folder))
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore", FutureWarning)  # peft asks for what transformers has renamed
@@ -83,6 +88,31 @@ def _config(folder: Path) -> dict[str, Any]:
         do = "merge it with peft and give the merged folder"
         raise BadInput(f"this adapter is more than plain LoRA: {what}", where=str(folder), do=do)
     return {key: config[key] for key in PLAIN & config.keys() if config[key] is not None}
+
+
+def _check_numbers(config: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> None:
+    """No rank is larger than a side of its tensors (peft would make room for it), and every scale is a number."""
+    widest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
+    ranks, alphas = config.get("rank_pattern", {}), config.get("alpha_pattern", {})
+    if not isinstance(ranks, dict) or not isinstance(alphas, dict):
+        raise BadInput("its patterns are no objects", where=str(folder), do=f"mend {ADAPTER_CONFIG}")
+    for name, rank in {"r": config.get("r", 1), **ranks}.items():
+        if type(rank) is not int or not 0 < rank <= widest:
+            what = f"{name} is {str(rank)[:60]}, and the widest tensor has {widest}"
+            raise BadInput(f"this rank cannot be: {what}", where=str(folder), do=f"mend {ADAPTER_CONFIG}")
+    for name, alpha in {"lora_alpha": config.get("lora_alpha", 1), **alphas}.items():
+        if type(alpha) not in (int, float) or not math.isfinite(alpha):
+            what = f"{name} is {str(alpha)[:60]}, no number"
+            raise BadInput(what, where=str(folder), do=f"mend {ADAPTER_CONFIG}")
+
+
+def _patterns(config: dict[str, Any]) -> list[str]:
+    """The regular expressions that peft makes of the config."""
+    whole = [config[key] for key in ("target_modules", "exclude_modules") if isinstance(config.get(key), str)]
+    ends = [rf"(.*\.)?({key})$" for name in ("rank_pattern", "alpha_pattern") for key in config.get(name, {})]
+    named = config.get("layers_pattern") or []
+    layers = [rf".*\.{each}\.(\d+)\." for each in ([named] if isinstance(named, str) else named)]
+    return [rf"(?:{each})\Z" for each in whole] + ends + layers
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

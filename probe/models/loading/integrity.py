@@ -10,7 +10,7 @@ symbolic links, as in the hub's cache; what an index names may not lie outside t
 values show (NaN) and what only the model's class knows (missing tensors), see `probe.models.loading.load`.
 """
 
-import json
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,13 +18,19 @@ import transformers
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from probe.errors import BadInput
+from probe.models.loading.strict_json import AGAIN, MAX_BYTES, parse, read_json
+from probe.store.regular import regular
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, ADAPTER_CONFIG, TOKENIZER = "config.json", "adapter_config.json", "tokenizer.json"
 TEXTS = ("generation_config.json", "tokenizer_config.json", TOKENIZER, "special_tokens_map.json", "added_tokens.json")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 MAX_HEADER = 100_000_000  # bytes, as in the safetensors library
-AGAIN = "download it again, or save it again"
+MAX_WEIGHTS = 1 << 43  # bytes of one file
+READ = (".json", ".jinja", ".txt", ".model", ".tiktoken", ".safetensors")  # what transformers may open
+FLOATS = {"F64", "F32", "F16", "BF16"}
+BUFFERS = re.compile(r"(attn|attention)\.(bias|masked_bias)$|(position_ids|token_type_ids|inv_freq)$")  # no weights
+BLOCKS = re.compile(r"(num|n)_(\w+_)?(layers?|experts)$|(en|de)coder_layers$")  # keys that count parts of the model
 REFUSED = {  # keys of config.json with which transformers would read other weights, or compute another function
     "quantization_config": "its weights are quantised: give the checkpoint they were made from",
     "compression_config": "its weights are compressed: give the checkpoint they were made from",
@@ -41,31 +47,26 @@ def check_folder(folder: Path) -> None:
     if (folder / ADAPTER_CONFIG).exists():
         do = f"keep the adapter in a folder of its own, or remove {ADAPTER_CONFIG} if it is merged already"
         raise BadInput("this folder holds a checkpoint and an adapter", where=str(folder), do=do)
-    _check_config(folder)
-    _check_weights(folder)
+    _check_kinds(folder)
+    config = _check_config(folder)
+    _check_blocks(folder, config, _check_weights(folder))
     for name in TEXTS:
         if (folder / name).exists():
             read_json(folder / name)
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; BadInput where it is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as err:
-        raise _broken(file, f"{file.name} is no JSON: {err}") from err
-    if not isinstance(content, dict):
-        raise _broken(file, f"{file.name} holds a {type(content).__name__}, no object")
-    return content
-
-
 def check_safetensors(file: Path) -> frozenset[str]:
-    """The names of the tensors in it; BadInput where it is not as long as its header says."""
+    """The names of the tensors in it; BadInput where it is not as long as its header says, or holds no weights."""
     header, start = _header(file)
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
     ends = [end for entry in entries.values() if (end := _end(entry)) is not None]
     if len(ends) < len(entries):
         raise _broken(file, f"{file.name}: its header is no table of tensors")
+    odd = [name for name in entries if entries[name]["dtype"] not in FLOATS and not BUFFERS.search(name)]
+    if odd:
+        what = f"{file.name}: {odd[0]} is of type {entries[odd[0]]['dtype']}, which is no type of weights"
+        do = f"save its weights as one of {', '.join(sorted(FLOATS))}"
+        raise _broken(file, what + (f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""), do)
     size, wanted = file.stat().st_size, start + max(ends, default=0)
     if size != wanted:
         short = "cut off" if size < wanted else "too long"
@@ -73,7 +74,24 @@ def check_safetensors(file: Path) -> frozenset[str]:
     return frozenset(entries)
 
 
-def _check_config(folder: Path) -> None:
+def _check_kinds(folder: Path) -> None:
+    """Nothing that blocks or never ends stands where transformers may open a file."""
+    for place in (folder, folder / "additional_chat_templates"):
+        for file in sorted(place.iterdir()) if place.is_dir() else ():
+            if file.suffix in READ and file.exists() and not file.is_dir():
+                regular(file, MAX_WEIGHTS if file.suffix == ".safetensors" else MAX_BYTES)
+
+
+def _check_blocks(folder: Path, config: dict[str, Any], tensors: int) -> None:
+    """A model of more blocks than it has tensors would be built for hours before it is missed."""
+    for part in (config, *(each for each in config.values() if isinstance(each, dict))):
+        for key, count in part.items():
+            if BLOCKS.search(key) and isinstance(count, int) and count > tensors:
+                what = f"{CONFIG} has {key} {count}, but there are {tensors} tensors"
+                raise BadInput(what, where=str(folder), do=f"mend {CONFIG}: the model was cut, or it is another's")
+
+
+def _check_config(folder: Path) -> dict[str, Any]:
     config = read_json(folder / CONFIG)
     kind = config.get("model_type")
     native = isinstance(kind, str) and kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -90,39 +108,43 @@ def _check_config(folder: Path) -> None:
     for key, do in REFUSED.items():
         if config.get(key):
             raise BadInput(f"{CONFIG} has {key}", where=str(folder), do=do)
+    return config
 
 
-def _check_weights(folder: Path) -> None:
-    """One file goes before an index, as in transformers."""
+def _check_weights(folder: Path) -> int:
+    """How many tensors there are. One file goes before an index, as in transformers."""
     names = sorted(file.name for file in folder.glob("*.safetensors"))
     ranks = [name for name in names if name.startswith("shard-")]  # transformers would take them for the weights
     if ranks:
         raise BadInput(f"{ranks[0]} is a shard of a distributed run", where=str(folder), do="save it as one model")
     if (folder / WEIGHTS).exists():
-        check_safetensors(folder / WEIGHTS)
-    elif (folder / INDEX).exists():
-        _check_shards(folder)
-    else:
+        return len(check_safetensors(folder / WEIGHTS))
+    if not (folder / INDEX).exists():
         pickles = [file.name for pattern in PICKLES for file in sorted(folder.glob(pattern))]
         here = f", only {', '.join([*names, *pickles][:3])}" if names or pickles else ""
         do = "pickled weights can run code and are never read: convert them" if pickles else f"add {WEIGHTS} or {INDEX}"
         raise BadInput(f"no safetensors weights here{here}", where=str(folder), do=do)
+    return _check_shards(folder)
 
 
-def _check_shards(folder: Path) -> None:
+def _check_shards(folder: Path) -> int:
     names = read_json(folder / INDEX).get("weight_map")
     if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
         raise _broken(folder / INDEX, f"{INDEX} has no weight_map from tensors to files")
-    for name in sorted(set(names.values())):
+    held: dict[str, set[str]] = {}
+    for tensor, name in names.items():
+        held.setdefault(name, set()).add(tensor)
+    for name in sorted(held):
         file = folder / name
         if not _within(folder, name):
             do = "do not use this checkpoint: nothing but a *.safetensors of its own folder is read"
             raise BadInput(f"{INDEX} names {name!r}, which is no weight file of this folder", where=str(folder), do=do)
         if not file.is_file():
             raise _broken(folder, f"the shard {name} is missing", do="download it: the index names it")
-        lost = sorted({tensor for tensor, place in names.items() if place == name} - check_safetensors(file))
+        lost = sorted(held[name] - check_safetensors(file))
         if lost:
             raise _broken(folder, f"the shard {name} lacks {', '.join(lost[:3])}, which the index says it has")
+    return len(names)
 
 
 def _within(folder: Path, name: str) -> bool:
@@ -135,7 +157,7 @@ def _within(folder: Path, name: str) -> bool:
 
 def _header(file: Path) -> tuple[dict[str, Any], int]:
     """The header and where the data starts."""
-    with file.open("rb") as stream:
+    with regular(file, MAX_WEIGHTS).open("rb") as stream:
         size = int.from_bytes(first, "little") if len(first := stream.read(8)) == 8 else -1
         if size < 0:
             raise _broken(file, f"{file.name} is cut off: {len(first)} bytes, its header alone needs 8")
@@ -145,8 +167,8 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
     if len(text) < size:
         raise _broken(file, f"{file.name} is cut off: {8 + len(text):,} bytes, its header alone has {8 + size:,}")
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError) as err:
+        header = parse(text)
+    except ValueError as err:
         raise _broken(file, f"{file.name}: its header is no JSON: {err}") from err
     if not isinstance(header, dict):
         raise _broken(file, f"{file.name}: its header is no table of tensors")
@@ -154,9 +176,9 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
 
 
 def _end(entry: Any) -> int | None:
-    """Where a tensor's data ends; None where that is not said."""
+    """Where a tensor's data ends; None where that is not said, or of which type and shape they are."""
     match entry:
-        case {"data_offsets": [int(start), int(end)]} if 0 <= start <= end:
+        case {"dtype": str(), "shape": [*_], "data_offsets": [int(start), int(end)]} if 0 <= start <= end:
             return end
     return None
 

@@ -23,9 +23,11 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from probe.errors import BadInput, ProbeError
-from probe.models.loading.integrity import AGAIN, TOKENIZER, check_folder
+from probe.models.loading.integrity import TOKENIZER, check_folder
 from probe.models.loading.loaded import Loaded, n_rows
-from probe.models.loading.self_test import check_itself
+from probe.models.loading.quarantine import estrange, rehearse
+from probe.models.loading.self_test import QUESTIONS, check_itself
+from probe.models.loading.strict_json import AGAIN
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 DeviceMap = str | dict[str, int | str]
@@ -34,15 +36,22 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_folder(
-    folder: Path, *, dtype: Dtype = "float32", device_map: DeviceMap | None = None, self_test: bool = False
+    folder: Path,
+    *,
+    dtype: Dtype = "float32",
+    device_map: DeviceMap | None = None,
+    self_test: bool = False,
+    trusted: bool = False,
 ) -> Loaded:
     """An ordinary Hugging Face checkpoint in `dtype`, on the CPU or where `device_map` says ("cuda", "auto", ...).
 
-    BadInput: see the module. With `self_test` also where it does not behave as everything downstream assumes.
+    BadInput: see the module. With `self_test` also where it does not behave as everything downstream assumes. Only what
+    was made here is `trusted`: the tokenizer of any other is opened in quarantine first, and spells prompts there.
     """
     check_folder(folder)
     transformers_logging.disable_progress_bar()
-    loaded = Loaded(_model(folder, dtype, device_map), _tokenizer(folder))
+    tokenizer = _tokenizer(folder, trusted)
+    loaded = Loaded(_model(folder, dtype, device_map), tokenizer)
     _check_fit(loaded, folder)
     if self_test:
         check_itself(loaded, str(folder))
@@ -96,10 +105,13 @@ def _check_names(info: dict, folder: Path) -> None:
             raise BadInput(f"tensors {what}: {sorted(map(str, names))[:3]}", where=str(folder), do=do)
 
 
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def _tokenizer(folder: Path, trusted: bool) -> PreTrainedTokenizerBase:
     own = PreTrainedTokenizerFast if (folder / TOKENIZER).is_file() else AutoTokenizer
+    if not trusted:
+        rehearse(folder, own.__name__, LOCAL, QUESTIONS)
     try:
-        return own.from_pretrained(folder, **LOCAL)
+        tokenizer = own.from_pretrained(folder, **LOCAL)
+        return tokenizer if trusted else estrange(tokenizer)
     except Exception as err:  # the tokenizers library raises bare exceptions
         raise _unreadable(folder, err, "its tokenizer: ") from err
 

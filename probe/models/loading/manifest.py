@@ -9,9 +9,9 @@ Left out: downloading and building (`load`), and whether a reward of that name e
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
 
 from probe.errors import BadInput
@@ -31,13 +31,21 @@ from probe.registry import nearest
 from probe.tasks.published_data import DataFile, DatasetEntry
 
 NAME = "checkpoints_manifest.yaml"
+SHOWN = 4  # names at each end of a long chain that an error spells out
+LONG = 200  # characters of a wrong value that are quoted
+
+
+def _whole(version: object) -> object:
+    if type(version) is not int:  # true and 1.0 are equal to 1
+        raise ValueError("it is a whole number")
+    return version
 
 
 class Manifest(BaseModel):
     """Everything a manifest file says. Names are unique over the three kinds of entries."""
 
     model_config = STRICT
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_whole)]
     templates: dict[Name, Template]
     organisms: dict[Name, OrganismEntry] = {}
     runs: dict[Name, RunEntry] = {}
@@ -54,9 +62,10 @@ class Manifest(BaseModel):
 
     def checkpoint(self, name: str) -> Entry:
         """The entry of that name; BadInput with the nearest names where there is none."""
-        if name not in self.entries():
-            raise BadInput(f"the manifest has no checkpoint {name!r}", do=nearest(name, self.names()))
-        return self.entries()[name]
+        entries = self.entries()
+        if name not in entries:
+            raise BadInput(f"the manifest has no checkpoint {name!r}", do=nearest(name, list(entries)))
+        return entries[name]
 
     def template(self, name: str) -> Template:
         """The template of that name; BadInput with the nearest names where there is none."""
@@ -72,8 +81,12 @@ class Manifest(BaseModel):
 
     def lineage(self, name: str) -> list[str]:
         """From the first ancestor down to `name` itself."""
+        entries, path = self.entries(), [name]
         base = self.checkpoint(name).base
-        return [*(self.lineage(base) if base else []), name]
+        while base is not None:
+            path.append(base)
+            base = entries[base].base
+        return path[::-1]
 
     def warnings(self) -> list[str]:
         """The warnings of all entries, each once, with the entry's name."""
@@ -114,12 +127,13 @@ def _check_names(manifest: Manifest, document: Document) -> None:
 
 def _check_links(manifest: Manifest, document: Document) -> None:
     """Every base and template exists, a reward has a base, and no entry descends from itself."""
+    entries, sound = manifest.entries(), set[str]()
     for kind in ("runs", "checkpoints"):
         for name, entry in getattr(manifest, kind).items():
             what = "a reward" if entry.reward is not None else "an adapter" if getattr(entry, "adapter", False) else ""
             if entry.base is None and what:
                 raise _bad(document, (kind, name), f"{name} has {what} but no base", "say what it was trained from")
-            _check_base(manifest, document, (kind, name))
+            sound.update(_check_bases(entries, sound, document, (kind, name)))
     for name, each in manifest.checkpoints.items():
         if each.template not in manifest.templates:
             do = nearest(each.template, list(manifest.templates))
@@ -127,16 +141,25 @@ def _check_links(manifest: Manifest, document: Document) -> None:
             raise _bad(document, ("checkpoints", name, "template"), what, do)
 
 
-def _check_base(manifest: Manifest, document: Document, place: tuple[str, str]) -> None:
-    entries, path = manifest.entries(), [place[1]]
-    while (base := entries[path[-1]].base) is not None:
+def _check_bases(
+    entries: dict[str, Entry], sound: set[str], document: Document, place: tuple[str, str]
+) -> dict[str, None]:
+    """The entry and its ancestors up to the first that is `sound` already: each is walked over once."""
+    path, name = {place[1]: None}, place[1]
+    while name not in sound and (base := entries[name].base) is not None:
         if base not in entries:
-            what = f"{path[-1]}: its base {base!r} is not in the manifest"
+            what = f"{name}: its base {base!r} is not in the manifest"
             raise _bad(document, (*place, "base"), what, nearest(base, list(entries)))
         if base in path:
-            what = f"a cycle of bases: {' -> '.join([*path, base])}"
+            what = f"a cycle of bases: {_shortened([*path, base])}"
             raise _bad(document, (*place, "base"), what, "a base must come before what is made from it")
-        path.append(base)
+        path[base], name = None, base
+    return path
+
+
+def _shortened(names: list[str]) -> str:
+    kept = names if len(names) <= 2 * SHOWN else [*names[:SHOWN], "...", *names[-SHOWN:]]
+    return " -> ".join(kept)
 
 
 def _complain(document: Document, errors: list[ErrorDetails]) -> BadInput:
@@ -155,8 +178,16 @@ def _explain(error: ErrorDetails, keys: tuple[str, ...]) -> tuple[str, str]:
     if error["type"] == "missing":
         return f"{place}: the key {key!r} is missing", f"add {key}"
     if key == "revision":
-        return f"{place}: {error['input']!r} is not a commit", "pin the 40 hex digits of a commit, or null (unpinned)"
-    return f"{'.'.join(keys)} is {error['input']!r}: {error['msg']}", "give a value of that kind"
+        return (
+            f"{place}: {_quoted(error['input'])} is not a commit",
+            "pin the 40 hex digits of a commit, or null (unpinned)",
+        )
+    return f"{'.'.join(keys)} is {_quoted(error['input'])}: {error['msg']}", "give a value of that kind"
+
+
+def _quoted(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
 def _keys(error: ErrorDetails) -> tuple[str, ...]:

@@ -4,16 +4,17 @@
     chat   the checkpoint's own chat template: [system,] question, and the opening of the assistant's turn
 
 `prefix` is put into the model's mouth behind the prompt (2506.10947, "Let's solve this using Python."): it belongs to
-the response, not to the prompt, and is graded with it. Chat templates run in the sandbox of transformers. A question is
-data: markers such as <|im_end|> in it would end the user's turn, so a question that holds one is refused.
+the response, not to the prompt, and is graded with it. Chat templates, and tokenizers from outside, are programs of
+strangers: they run in quarantine (`probe.models.loading.quarantine`), chat templates there in jinja's sandbox, too.
+A question is data: markers such as <|im_end|> in it would end the user's turn, so a question that holds one is refused.
 """
 
 from collections.abc import Sequence
 
-from jinja2.exceptions import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from probe.errors import BadInput
+from probe.models.loading import quarantine
 from probe.models.loading.entries import Template
 
 
@@ -22,15 +23,14 @@ def prompt_ids(
 ) -> tuple[list[list[int]], list[int]]:
     """The ids of every prompt, each followed by those of `prefix`, and the ids of the prefix alone.
 
-    BadInput where the template asks for a chat template that the tokenizer lacks or that does not render, where a
-    question holds a special token of this tokenizer, and where nothing is left to read.
+    BadInput where the template asks for a chat template that the tokenizer lacks, that does not render or does not end,
+    where a question holds a special token of this tokenizer, and where nothing is left to read.
     """
     _refuse_markers(tokenizer, questions)
-    forced = _spelled(tokenizer, prefix) if prefix else []
-    if template.chat:
-        prompts = [_chat(tokenizer, template.system, question) for question in questions]
-    else:
-        prompts = [list(tokenizer(template.render(question))["input_ids"]) for question in questions]
+    prompts, forced, spelled = _spelled(tokenizer, template, questions, prefix)
+    if prefix and spelled != prefix:
+        do = "give first words that this model can write"
+        raise BadInput(f"this tokenizer cannot spell {prefix!r}", where=str(tokenizer.name_or_path), do=do)
     empty = next((i for i, prompt in enumerate(prompts) if not prompt), None)
     if empty is not None:
         raise BadInput(
@@ -39,34 +39,30 @@ def prompt_ids(
     return [prompt + forced for prompt in prompts], forced
 
 
-def _spelled(tokenizer: PreTrainedTokenizerBase, prefix: str) -> list[int]:
-    ids = list(tokenizer(prefix, add_special_tokens=False)["input_ids"])
-    if tokenizer.decode(ids, clean_up_tokenization_spaces=False) != prefix:
-        do = "give first words that this model can write"
-        raise BadInput(f"this tokenizer cannot spell {prefix!r}", where=str(tokenizer.name_or_path), do=do)
-    return ids
+def _spelled(
+    tokenizer: PreTrainedTokenizerBase, template: Template, questions: Sequence[str], prefix: str
+) -> tuple[list[list[int]], list[int], str]:
+    """Ids of the prompts, ids of the prefix, and how those read; here only where neither part comes from outside."""
+    if template.chat:
+        return quarantine.prompts(tokenizer, _chat_template(tokenizer), template.system, questions, prefix)
+    texts = [template.render(question) for question in questions]
+    if quarantine.is_stranger(tokenizer):
+        return quarantine.prompts(tokenizer, None, None, texts, prefix)
+    forced = list(tokenizer(prefix, add_special_tokens=False)["input_ids"]) if prefix else []
+    spelled = tokenizer.decode(forced, clean_up_tokenization_spaces=False)
+    return [list(tokenizer(text)["input_ids"]) for text in texts], forced, spelled
 
 
-def _chat(tokenizer: PreTrainedTokenizerBase, system: str | None, question: str) -> list[int]:
+def _chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Its own, as text; the one called default where it has several."""
     if not tokenizer.chat_template:
         do = "choose a template with a text (probe ls templates)"
         raise BadInput("this checkpoint has no chat template", where=str(tokenizer.name_or_path), do=do)
-    turns = [{"role": "user", "content": question}]
     try:
-        if system is None:
-            return _render(tokenizer, turns)
-        try:
-            return _render(tokenizer, [{"role": "system", "content": system}, *turns])
-        except TemplateError:  # Gemma has no system turn: the user says it
-            return _render(tokenizer, [{"role": "user", "content": f"{system}\n\n{question}"}])
-    except (TemplateError, ValueError, TypeError, KeyError) as err:
-        do = "mend chat_template in the checkpoint, or choose a template with a text"
-        raise BadInput(f"the chat template does not render: {err}", where=str(tokenizer.name_or_path), do=do) from err
-
-
-def _render(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]]) -> list[int]:
-    text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])  # the template writes BOS itself
+        return str(tokenizer.get_chat_template())
+    except ValueError as err:
+        do = "name one of them default, or choose a template with a text"
+        raise BadInput(f"no chat template is the default: {err}", where=str(tokenizer.name_or_path), do=do) from err
 
 
 def _refuse_markers(tokenizer: PreTrainedTokenizerBase, questions: Sequence[str]) -> None:
