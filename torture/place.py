@@ -46,6 +46,7 @@ ROWS = [
     for i in range(12)
 ]
 
+AFTER = [row | {"text": "now \\boxed{1}"} for row in ROWS]
 GRADED = [  # most of these only the grading worker can decide
     {"problem": f"p{i}", "answer": f"{i}x + {i % 3}", "text": f"so \\boxed{{{i % 2 + i - i % 2} x+{i % 5 % 3}}}"}
     for i in range(1, 60)
@@ -56,7 +57,7 @@ def make_place(root: Path) -> None:
     """Everything that cases may start from, below `root`."""
     root.mkdir(parents=True)
     (root / "manifest.yaml").write_text(MANIFEST)
-    for name, rows in (("rows", ROWS), ("graded", GRADED)):
+    for name, rows in (("rows", ROWS), ("after", AFTER), ("graded", GRADED)):
         (root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     ran = run(_make, "the place", root, How(limit=60 * MINUTES))
     if ran.code != 0:
@@ -118,9 +119,12 @@ def warm() -> None:
 
 def _hurry() -> None:
     """Organisms of fewer steps of pretraining, so that one is made anew in seconds."""
-    from probe.tasks.corpus import family
+    from dataclasses import replace
 
-    family("latent-code").steps["tiny"] = STEPS  # type: ignore[index]
+    from probe.rl import pretrain
+
+    full = pretrain.family
+    pretrain.family = lambda name: replace(full(name), steps={"tiny": STEPS})
 
 
 def quiet() -> None:

@@ -128,8 +128,8 @@ WORKS = {
         ),
         Work(
             "compare",
-            ("rows.jsonl", "manifest.yaml"),
-            cli("compare-rollouts", "rows.jsonl", "rows.jsonl", "--store", "store", "--figures", "figures", "--json"),
+            ("rows.jsonl", "after.jsonl"),
+            cli("compare-rollouts", "rows.jsonl", "after.jsonl", "--store", "store", "--figures", "figures", "--json"),
             ("measurements",),
             resumes=False,
         ),

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,10 @@ def use(scene: Scene, file: str, bad: bool | None) -> None:
         grade = ("--grade", rng.choice(("boxed", "answer_tag", "final_number"))) if rng.random() < 0.4 else ()
         scene.check("import-rollouts", file, "--out", "out.parquet", *grade, bad=bad)
     else:
-        scene.bring("rows.jsonl")
-        pair = (file, "rows.jsonl") if rng.random() < 0.5 else (file, file)
-        scene.check("compare-rollouts", *pair, "--store", "store", "--figures", "figures", bad=bad)
+        other = Path(file).with_name(f"other{Path(file).suffix}")  # the same again: problems are paired by name
+        copy = shutil.copytree if (scene.folder / file).is_dir() else shutil.copyfile
+        copy(scene.folder / file, scene.folder / other)
+        scene.check("compare-rollouts", file, other, "--store", "store", "--figures", "figures", bad=bad)
 
 
 @case("input", "rows-json", 3)

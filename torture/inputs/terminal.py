@@ -26,11 +26,12 @@ def encoding(scene: Scene) -> None:
     """Right commands whose texts hold every script, on terminals that hold few: done, the rest replaced."""
     rng = scene.rng
     rows = [{"problem": f"p{i} é漢½∞🂡", "text": "∑ é \\boxed{1}", "answer": "1", "temperature": 0.0} for i in range(3)]
-    (scene.folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("é漢.jsonl", "after.jsonl"):
+        (scene.folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     scene.bring("manifest.yaml", "store")
     commands = (
-        ("compare-rollouts", "rows.jsonl", "rows.jsonl", "--store", "s", "--figures", "figures"),
-        ("import-rollouts", "rows.jsonl", "--out", "out.parquet", "--name", "é漢"),
+        ("compare-rollouts", "é漢.jsonl", "after.jsonl", "--store", "s", "--figures", "figures"),
+        ("import-rollouts", "é漢.jsonl", "--out", "out.parquet", "--name", "é漢"),
         ("ls", "rewards"),
         ("ls", "checkpoints", "--manifest", "manifest.yaml"),
         ("sample", "raw", *SMALL, "--store", "store", "--manifest", "manifest.yaml", "--prefix", ""),
@@ -44,7 +45,8 @@ def _file(scene: Scene) -> tuple[tuple[object, ...], bool | None]:
     name = strange.PLANTED + ".jsonl"
     if scene.rng.random() < 0.5:
         (scene.folder / name).write_bytes((scene.place / "rows.jsonl").read_bytes())
-        return ("compare-rollouts", name, name, "--store", "store", "--figures", "figures"), None
+        scene.bring("after.jsonl")
+        return ("compare-rollouts", name, "after.jsonl", "--store", "store", "--figures", "figures"), None
     return ("import-rollouts", name, "--out", "out.parquet"), True
 
 
@@ -56,8 +58,9 @@ def _column(scene: Scene) -> tuple[tuple[object, ...], bool | None]:
 def _problem(scene: Scene) -> tuple[tuple[object, ...], bool | None]:
     row = {"problem": strange.PLANTED, "text": f"{strange.PLANTED}\\boxed{{1}}", "answer": strange.PLANTED}
     twice = [row | {"sample": 0}] * scene.rng.choice((1, 2))
-    (scene.folder / "f.jsonl").write_text("".join(json.dumps(each) + "\n" for each in twice))
-    words = ("compare-rollouts", "f.jsonl", "f.jsonl", "--store", "store", "--figures", "figures")
+    for name in ("f.jsonl", "g.jsonl"):
+        (scene.folder / name).write_text("".join(json.dumps(each) + "\n" for each in twice))
+    words = ("compare-rollouts", "f.jsonl", "g.jsonl", "--store", "store", "--figures", "figures")
     return (words if scene.rng.random() < 0.5 else ("import-rollouts", "f.jsonl", "--out", "out.parquet")), None
 
 
