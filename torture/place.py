@@ -17,8 +17,8 @@ templates: {none: {text: "{prompt}"}, chat: {chat: true}}
 organisms:
   raw: {family: latent-code, size: tiny, seed: 0}
 runs:
-  run: {base: raw, reward: format, batches: 14, seed: 3}
-  whole: {base: raw, reward: python, batches: 11, seed: 1, trainable: all}
+  run: {base: raw, reward: format, batches: 5, seed: 3}
+  whole: {base: raw, reward: python, batches: 5, seed: 1, trainable: all}
 checkpoints:
   far: {id: some/where, revision: null, licence: unknown, template: none, family: far}
 """
@@ -118,13 +118,16 @@ def warm() -> None:
 
 
 def _hurry() -> None:
-    """Organisms of fewer steps of pretraining, so that one is made anew in seconds."""
+    """Organisms of fewer steps and smaller batches of runs, so that each is made anew in a second or two."""
     from dataclasses import replace
+    from functools import partial
 
+    from probe.checkpoints import resolve
     from probe.rl import pretrain
 
     full = pretrain.family
     pretrain.family = lambda name: replace(full(name), steps={"tiny": STEPS})
+    resolve.GRPO = partial(resolve.GRPO, prompts=8, samples=8, updates=2, save_every=2)  # type: ignore[misc]
 
 
 def quiet() -> None:

@@ -4,6 +4,7 @@ The child leads a session of its own in the case's folder, with limits on time, 
 stderr go to files, or to a pseudo-terminal. What of its session is still there afterwards is counted, and killed.
 """
 
+import faulthandler
 import io
 import os
 import pty
@@ -179,6 +180,7 @@ def _child(call: Call, folder: Path, how: How, files: tuple[int, int]) -> Any:
     """Never returns."""
     code = 1
     try:
+        faulthandler.disable()
         os.setsid()
         os.chdir(folder)
         os.environ.update(how.environment)

@@ -70,7 +70,7 @@ def _circle(rng: random.Random, text: str) -> tuple[str, bool | None]:
 
 
 def _value(rng: random.Random, text: str) -> tuple[str, bool | None]:
-    words = ("raw", "format", "tiny", "0", "14", "far", "none", "latent-code", '"{prompt}"', "null", "some/where")
+    words = ("raw", "format", "tiny", "0", "5", "far", "none", "latent-code", '"{prompt}"', "null", "some/where")
     word = rng.choice(words)
     return text.replace(word, strange.json_text(strange.value(rng)), 1), None
 
