@@ -17,9 +17,8 @@ from torture.scene import CLASSES, CaseClass, Scene, standing
 from torture.verdict import KINDS, Fault, Ran, judge
 from torture.watch import How, run
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*multi-threaded:DeprecationWarning"
-)  # pytest may hold threads; we fork
+# What runs pytest may hold threads, and cases are forked.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 
 @pytest.fixture
