@@ -1,6 +1,9 @@
 """What came of the cases: counts by class, faults by kind, and the failing cases, each of which can be run again."""
 
 import json
+import re
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +12,7 @@ from typing import Any
 
 from torture.verdict import KINDS, Fault
 
+LONGEST = 300  # characters of a command
 COUNTED = ("kill", "damage", "input", "control")
 
 
@@ -82,10 +86,21 @@ def as_json(report: Report, machine: str) -> dict[str, Any]:
         "cases by kind of fault": {kind: kinds[kind] for kind in KINDS},
         "classes": by_class(report),
         "failing": [
-            {"case": each.name, "faults": [vars(fault) for fault in each.faults], "commands": each.words}
+            {
+                "case": each.name,
+                "faults": [{"kind": fault.kind, "detail": nowhere(fault.detail)} for fault in each.faults],
+                "commands": [nowhere(words)[:LONGEST] for words in each.words],
+            }
             for each in report.failing
         ],
     }
+
+
+def nowhere(text: str) -> str:
+    """Without the paths of this machine: what is kept says the same anywhere."""
+    for path, name in ((str(Path(__file__).parents[1]), "."), (sys.prefix, "PYTHON"), (sys.base_prefix, "PYTHON")):
+        text = text.replace(path, name)
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/torture-\w+(/cases/[\w-]+/here)?", "HERE", text)
 
 
 def write(report: Report, machine: str, path: Path) -> None:
