@@ -11,6 +11,7 @@ from typing import Any
 from torture.inputs import strange
 from torture.scene import Scene, case
 
+WIDE = 77  # bytes of a text whose offsets are found again in the file
 Rows = list[dict[str, Any]]
 NAMES = (("problem", "text", "answer"), ("question", "response", "gold"), ("unique_id", "completion", "solution"))
 
@@ -199,25 +200,28 @@ def _arrow(rng: random.Random, path: Path, how: int) -> None:
     if how == 0:
         arrays.append(arrays[0])
         names.append(names[0])
-    if how in (1, 2):  # texts that begin or end outside of their bytes
-        at = rng.randrange(3)
-        arrays[at] = _wild(rng, len(arrays[at]), how == 1)
+    if how in (1, 2):
+        arrays[rng.randrange(3)] = pa.array(["a" * WIDE] * len(arrays[0]))
     if how == 3:
         arrays[rng.randrange(len(arrays))] = _odd(rng, len(arrays[0]))
     batch = pa.RecordBatch.from_arrays(arrays, names)
     new = pa.ipc.new_file if path.name == "file.arrow" and rng.random() < 0.5 else pa.ipc.new_stream
     with pa.OSFile(str(path), "wb") as sink, new(sink, batch.schema) as writer:
         writer.write_batch(batch)
+    if how in (1, 2):  # texts that begin or end outside of their bytes
+        _wild(rng, path, len(arrays[0]), how == 1)
 
 
-def _wild(rng: random.Random, n: int, beyond: bool) -> Any:
+def _wild(rng: random.Random, path: Path, n: int, beyond: bool) -> None:
+    """Move offsets of the column whose texts are WIDE long; Arrow itself would not write them."""
     import numpy as np
-    import pyarrow as pa
 
-    offsets = np.arange(n + 1, dtype=np.int32)
-    at = rng.randrange(1, n + 1)
+    right = WIDE * np.arange(n + 1, dtype=np.int32)
+    wrong, at = right.copy(), rng.randrange(1, n + 1)
     if beyond:
-        offsets[at:] = rng.choice((500, 100_000, 2**31 - 1))
+        wrong[at:] = rng.choice((10_000, 10_000_000, 2**31 - 1))
     else:
-        offsets[at] = -rng.choice((1, 1000, 2**31 - 1))
-    return pa.Array.from_buffers(pa.string(), n, [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"a" * (n + 1))])
+        wrong[at] = -rng.choice((1, 1000, 2**31 - 1))
+    data = path.read_bytes()
+    assert data.count(right.tobytes()) == 1
+    path.write_bytes(data.replace(right.tobytes(), wrong.tobytes()))

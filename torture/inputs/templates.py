@@ -16,7 +16,7 @@ ENDLESS = (
     "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
     "{{ '%099999999d' % 1 }}{{ '%*d' % (10**9, 1) }}",
     "{{ ('x' * 99999) | replace('x', 'y' * 99999) }}",
-    "{{ 7 ** 7 ** 9 }}",
+    "{{ 7 ** (7 ** 9) }}",
     "{{ 'x' | center(10**11) }}",
     "{{ range(10**10) | list | length }}",
     "{{ raise_exception('no \x1b[31m') }}",
@@ -25,7 +25,6 @@ ENDLESS = (
     "{% for m in messages %}",
     "{{ 1 / 0 }}",
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "{{ messages[0].content.format.__globals__ }}",
     "{{ cycler.__init__.__globals__.os.popen('true').read() }}",
 )
 HARMLESS = (

@@ -2,9 +2,11 @@
 
 import json
 import os
+import sys
 
 from torture.inputs import strange
 from torture.scene import Scene, case
+from torture.verdict import judge
 from torture.watch import How
 
 ENCODINGS = ("ascii", "latin-1", "cp1252", "utf-8", "iso8859-15")
@@ -39,6 +41,34 @@ def encoding(scene: Scene) -> None:
     )
     how = How(encoding=rng.choice(ENCODINGS), terminal=rng.random() < 0.3)
     scene.check(*rng.choice(commands), bad=False, how=how)
+
+
+@case("input", "locale")
+def locale(scene: Scene) -> None:
+    """The same in a new interpreter of the C locale, where Python itself reads and writes ASCII."""
+    rng = scene.rng
+    row = {"problem": "é漢½∞🂡", "text": "∑ \\boxed{1}", "answer": "1", "right": True}
+    for name in ("a.jsonl", "b.jsonl"):
+        (scene.folder / name).write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    scene.bring("manifest.yaml")
+    commands = (
+        ("compare-rollouts", "a.jsonl", "b.jsonl", "--store", "store", "--figures", "figures"),
+        ("import-rollouts", "a.jsonl", "--out", "out.parquet", "--name", "é漢"),
+        ("import-rollouts", f"{strange.PLANTED}é.jsonl", "--out", "out.parquet"),
+        ("ls", "figures"),
+        ("ls", "checkpoints", "--manifest", "manifest.yaml"),
+        ("why", "é漢"),
+    )
+    words = rng.choice(commands)
+    program = f"import sys; sys.path[:0] = {sys.path!r}; from probe.cli import main; main()"
+
+    def call() -> None:
+        encoding = {} if rng.random() < 0.5 else {"PYTHONIOENCODING": "ascii"}
+        os.environ.update(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", **encoding)
+        os.execv(sys.executable, [sys.executable, "-c", program, *map(os.fsencode, words)])  # type: ignore[list-item]
+
+    scene.count("input")
+    scene.faults += judge(scene.call(call, " ".join(words)), None)
 
 
 def _file(scene: Scene) -> tuple[tuple[object, ...], bool | None]:
