@@ -205,7 +205,19 @@ def test_classes_cover_what_is_to_be_covered() -> None:
         "adapter",
         "tokenizer",
     }
-    more = {"template", "option", "name", "too-much", "text", "graded", "lock", "no-file", "planted", "encoding"}
+    more = {
+        "rollouts",
+        "template",
+        "option",
+        "name",
+        "too-much",
+        "text",
+        "graded",
+        "lock",
+        "no-file",
+        "planted",
+        "encoding",
+    }
     assert asked | more <= by_kind["input"]
 
 
