@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 from torture.scene import Scene, case
-from torture.verdict import BLOCKED, CODE, DIFFER, LEFT, Ran, judge
+from torture.verdict import BAD_INPUT, BLOCKED, CODE, DIFFER, LEFT, Ran, judge
 from torture.watch import Call, How, children
 from torture.work import LATEST, WORKS, Peace, Work, dying, in_peace, results, told
 
@@ -28,7 +28,7 @@ def started(scene: Scene) -> tuple[Work, Peace]:
 
 def ended(scene: Scene, work: Work, peace: Peace) -> None:
     """Run it to the end, and hold what it left against the undisturbed run."""
-    ran = finish(scene, work)
+    ran = finish(scene, work, peace)
     if ran.code != 0:
         scene.faults += judge(ran, False)
         return scene.fault(BLOCKED, f"{work.name} does not end after a kill: {ran.text[-300:]}")
@@ -40,14 +40,20 @@ def ended(scene: Scene, work: Work, peace: Peace) -> None:
         scene.fault(DIFFER, f"left unfinished: {sorted(each.name for each in unfinished.iterdir())}")
 
 
-def finish(scene: Scene, work: Work) -> Ran:
+def finish(scene: Scene, work: Work, peace: Peace) -> Ran:
     """Run it in peace; half an export is no reason to give up: a user removes what is said to be in the way."""
     ran = scene.call(work.call(scene.place), work.name, WHOLE)
-    if ran.code == 2 and "in the way of the export" in ran.text:
-        scene.fault(BLOCKED, "a killed `train --out` left half a folder, which stops the same command")
+    if ran.code == BAD_INPUT and (scene.folder / "exported").exists():
+        wanted, found = (_exported(files) for files in (peace.files, results(scene.folder)))
+        if wanted != found:  # it may also have been killed behind a whole export
+            scene.fault(BLOCKED, "a killed `train --out` left half a folder, which stops the same command")
         os.rename(scene.folder / "exported", scene.folder / "store" / ".away")
         ran = scene.call(work.call(scene.place), work.name, WHOLE)
     return ran
+
+
+def _exported(files: dict[str, str]) -> dict[str, str]:
+    return {name: held for name, held in files.items() if name.startswith("exported/")}
 
 
 def killed(scene: Scene, ran: Ran) -> bool:
@@ -57,7 +63,8 @@ def killed(scene: Scene, ran: Ran) -> bool:
     if ran.signal == signal.SIGKILL:
         scene.count("kill")
         return True
-    scene.faults += judge(ran, False)
+    if not (ran.code == BAD_INPUT and (scene.folder / "exported").exists()):  # `finish` looks at that
+        scene.faults += judge(ran, False)
     return False
 
 

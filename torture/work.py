@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture import place
+from torture.inputs.arguments import commands, options_of
 from torture.scene import digest
 from torture.watch import Call, How, run, words_of
 
@@ -35,13 +36,18 @@ class Work:
 
 def cli(*words: object) -> Callable[[Path], Call]:
     """A command line, whatever the place."""
-    return lambda root: words_of(words)
+    return lambda root: words_of((*words, *over(words[0])))
+
+
+def over(command: object) -> tuple[str, ...]:
+    """`--overwrite`, where the command has it: a killed run may have written what it was told to."""
+    return ("--overwrite",) if "--overwrite" in options_of(commands()[str(command)]) else ()
 
 
 def _sampled(root: Path) -> Call:
     """Parts of 32 problems of weights from outside, then the file."""
     few = ("--limit", 70, "--samples", 1, "--max-new", 8)
-    return words_of(("sample", "./folder", *few, "--out", "out.parquet", *HERE))
+    return words_of(("sample", "./folder", *few, "--out", "out.parquet", *HERE, *over("sample")))
 
 
 def _reading(root: Path) -> Call:
@@ -126,7 +132,7 @@ WORKS = {
         Work(
             "import",
             ("graded.jsonl",),
-            cli("import-rollouts", "graded.jsonl", "--out", "out.parquet", "--grade", "boxed", "--overwrite"),
+            cli("import-rollouts", "graded.jsonl", "--out", "out.parquet", "--grade", "boxed"),
             (),
             resumes=False,
         ),

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 from torture.inputs import strange
+from torture.inputs.arguments import commands, options_of
 from torture.scene import Scene, case
 
 OTHER = b"not to be lost\n" * 20
@@ -26,9 +27,9 @@ def out(scene: Scene) -> None:
     if rng.random() < 0.3 and stands == "input":  # the input by another of its names
         (scene.folder / "other.parquet").symlink_to(named)
         named = "other.parquet"
-    overwrite = writer == "import-rollouts" and rng.random() < 0.5
-    bad = True if stands in REFUSED or (stands == "file" and not overwrite) else None
-    may = ("target.parquet", "beyond.parquet") if bad is None else ()
+    overwrite = rng.random() < 0.5 and "--overwrite" in options_of(commands()[writer])
+    bad = True if stands in REFUSED or (stands in ("file", "link") and not overwrite) else None
+    may = ("beyond.parquet" if stands == "link" else "target.parquet",) if overwrite else ()  # a link stays one
     scene.check(*words, "--out", named, *(("--overwrite",) if overwrite else ()), bad=bad, may_change=may)
 
 
