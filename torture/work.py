@@ -83,6 +83,9 @@ def told(call: Call) -> Call:
         except ProbeError as err:
             complain(err.what, err.where, err.do)
             raise SystemExit(err.exit_code) from err
+        except OSError as err:
+            complain(f"cannot use a file: {err}", "", "check the path and your rights")
+            raise SystemExit(1) from err
         except Exception as err:
             complain(f"{type(err).__name__}: {err}", "", "this is a fault of probe")
             raise SystemExit(1) from err

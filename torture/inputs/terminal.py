@@ -9,6 +9,7 @@ from torture.scene import Scene, case
 from torture.verdict import judge
 from torture.watch import How
 
+STARTING = 60.0  # seconds: a new interpreter imports everything first
 ENCODINGS = ("ascii", "latin-1", "cp1252", "utf-8", "iso8859-15")
 SMALL = ("--limit", 2, "--samples", 1, "--max-new", 4, "--workers", 1)
 
@@ -68,7 +69,7 @@ def locale(scene: Scene) -> None:
         os.execv(sys.executable, [sys.executable, "-c", program, *map(os.fsencode, words)])  # type: ignore[list-item]
 
     scene.count("input")
-    scene.faults += judge(scene.call(call, " ".join(words)), None)
+    scene.faults += judge(scene.call(call, " ".join(words), How(limit=STARTING)), None)
 
 
 def _file(scene: Scene) -> tuple[tuple[object, ...], bool | None]:
