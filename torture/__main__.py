@@ -5,6 +5,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ REPORT = Path(__file__).parents[1] / "benchmarks" / "torture.json"
 def main() -> int:
     """0: nothing was wrong, and enough was tried."""
     given = _options().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left behind
     root = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
         return one(given.case, root) if given.case else many(given, root)
