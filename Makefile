@@ -8,7 +8,9 @@ export MPLBACKEND ?= agg
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: study test lint bench notebooks clean
+TORTURE_MINUTES ?= 20
+
+.PHONY: study test lint bench torture notebooks clean
 
 study: $(VENV)/study.done
 	$(BIN)/probe run all
@@ -17,13 +19,17 @@ test: $(VENV)/test.done lint
 	$(BIN)/python -m pytest -n 2 --nbmake tests notebooks
 
 lint: $(VENV)/test.done
-	$(BIN)/ruff check probe tests benchmarks notebooks
-	$(BIN)/ruff format --check probe tests benchmarks notebooks
+	$(BIN)/ruff check probe tests benchmarks notebooks torture
+	$(BIN)/ruff format --check probe tests benchmarks notebooks torture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 bench: $(VENV)/test.done .venv-trl/done
 	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
+
+# Kills, damages and bad inputs at random: a new SEED each run, unless one is given.
+torture: $(VENV)/test.done
+	$(BIN)/python -m torture --minutes $(TORTURE_MINUTES) $(if $(SEED),--seed $(SEED))
 
 # -qq: a machine with extra package indexes prints a warning for every package it does not hold.
 # An installation that was killed may have left half a package that pip takes for whole: it starts over.
