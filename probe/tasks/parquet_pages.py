@@ -164,8 +164,15 @@ def _described(schema: list[Struct]) -> Iterator[tuple[str, str, int, int, bool]
 
 
 def _chunk(said: Struct) -> Chunk:
-    encodings = tuple(said[2])
-    return Chunk(_number(said, 11, 0), *(_number(said, name) for name in (9, 7, 6, 5)), encodings, _number(said, 4))
+    return Chunk(
+        dictionary=_number(said, 11, 0),
+        data=_number(said, 9),
+        packed=_number(said, 7),
+        unpacked=_number(said, 6),
+        values=_number(said, 5),
+        encodings=tuple(said[2]),
+        codec=_number(said, 4),
+    )
 
 
 def _number(header: Struct, name: int, default: int | None = None) -> int:
