@@ -18,8 +18,9 @@ import pytest
 
 from probe.errors import BadInput
 from probe.tasks import arrow_messages
-from probe.tasks.parquet_pages import Pages, Unreadable, pages
+from probe.tasks.parquet_pages import Chunk, Pages, longest_word, pages, read_footer
 from probe.tasks.rows import READERS, read_rows
+from probe.tasks.thrift import Unreadable
 
 Write = Callable[[Path], object]
 MOST_MB = 1500  # beside what the libraries take; the file of 9 GB stopped here, and so must what is not refused
@@ -154,8 +155,8 @@ def test_a_page_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     """The footer says little, the header of the page says 2 GB: what is allocated is what the page says."""
     pq.write_table(pa.table({"n": list(range(1000))}), tmp_path / "a.parquet", use_dictionary=False, compression="none")
     whole = (tmp_path / "a.parquet").read_bytes()
-    chunk = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0).column(0)
     with (tmp_path / "a.parquet").open("rb") as file:
+        (chunk,) = read_footer(file, len(whole)).leaves[0].chunks
         true = pages(file, chunk, len(whole))
     assert true == Pages(true.bytes, true.bytes, 1000) and true.bytes > 8000
 
@@ -165,7 +166,7 @@ def test_a_page_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
             out, number = out + bytes([number & 127 | 128]), number >> 7
         return out + bytes([number])
 
-    place = whole.index(b"\x15" + zigzag(true.bytes), chunk.data_page_offset)
+    place = whole.index(b"\x15" + zigzag(true.bytes), chunk.data)
     lie = whole[:place] + b"\x15" + zigzag((1 << 31) - 1) + whole[place + 1 + len(zigzag(true.bytes)) :]
     (tmp_path / "b.parquet").write_bytes(lie)
     (said,) = read_apart(tmp_path / "b.parquet")
@@ -178,13 +179,10 @@ def test_the_walk_over_pages_ends(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
     (tmp_path / "a").write_bytes(bytes(rng.choice((0, 0x15, 0x19, 0x2C, rng.randrange(256))) for _ in range(5000)))
 
-    class Chunk:
-        data_page_offset, dictionary_page_offset = rng.randrange(100), rng.choice((None, 3))
-        total_compressed_size, num_values = 5000, rng.choice((0, 10, 1 << 40))
-
+    chunk = Chunk(rng.choice((0, 3)), rng.randrange(100), 5000, 5000, rng.choice((0, 10, 1 << 40)), (), 0)
     with (tmp_path / "a").open("rb") as file:
         try:
-            found = pages(file, Chunk, 5000)
+            found = pages(file, chunk, 5000)
         except Unreadable:
             return
     assert found.bytes >= found.largest >= 0
@@ -229,6 +227,34 @@ def test_a_file_that_lost_a_batch_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.arrow").write_bytes(short)
     with pytest.raises(BadInput, match="it counts 3 batches, and holds 2"):
         list(read_rows(tmp_path / "b.arrow"))
+
+
+def test_the_footer_is_read_as_pyarrow_reads_it(tmp_path: Path) -> None:
+    """Nested columns, several row groups, names with dots, blocks of bytes: what is declared, and which columns."""
+    held = {
+        "a.b": ["x", "yy", None],
+        "n": [1, 2, 3],
+        "deep": [{"x": ["s", "t"], "y.z": 1.5}, None, {"x": [], "y.z": 2.0}],
+    }
+    table = pa.table(held).append_column("block", pa.array([b"abc"] * 3, pa.binary(3)))
+    for codec in ("none", "snappy", "zstd", "gzip", "lz4", "brotli"):
+        pq.write_table(table, tmp_path / "a.parquet", compression=codec, row_group_size=2)
+        known = pq.ParquetFile(tmp_path / "a.parquet").metadata
+        with (tmp_path / "a.parquet").open("rb") as file:
+            found = read_footer(file, (tmp_path / "a.parquet").stat().st_size)
+            words = [longest_word(file, chunk) for chunk in found.leaves[0].chunks]
+        assert words == [2, 0]
+        assert found.rows == known.num_rows
+        assert [leaf.top for leaf in found.leaves] == ["a.b", "n", "deep", "deep", "block"]
+        for i, leaf in enumerate(found.leaves):
+            assert leaf.path == known.schema.column(i).path
+            assert leaf.width == (3 if leaf.top == "block" else 0)
+            for j, chunk in enumerate(leaf.chunks):
+                column = known.row_group(j).column(i)
+                assert (chunk.values, chunk.unpacked) == (column.num_values, column.total_uncompressed_size)
+                assert (chunk.data, chunk.packed) == (column.data_page_offset, column.total_compressed_size)
+        assert [row for _, row in read_rows(tmp_path / "a.parquet")] == table.to_pylist()
+        assert [row for _, row in read_rows(tmp_path / "a.parquet", ["a.b"])] == table.select(["a.b"]).to_pylist()
 
 
 TWICE: dict[str, Write] = {

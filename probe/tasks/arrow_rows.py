@@ -6,10 +6,9 @@ is checked before it is made into values (`batch_rows`).
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +17,7 @@ from probe.errors import BadInput
 from probe.store.regular import read_regular, regular
 from probe.tasks.arrow_messages import check_messages
 from probe.tasks.batch_rows import SLICE_BYTES, Reading, check_names, rows_of
-from probe.tasks.parquet_pages import Unreadable, pages
+from probe.tasks.parquet_pages import TEXT, Chunk, Leaf, longest_word, pages, read_footer
 from probe.tasks.row_limits import MAX_FILE, MAX_ROWS, Row, most_bytes, most_values
 
 BATCH = 1024  # rows decoded at a time, where they are short
@@ -28,17 +27,14 @@ MAX_INFO = 16 << 20
 def parquet_rows(path: Path, wanted: set[str] | None, most: int) -> Iterator[Row]:
     """The rows of one parquet file."""
     try:
-        with pq.ParquetFile(path) as file:
+        size, words = _batch_rows(path, wanted, most)
+        with pq.ParquetFile(path, read_dictionary=words, buffer_size=1 << 20) as file:
             names = list(file.schema_arrow.names)
             check_names(names, str(path))
             names = [name for name in names if wanted is None or name in wanted]
-            leaves = _leaves(file.metadata, names)
-            size = _batch_rows(path, file.metadata.num_rows, leaves, most)
-        texts = [leaf.path for leaf in leaves if leaf.kind == "BYTE_ARRAY" and not leaf.repeats]
-        with pq.ParquetFile(path, read_dictionary=texts, buffer_size=1 << 20) as file:
             batches = file.iter_batches(size, columns=names, use_threads=False)
             yield from rows_of(batches, Reading(str(path), None if wanted is None else set(names), most))
-    except (pa.ArrowException, OSError, Unreadable, MemoryError) as err:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as err:
         raise BadInput(f"not a whole parquet file: {str(err)[:300]}", where=str(path), do="write it again") from err
 
 
@@ -55,7 +51,7 @@ def arrow_rows(path: Path, wanted: set[str] | None, most: int, start: int = 0) -
             source.seek(messages.start)
             with pa.ipc.open_stream(source) as stream:
                 yield from rows_of(stream, Reading(str(path), wanted, most, start))
-    except (pa.ArrowException, OSError, MemoryError) as err:
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as err:
         what = f"not a whole Arrow stream: {str(err)[:300]}"
         raise BadInput(what, where=str(path), do="fetch the file again") from err
 
@@ -119,53 +115,33 @@ def _said(info: Path) -> dict[str, Any]:
     return said
 
 
-@dataclass(frozen=True)
-class _Leaf:
-    """One column of numbers or texts as the footer describes it, and its chunks."""
-
-    path: str
-    kind: str
-    length: int  # of every value, where it is fixed
-    in_lists: bool
-    chunks: tuple[Any, ...]
-
-    @property
-    def repeats(self) -> bool:
-        """Whether a text may stand for all of the page before it: then it is no dictionary either."""
-        return any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in self.chunks)
-
-
-def _leaves(declared: pq.FileMetaData, names: list[str]) -> list[_Leaf]:
-    """Those of the named columns."""
-    groups = [declared.row_group(i) for i in range(declared.num_row_groups)]
-    found = []
-    for i in range(declared.num_columns):
-        leaf = declared.schema.column(i)
-        if any(f"{leaf.path}.".startswith(f"{name}.") for name in names):
-            fixed = leaf.length if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0
-            chunks = tuple(group.column(i) for group in groups)
-            found.append(_Leaf(leaf.path, leaf.physical_type, fixed, leaf.max_repetition_level > 0, chunks))
-    return found
-
-
-def _batch_rows(path: Path, rows: int, leaves: list[_Leaf], most: int) -> int:
-    """How many rows are decoded at a time; BadInput where the file declares more than is taken."""
-    _check(path, rows, MAX_ROWS, "rows")
+def _batch_rows(path: Path, wanted: set[str] | None, most: int) -> tuple[int, list[str]]:
+    """How many rows are decoded at a time, and what is read as a dictionary. BadInput: the file declares too much."""
     size, total, values, repeated = path.stat().st_size, 0, 0, 0
     with path.open("rb") as file:
+        footer = read_footer(file, size)
+        _check(path, footer.rows, MAX_ROWS, "rows")
+        leaves = [leaf for leaf in footer.leaves if wanted is None or leaf.top in wanted]
         for leaf in leaves:
             largest = count = 0
             for chunk in leaf.chunks:
                 found = pages(file, chunk, size)
-                total += max(found.bytes, chunk.total_uncompressed_size)
-                count += max(found.values, chunk.num_values)
-                largest = max(largest, found.largest if leaf.repeats else leaf.length)
+                total += max(found.bytes, chunk.unpacked)
+                count += max(found.values, chunk.values)
                 _check(path, total, most, "bytes, decompressed")
                 _check(path, values + count, most_values(path), "values")
-            _check(path, largest * count if leaf.in_lists else largest, most, f"bytes in lists of {leaf.path[:80]!r}")
+                largest = max(largest, _longest(file, leaf, chunk, found.largest))
+            _check(path, largest * count if leaf.nested else largest, most, f"bytes in {leaf.path[:80]!r}")
             values, repeated = values + count, max(repeated, largest)
-    each = max(repeated, total // max(rows, 1))
-    return max(1, min(BATCH, SLICE_BYTES // max(each, 1)))
+    each = max(repeated, total // max(footer.rows, 1))
+    return max(1, min(BATCH, SLICE_BYTES // max(each, 1))), [leaf.path for leaf in leaves if leaf.as_words]
+
+
+def _longest(file: BinaryIO, leaf: Leaf, chunk: Chunk, page: int) -> int:
+    """What one value may unfold to beyond the bytes of the pages, the largest of which is given."""
+    if leaf.repeats:
+        return page
+    return longest_word(file, chunk) if leaf.kind == TEXT and leaf.nested else leaf.width
 
 
 def _check(path: Path, number: int, most: int, what: str) -> None:

@@ -1,33 +1,79 @@
-"""What do the pages of a parquet file say that they unfold to? Their headers, walked without decoding one.
+"""What does a parquet file say that it holds, and what do its pages say? Read without decoding one.
 
-The footer of a file says how much each column holds, and may lie: every page has a header of its own, and the reader
-allocates what that says. A header is a thrift struct in the compact protocol:
+    footer   FileMetaData: 2 schema, 3 rows, 4 row groups, each with one chunk for every leaf of the schema
+    page     1 type   2 bytes, unpacked   3 bytes, packed   5, 8 the header of a data page: 1 values
 
-    1 type   2 bytes, unpacked   3 bytes, packed   5, 7, 8 the header of its kind: 1 values        parquet.thrift
-
-Left out: everything that Arrow's own reader checks, and encrypted files.
+The footer may lie: every page has a header of its own, and the reader allocates what that says. A text that stands once
+in a dictionary may be meant a million times: how long the longest is, is read from the dictionary's own page. Left out:
+everything that Arrow's own reader checks, and encrypted files.
+https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 """
 
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-TYPE, UNPACKED, PACKED = 1, 2, 3
-DATA, DATA_V2 = 5, 8
+import pyarrow as pa
+
+from probe.tasks.thrift import Struct, Unreadable, read_struct
+
+MAGIC = b"PAR1"
+MAX_FOOTER = 32 << 20
+TEXT, FIXED = 6, 7  # physical types: BYTE_ARRAY, FIXED_LEN_BYTE_ARRAY
+DELTA = 7  # encoding DELTA_BYTE_ARRAY
+CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
+UNPACKED, PACKED, DATA, DATA_V2 = 2, 3, 5, 8  # fields of the header of a page
 WINDOWS = (1 << 10, 1 << 16, 16 << 20)  # bytes a header is looked for in: statistics may be long
 MAX_PAGES = 1_000_000
 
 
-class Chunk(Protocol):
-    """What pyarrow's ColumnChunkMetaData says of one column in one row group."""
+@dataclass(frozen=True)
+class Chunk:
+    """One column in one row group: where its pages stand, and what the footer says of them."""
 
-    data_page_offset: int
-    dictionary_page_offset: int | None
-    total_compressed_size: int
-    num_values: int
+    dictionary: int
+    data: int
+    packed: int
+    unpacked: int
+    values: int
+    encodings: tuple[int, ...]
+    codec: int
+
+    @property
+    def start(self) -> int:
+        """Where its first page stands."""
+        return self.dictionary if 0 < self.dictionary < self.data else self.data
 
 
-class Unreadable(ValueError):
-    """Bytes that are no header of a page."""
+@dataclass(frozen=True)
+class Leaf:
+    """One column of numbers or texts; `top`: the column it is a part of; `width` of every value where it is fixed."""
+
+    top: str
+    path: str
+    kind: int
+    width: int
+    nested: bool
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a text may stand for all of the page before it: then it is no dictionary either."""
+        return any(DELTA in chunk.encodings for chunk in self.chunks)
+
+    @property
+    def as_words(self) -> bool:
+        """Whether it is read as a dictionary: what stands in lists or objects cannot be, beyond one row group."""
+        return self.kind == TEXT and not self.nested and not self.repeats
+
+
+@dataclass(frozen=True)
+class Footer:
+    """How many rows there are, and every column of numbers or texts."""
+
+    rows: int
+    leaves: tuple[Leaf, ...]
 
 
 @dataclass(frozen=True)
@@ -39,16 +85,33 @@ class Pages:
     values: int
 
 
+def read_footer(file: BinaryIO, size: int) -> Footer:
+    """Of a file of `size` bytes. Unreadable where it is no parquet file, or not a whole one."""
+    file.seek(max(0, size - 8))
+    tail = file.read(8)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != MAGIC or not 0 < length <= min(MAX_FOOTER, size - 12):
+        raise Unreadable("there is no footer at its end")
+    file.seek(size - 8 - length)
+    try:
+        said, _ = read_struct(file.read(length) + b"\0")
+        groups = [[_chunk(each[3]) for each in group[1]] for group in said[4]]
+        described = list(_described(said[2]))
+        if any(len(group) != len(described) for group in groups):
+            raise Unreadable("a row group lacks a column")
+        chunks = list(zip(*groups, strict=True)) if groups else [()] * len(described)
+        leaves = tuple(Leaf(*about, chunks=each) for about, each in zip(described, chunks, strict=True))
+        return Footer(_number(said, 3), leaves)
+    except (KeyError, IndexError, TypeError, AttributeError) as err:
+        raise Unreadable("its footer is damaged") from err
+
+
 def pages(file: BinaryIO, chunk: Chunk, size: int) -> Pages:
     """Of one column in one row group of a file of `size` bytes. Unreadable where a header makes no sense."""
-    dictionary = chunk.dictionary_page_offset or 0
-    place = dictionary if 0 < dictionary < chunk.data_page_offset else chunk.data_page_offset
-    end = min(place + chunk.total_compressed_size, size)
-    if place < 0 or chunk.total_compressed_size < 0:
-        raise Unreadable("a column lies outside the file")
+    place, end = chunk.start, min(chunk.start + chunk.packed, size)
     total = largest = values = 0
     for _ in range(MAX_PAGES):
-        if place >= end or values >= chunk.num_values:
+        if place >= end or values >= chunk.values:
             return Pages(total, largest, values)
         header, length = _header(file, place)
         unpacked, packed = _number(header, UNPACKED), _number(header, PACKED)
@@ -59,86 +122,74 @@ def pages(file: BinaryIO, chunk: Chunk, size: int) -> Pages:
     raise Unreadable(f"a column has more than {MAX_PAGES:,} pages")
 
 
-def _number(header: dict[int, object], name: int) -> int:
-    value = header.get(name)
+def longest_word(file: BinaryIO, chunk: Chunk) -> int:
+    """Bytes of the longest text in the dictionary of a chunk whose pages were walked; 0 where it has none."""
+    if chunk.start == chunk.data:
+        return 0
+    header, length = _header(file, chunk.start)
+    unpacked = _number(header, UNPACKED)
+    file.seek(chunk.start + length)
+    data = file.read(_number(header, PACKED))
+    try:
+        if chunk.codec:
+            data = pa.Codec(CODECS[chunk.codec]).decompress(data, unpacked, asbytes=True)
+        return max(_lengths(data), default=0)
+    except (pa.ArrowException, ValueError, OSError, KeyError, struct.error):
+        return unpacked  # the reader will say what is wrong with it
+
+
+def _lengths(words: bytes) -> Iterator[int]:
+    """Of texts that stand one behind the other, each behind its length."""
+    at = 0
+    while at < len(words):
+        (length,) = struct.unpack_from("<I", words, at)
+        at += 4 + length
+        yield length
+
+
+def _described(schema: list[Struct]) -> Iterator[tuple[str, str, int, int, bool]]:
+    """What a Leaf holds beside its chunks, in order. The schema is a tree, written depth first."""
+    open_: list[list[Any]] = [["", schema[0].get(5, 0)]]  # names, and how many children are still to come
+    for element in schema[1:]:
+        while open_[-1][1] == 0:
+            open_.pop()
+        open_[-1][1] -= 1
+        name = element[4].decode()
+        if element.get(5, 0):
+            open_.append([name, element[5]])
+            continue
+        path = [*(name for name, _ in open_[1:]), name]
+        width = element.get(2, 0) if element.get(1) == FIXED else 0
+        yield path[0], ".".join(path), element.get(1, -1), width, len(path) > 1
+
+
+def _chunk(said: Struct) -> Chunk:
+    return Chunk(
+        dictionary=_number(said, 11, 0),
+        data=_number(said, 9),
+        packed=_number(said, 7),
+        unpacked=_number(said, 6),
+        values=_number(said, 5),
+        encodings=tuple(said[2]),
+        codec=_number(said, 4),
+    )
+
+
+def _number(header: Struct, name: int, default: int | None = None) -> int:
+    value = header.get(name, default)
     if not isinstance(value, int) or value < 0:
-        raise Unreadable("the header of a page lacks a size")
+        raise Unreadable("a size is missing or negative")
     return value
 
 
-def _header(file: BinaryIO, place: int) -> tuple[dict[int, object], int]:
-    """The header that starts there, and its length."""
+def _header(file: BinaryIO, place: int) -> tuple[Struct, int]:
+    """The header of a page that starts there, and its length."""
     for window in WINDOWS:
         file.seek(place)
         data = file.read(window)
         try:
-            return _struct(data, 0, 0)
+            return read_struct(data)
         except IndexError:
             if len(data) < window:
                 break
     raise Unreadable("the header of a page is cut off")
-
-
-def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, object], int]:
-    """Fields by number, and where the struct ends. IndexError where the bytes do."""
-    found: dict[int, object] = {}
-    name = 0
-    while data[at]:
-        kind, delta = data[at] & 15, data[at] >> 4
-        at += 1
-        if delta:
-            name += delta
-        else:
-            name, at = _zigzag(data, at)
-        found[name], at = _value(data, at, kind, depth)
-    return found, at + 1
-
-
-def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
-    if depth > 8:
-        raise Unreadable("the header of a page is nested without end")
-    if kind in (1, 2):
-        return kind == 1, at
-    if kind == 3:
-        return data[at], at + 1
-    if kind in (4, 5, 6):
-        return _zigzag(data, at)
-    if kind == 7:
-        return None, at + 8
-    if kind == 8:
-        length, at = _varint(data, at)
-        return None, at + length
-    if kind in (9, 10):
-        return _list(data, at, depth)
-    if kind == 12:
-        return _struct(data, at, depth + 1)
-    raise Unreadable(f"the header of a page has a field of kind {kind}")
-
-
-def _list(data: bytes, at: int, depth: int) -> tuple[None, int]:
-    length, kind = data[at] >> 4, data[at] & 15
-    at += 1
-    if length == 15:
-        length, at = _varint(data, at)
-    for _ in range(length):
-        if kind in (1, 2):
-            at += 1
-        else:
-            _, at = _value(data, at, kind, depth + 1)
-        data[at]  # behind every item stands at least the end of the struct
-    return None, at
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        value |= (data[at] & 127) << shift
-        at += 1
-        if data[at - 1] < 128:
-            return value, at
-    raise Unreadable("a number in the header of a page does not end")
-
-
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
-    return value >> 1 ^ -(value & 1), at

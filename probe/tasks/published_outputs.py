@@ -105,6 +105,8 @@ def _rlcr_system(rows: Rows, name: str, folder: Path) -> Responses:
     for kind, lists in (("evals", evals), ("confidence_levels", stated or [])):
         if any(len(values) != 1 or values[0] is None for values in lists):
             raise BadInput(f"{name}-{kind} must hold one value a row", where=str(folder))
+    if any(not isinstance(values[0], int | float) for values in stated or ()):
+        raise BadInput(f"{column} must hold numbers", where=str(folder))
     confidence = tuple(float(values[0]) for values in stated) if stated else None
     return Responses(name, tuple(texts), tuple(values[0] == 1 for values in evals), confidence)
 

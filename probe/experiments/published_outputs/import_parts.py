@@ -83,7 +83,8 @@ def table_of(part: list[dict[str, Any]], grader: Grader | None, tally: Tally, wh
         tally.missing[what] += columns[what].count(None)
     tally.right += columns.get("right", []).count(True)
     tally.rows += n
-    columns = {"temperature": [0.0] * n, "confidence": [None] * n} | columns
+    columns.setdefault("temperature", [0.0] * n)
+    columns.setdefault("confidence", [None] * n)
     if grader is not None:
         columns |= _graded(columns, grader)
         tally.graded += columns["outcome"].count("right")
