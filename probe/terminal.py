@@ -7,6 +7,7 @@ becomes "?". Rich's own codes for colour and for the bar's cursor are no text, a
 to a file descriptor.
 """
 
+import logging
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -73,8 +74,17 @@ class _Guard:
 
 
 def guard() -> None:
-    """Let stdout and stderr of this process take clean text only, from now on."""
+    """Let stdout and stderr of this process take clean text only, from now on; loggers set up before as well."""
+    before = [sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__]
     sys.stdout, sys.stderr = _guarded(sys.stdout), _guarded(sys.stderr)
+    for handler in [handler for logger in _loggers() for handler in logger.handlers]:
+        if isinstance(handler, logging.StreamHandler) and any(handler.stream is each for each in before):
+            handler.setStream(_guarded(handler.stream))
+
+
+def _loggers() -> list[logging.Logger]:
+    named = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    return [logging.root, *named]
 
 
 @contextmanager

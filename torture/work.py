@@ -215,7 +215,7 @@ def results(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder)
         inside = name.parts[1] if name.parts[0] == "store" and len(name.parts) > 1 else ""
         hidden = any(part.startswith(".") for part in name.parts)
-        if inside in ("locks", "partial", "damaged") or hidden or path.is_dir():
+        if inside in ("locks", "leases", "partial", "damaged") or hidden or path.is_dir():
             continue
         if path.suffix in (".png", ".svg", ".pdf"):  # drawn, not measured
             continue

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from probe.errors import BadInput, ProbeError
 from probe.registry import nearest
 from probe.store.files import DIGESTS, SPOILT, TEMPORARY, digest_once, file_digest, sync, write_atomic
 from probe.store.recipe import Recipe, canonical
+from probe.store.regular import kind, read_regular
 
 SPEC = "spec.json"
 SCRATCH = "scratch"
+SPEC_BYTES = 2**26
 
 
 class Damaged(ProbeError):
@@ -90,7 +93,7 @@ def tidy(work: Path) -> None:
 def open_artifact(path: Path) -> Artifact:
     """The artifact in a folder, its spec checked and its data not yet read. Damaged if the spec is not sound."""
     try:
-        spec = json.loads((path / SPEC).read_bytes())
+        spec = json.loads(read_regular(path / SPEC, SPEC_BYTES))
         body = {key: value for key, value in spec.items() if key != "checksum"}
         recipe = Recipe(spec["stage"], spec["version"], spec["params"], tuple(spec["inputs"]))
         sound = spec["checksum"] == _checksum(body) and spec["digest"] == recipe.digest
@@ -133,7 +136,10 @@ def check_file(artifact: Artifact, name: str) -> None:
     """Damaged unless the file's size and sha256 are those of the spec."""
     path, wanted = artifact.path / name, artifact.spec["files"][name]
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _damage(artifact.path, f"{name} is {kind(found.st_mode)}")
+        size = found.st_size
         if size != wanted["bytes"]:
             raise _damage(artifact.path, f"{name} has {size} bytes, not {wanted['bytes']}")
         if digest_once(path) != wanted["sha256"]:
