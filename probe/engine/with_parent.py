@@ -12,8 +12,10 @@ import os
 import signal
 import sys
 import threading
+import time
 
 PR_SET_PDEATHSIG = 1
+LOOK_SECONDS = 0.25
 
 
 def end_with_parent() -> None:
@@ -27,6 +29,20 @@ def end_with_parent() -> None:
     if os.getppid() != parent.pid:
         os._exit(1)
     threading.Thread(target=_wait_for_its_end, args=(parent,), daemon=True).start()
+
+
+def follow_parent() -> None:
+    """The same for a script that is run as a child: a thread looks whether its parent is still there.
+
+    The kernel is not asked: it would kill the child where the thread that started it ends.
+    """
+    threading.Thread(target=_look_for, args=(os.getppid(),), daemon=True).start()
+
+
+def _look_for(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
 
 
 def _wait_for_its_end(parent: multiprocessing.process.BaseProcess) -> None:

@@ -15,11 +15,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from probe.engine.with_parent import follow_parent
+
 MEMORY = 3 << 30  # bytes of address space: a factorial must not take the machine with it
 
 
 def main() -> None:
     """Answer requests until standard input closes."""
+    follow_parent()
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # a stray print of a library must not break the protocol
     _limit_memory()

@@ -17,12 +17,15 @@ import re
 import sys
 from typing import Any
 
+from probe.engine.with_parent import follow_parent
+
 MEMORY = 4 << 30  # bytes of data
 MAX_TEXT = 1_000_000  # characters of one prompt
 
 
 def main() -> None:
     """Answer requests until standard input closes."""
+    follow_parent()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a stray print of a library must not break the protocol
     _limit_memory()
