@@ -74,8 +74,8 @@ def switched() -> str:
     gains = {row["level"]: float(row["value"]) for row in table("strategy_switches", name="switch_gain", **wanted)}
     within = one("gain_parts", level="within", **wanted)
     return (
-        f"Under *incorrect*, {gains['LC']:.1f} of {gains['total']:.1f} points come from responses that switched from "
-        f"prose to code; the part within strategies is {with_interval(within)}."
+        f"Under *incorrect*, responses that switched from prose to code bring {gains['LC']:+.1f} points of a total of "
+        f"{gains['total']:+.1f}; the part within strategies is {with_interval(within)}."
     )
 
 
@@ -105,7 +105,72 @@ def random_reward() -> str:
     )
 
 
-@pytest.mark.parametrize("text", [rewards_table, bases, switched, random_reward])
+HEAD, ALL = "ground_truth", "ground_truth_all"  # what was trained under the true reward
+
+
+def auroc(side: str, target: str, mark: str = "probe") -> dict[str, str]:
+    return one("probe_accuracy", mark=mark, reward=HEAD, side=side, level=f"{target} resid.2 difference")
+
+
+def read_off() -> str:
+    null, same = auroc("before", "strategy", "null"), table("probe_accuracy", mark="same question", reward=HEAD)
+    question = next(row for row in same if row["level"] == "strategy")
+    return (
+        f"AUROC {with_interval(auroc('before', 'strategy'))} (shuffled labels {with_interval(null)}; the share among "
+        f"other responses to the same question gives {said(question['value'])}). What the base writes is read off the "
+        f"trained models as well: {said(auroc('after', 'base-strategy')['value'])}."
+    )
+
+
+def moved() -> str:
+    turned = one("direction_shift", mark="cosine", reward=ALL, level="base resid.2")
+    null = one("direction_shift", mark="null", reward=ALL, side="traded", level="base resid.2")
+    at = {
+        (side, which): one("direction_shift", mark="place", reward=ALL, side=side, level=f"base resid.2 {which}")
+        for side in ("before", "after")
+        for which in ("code", "prose")
+    }
+    return (
+        f"cosine {with_interval(turned)}, null {said(null['value'])}) *and* carries the model along it: code goes from "
+        f"{said(at['before', 'code']['value'])} to {with_interval(at['after', 'code'])} and prose from "
+        f"{said(at['before', 'prose']['value'])} to {with_interval(at['after', 'prose'])}"
+    )
+
+
+def steered() -> str:
+    wanted = {"mark": "mean", "name": "steer_code_share", "side": "before"}
+    least, plain, most = (one("steering", level=level, **wanted) for level in ("-6", "0", "3"))
+    shares = {
+        (what, reward): one("steering", mark="mean", name=f"recovered_{what}", level="best", reward=reward)
+        for what in ("code_share", "accuracy")
+        for reward in (HEAD, ALL)
+    }
+    random = {
+        what: max(float(row["value"]) for row in table("steering", name=f"recovered_{what}_random"))
+        for what in ("code_share", "accuracy")
+    }
+    return (
+        f"The direction moves the base's code share from {with_interval(least)} (six distances towards prose) over "
+        f"{said(plain['value'])} to {with_interval(most)} (three towards code); at six it falls again. Steering "
+        f"recovers {with_interval(shares['code_share', HEAD])} of RL's change in code share and "
+        f"{with_interval(shares['accuracy', HEAD])} of its gain in accuracy (every weight: "
+        f"{with_interval(shares['code_share', ALL])} and {with_interval(shares['accuracy', ALL])}); the best of 20 "
+        f"random directions in any base {said(random['code_share'])} and {said(random['accuracy'])}."
+    )
+
+
+def removed() -> str:
+    out, clamped = (
+        one("steering", mark="mean", name="removed_code_share", reward=ALL, level=edit)
+        for edit in ("project out", "clamp")
+    )
+    return (
+        f"Taking the direction out of the fully trained models removes {with_interval(out)} of the change in code "
+        f"share, clamping it {with_interval(clamped)}."
+    )
+
+
+@pytest.mark.parametrize("text", [rewards_table, bases, switched, random_reward, read_off, moved, steered, removed])
 def test_the_readme_says_what_the_tables_hold(text: Callable[[], str]) -> None:
     expected = text()
     assert expected in README, f"the README should say:\n{expected}"
