@@ -14,6 +14,10 @@ from probe.tasks import answers, normalise
 from probe.tasks.chain import Chain, check_trace
 from probe.tasks.gold import gold_answer, marked_answer
 from probe.tasks.grading import EXTRACTORS, Grader, cheap, is_readable
+from probe.tasks.reading import units, words
+from probe.tasks.reading.groups import group
+from probe.tasks.reading.numerals import number
+from probe.tasks.reading.regions import region
 from probe.tasks.validity import check_text
 
 EXAMPLES = int(os.environ.get("PROBE_FUZZ_EXAMPLES", "150"))
@@ -63,12 +67,17 @@ def test_a_normal_form_is_text_that_every_reader_takes(answer: str) -> None:
     form = normalise.normalise(answer)
     left, right = normalise.sides(form)
     assert left in form and right in form
-    assert normalise.grouping(form) in ("", "set", "()", "[]", "(]", "[)")
-    assert isinstance(normalise.is_word(answer), bool)
-    assert normalise.word(form) == normalise.word(form).lower()
-    value = normalise.number(form)
-    assert value is None or value.places >= 0
-    assert (based := normalise.base(form)) is None or based[1].isdecimal()
+    assert (found := group(form)) is None or found.kind in ("set", "()", "[]", "(]", "[)")
+    assert (part := region(form)) is None or part[0]
+    assert (value := number(form)) is None or value.places >= 0
+    assert (based := normalise.base(form)) is None or 2 <= based[1] <= 36
+    body, unit = units.split(normalise.spelled(answer))
+    assert body in normalise.spelled(answer)
+    assert unit is None or unit.factor > 0
+    assert words.word(answer) == words.word(answer).lower()
+    assert words.choice(answer) in (None, *"ABCDEFGHIJ")
+    assert (time := words.clock(answer)) is None or 0 <= time[0] < 12 * 60
+    assert isinstance(words.is_nothing(answer), bool)
 
 
 @bounded

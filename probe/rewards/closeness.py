@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from probe.rewards import per_response, rewards
 from probe.tasks.answers import boxed, cut_at_stop
-from probe.tasks.normalise import MAX_ANSWER, normalise, number
+from probe.tasks.normalise import MAX_ANSWER, normalise
+from probe.tasks.reading.numerals import number
 from probe.tasks.random_calculation import closeness
 
 

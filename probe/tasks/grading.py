@@ -19,6 +19,7 @@ from typing import Literal, Self
 from probe.data import Outcome
 from probe.errors import BadInput
 from probe.tasks import answers, normalise
+from probe.tasks.reading import words
 from probe.tasks.rules import POLICIES, Policy, Rules, Verdict
 from probe.tasks.verify import Verifier
 
@@ -106,7 +107,11 @@ def is_readable(gold: str) -> bool:
     if not isinstance(gold, str) or len(gold) > normalise.MAX_ANSWER:
         return False
     body = gold.replace("\\{", "").replace("\\}", "")
-    return any(c.isalnum() for c in gold) and body.count("{") == body.count("}")
+    return _says_something(gold) and body.count("{") == body.count("}")
+
+
+def _says_something(answer: str) -> bool:
+    return any(char.isalnum() for char in answer) or words.is_nothing(normalise.spelled(answer))
 
 
 def cheap(prediction: str, gold: str, strict: Collection[Policy] = ()) -> Verdict | None:
@@ -117,7 +122,7 @@ def cheap(prediction: str, gold: str, strict: Collection[Policy] = ()) -> Verdic
 def _decided(prediction: str, gold: str, rules: Rules) -> Verdict | None:
     if not is_readable(gold):
         return Outcome.gold_unparsed, "gold"
-    if len(prediction) > normalise.MAX_ANSWER or not (is_readable(prediction) or prediction.strip()):
+    if len(prediction) > normalise.MAX_ANSWER or not _says_something(prediction):
         return Outcome.unparsed, "string"
     return rules.decide(prediction, gold)
 

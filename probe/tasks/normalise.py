@@ -44,8 +44,10 @@ _SPELLING = (
     (r"\{?(?<!\w)(\w{1,9}) ?\\choose ?(\w{1,9})\}?", r"\\binom{\1}{\2}"),
     (r"\\log_\{?e\}?", r"\\ln "),
     (r"(?<![\d/.])(\d+) +(\d+)/(\d+)(?![\d/])", r"\1\\frac{\2}{\3}"),
+    (r"\{ ?\{([^{}]*)\} ?\}", r"{\1}"),
     (r"([_^]) ?\{ ?(\w) ?\}", r"\1\2"),
-    (r"(?<![\w}\]^_\\])\{([A-Za-z0-9])\}", r"\1"),
+    (r"(?<![A-Za-z}\]^_\\])\{([A-Za-z0-9])\}", r"\1"),
+    (r"(?<=\d) ?(?:\\text ?\{ ?to ?\}|(?<= )to(?= )) ?(?=\d)", ":"),
 )
 _RULES = tuple((re.compile(pattern), new) for pattern, new in _SPELLING)
 _BLANKS = re.compile(r"\s+")
@@ -62,7 +64,7 @@ _LEFT_SIDE = re.compile(
 )
 _RIGHT_NAME = re.compile(r"([^=<>]+)=([A-Za-z])")
 _SUBSCRIPT = re.compile(
-    r"\(?([0-9A-Za-z]{1,100})\)?(?:_\{?|(?<=[0-9)]) ?base ?)(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|twelve|sixteen)\}?"
+    r"[({]?([0-9A-Za-z]{1,100})[)}]?(?:_\{?|(?<=[0-9)]) ?base ?)(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|twelve|sixteen)\}?"
 )
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _BASES |= {"twelve": 12, "sixteen": 16}

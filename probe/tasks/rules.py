@@ -104,7 +104,7 @@ class Rules:
         if (mine or gold) == units.PERCENT:
             return self._percent(given, wanted, depth)
         verdict = self.decide(given.form, wanted.form, depth + 1)
-        if verdict is None or verdict[0] is not RIGHT or _names_nothing(mine or gold):
+        if verdict is None or verdict[0] is not RIGHT or (mine or gold or units.Unit()).names_nothing:
             return verdict
         return self._policy("missing_unit")
 
@@ -113,22 +113,28 @@ class Rules:
     ) -> Verdict | None:
         if not units.agree(mine, gold):
             return WRONG, "unit"
-        if given.value is None or wanted.value is None or mine.factor == gold.factor:
-            return self.decide(given.form, wanted.form, depth + 1) if mine.factor == gold.factor else None
-        return (RIGHT if given.value.value * mine.factor == wanted.value.value * gold.factor else WRONG), "unit"
+        if mine.factor == gold.factor:
+            return self.decide(given.form, wanted.form, depth + 1)
+        if given.value is not None and wanted.value is not None:
+            return (RIGHT if given.value.value * mine.factor == wanted.value.value * gold.factor else WRONG), "unit"
+        ratio = mine.factor / gold.factor
+        scaled = f"\\frac{{{ratio.numerator}}}{{{ratio.denominator}}}\\cdot({given.form})"
+        return self.decide(scaled, wanted.form, depth + 1)
 
     def _percent(self, given: Side, wanted: Side, depth: int) -> Verdict | None:
         if given.value is None or wanted.value is None:
             return self.decide(given.form, wanted.form, depth + 1)
         mine, gold = given.value, wanted.value
         scale = Fraction(1, 100) if given.unit else Fraction(100)
-        same = _equal(mine, gold) or mine.value * scale == gold.value
+        bare = gold if given.unit else mine  # .25 is no .25%, but 50 may be 50%
+        same = mine.value * scale == gold.value or (_equal(mine, gold) and abs(bare.value) >= 1)
         return self._policy("percent_or_fraction") if same else (WRONG, "number")
 
     def _named(self, given: Side, wanted: Side, depth: int) -> Verdict | None:
         """x=5 and 5; x=5 and x=5; two different names are left to math-verify."""
         (left, right), (gold_left, gold_right) = normalise.sides(given.form), normalise.sides(wanted.form)
-        if (left or gold_left) and (not left or not gold_left or left == gold_left) and depth < MAX_DEPTH:
+        one_name = left == gold_left if left and gold_left else "=" not in (gold_right if left else right)
+        if (left or gold_left) and one_name and depth < MAX_DEPTH:
             return self.decide(right, gold_right, depth + 1)
         return None
 
@@ -184,10 +190,6 @@ def _all(outcomes: list[Outcome | None], rule: str) -> Verdict | None:
     if any(each not in (RIGHT, None) for each in outcomes):
         return WRONG, rule
     return None if None in outcomes else (RIGHT, rule)
-
-
-def _names_nothing(unit: units.Unit | None) -> bool:
-    return unit is not None and not unit.powers and not unit.nouns
 
 
 def _same(given: Side, wanted: Side, depth: int) -> Verdict | None:

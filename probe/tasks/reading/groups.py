@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 _AND = re.compile(r",? ?(?:\\text\{ ?(?:and|or) ?\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:and|or)(?![A-Za-z]))(?: |(?=\W))")
+_MEMBER = re.compile(r"[A-Za-z] ?\\in(?![A-Za-z]) ?")
 _NAMED = re.compile(r"([A-Za-z](?:_\{?\w\}?)?|\\[a-z]{2,8})=")
 _SIGNED = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 _OPEN, _CLOSE = "([{", ")]}"
@@ -23,7 +24,8 @@ class Group:
 
 def group(form: str) -> Group | None:
     """The values of a normal form; None for a single one."""
-    body = form.replace("\\langle", "(").replace("\\rangle", ")").strip()
+    member = _MEMBER.match(form)
+    body = form[member.end() if member else 0 :].replace("\\langle", "(").replace("\\rangle", ")").strip()
     kind = "set"
     if body.startswith("\\{") and body.endswith("\\}") and len(body) > 4:
         body, braced = body[2:-2], True

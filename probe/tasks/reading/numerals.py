@@ -1,6 +1,6 @@
 r"""Which number does a normal form spell? Exact rationals; no float is involved.
 
-    12  -1.5  .5  1e-5  1.6\times10^{-19}  3/4  \frac{3}{4}  1\frac{1}{2}  0.1\overline{6}  0.333...  twenty-one  12th
+    1:2  12  -1.5  .5  1e-5  1.6\times10^{-19}  3/4  \frac{3}{4}  1\frac{1}{2}  0.1\overline{6}  0.333...  twenty-one  12th
     and what `probe.tasks.arithmetic` works out: 2^{10}, 10!, \binom{5}{2}, \frac{3+1}{2}
 
 A repeating decimal written with dots needs two whole periods. `noisy` numbers have the 15 digits and more that floating
@@ -20,7 +20,8 @@ _POWER_OF_TEN = re.compile(
 )
 _OVERLINED = re.compile(r"([-+]?)(\d{0,100})\.(\d{0,100})\\(?:overline|bar|dot)\{?(\d{1,50})\}?")
 _GOING_ON = re.compile(r"([-+]?)(\d{0,100})\.(\d{2,100})(?:\.\.\.|\\l?dots|\\cdots)")
-_ORDINAL = re.compile(r"(\d{1,18})(?:\^\{?)?(?:st|nd|rd|th)\}?")
+_RATIO = re.compile(r"(\d{1,9}):(\d{1,9})")
+_ORDINAL = re.compile(r"(\d{1,18})(?:\^?\{?)(?:st|nd|rd|th)\}?")
 _WORDS = {
     word: value
     for value, word in enumerate(
@@ -111,6 +112,8 @@ def _period(digits: str) -> tuple[str, str]:
 
 
 def _ordinal(text: str) -> Number | None:
+    if (ratio := _RATIO.fullmatch(text)) is not None and int(ratio[2]):
+        return Number(Fraction(int(ratio[1]), int(ratio[2])))
     match = _ORDINAL.fullmatch(text)
     if match:
         return Number(Fraction(int(match[1])))

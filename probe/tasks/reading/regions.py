@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 LOWEST, HIGHEST = "-\\infty", "\\infty"
 _NAME = r"(?:[A-Za-z]|\\(?:theta|alpha|beta|lambda))"
-_MEMBER = re.compile(rf"{_NAME}\\in(?![A-Za-z])")
-_BUILDER = re.compile(rf"\\\{{{_NAME}(?:\\in\\mathbb\{{?R\}}?)?(?:\\mid|\\colon|:|\|)(.*)\\\}}", re.DOTALL)
+_MEMBER = re.compile(rf"{_NAME} ?\\in(?![A-Za-z])")
+_BUILDER = re.compile(rf"\\\{{{_NAME} ?(?:\\in ?\\mathbb\{{?R\}}?)? ?(?:\\mid|\\colon|:|\|)(.*)\\\}}", re.DOTALL)
 _OR = re.compile(r"\\cup|\\lor| ?(?:\\text\{ ?or ?\}|(?<![A-Za-z])or(?![A-Za-z])) ?")
 _REALS = re.compile(r"\\mathbb\{?R\}?|R|(?:the set of )?all real(?:s| numbers)|all reals")
 _SIGN = re.compile(r"(\\leq|\\geq|\\neq|<=|>=|<|>)")
@@ -43,7 +43,7 @@ def region(form: str) -> tuple[list[Piece], bool] | None:
         if not found:
             return None
         pieces += found
-    sure = sure or len(parts) > 1 or bool(_SIGN.search(form)) or "infty" in form or form[0] + form[-1] in ("[)", "(]")
+    sure = sure or len(parts) > 1 or bool(_SIGN.search(form)) or "infty" in form or form[0] + form[-1] in ("[)", "(]", "][")
     return pieces, sure
 
 

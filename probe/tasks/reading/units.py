@@ -54,7 +54,7 @@ Hz 1 Hz: Hz hertz
 K 1 K: K kelvin
 """
 _SPECIAL = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "平方米": "m^2", "平方厘米": "cm^2", "立方米": "m^3"}
-GENERIC = frozenset("unit way time person people item total piece number 个 人 只 种 次".split())
+GENERIC = frozenset("way time person people item total piece number 个 人 只 种 次".split())
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,11 @@ class Unit:
     @property
     def is_percent(self) -> bool:
         return self.powers == (("%", 1),)
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it is no more than "units"."""
+        return not self.powers and not self.nouns
 
 
 PERCENT = Unit((("%", 1),), Fraction(1, 100))
@@ -130,7 +135,7 @@ def read(tail: str, *, spaced: bool = True) -> Unit | None:
         return None
     known = _known(_SPECIAL.get(plain, plain))
     if known is not None:
-        return known if spaced or len(plain) > 1 else None
+        return known if spaced or len(plain) > 1 or not (plain.isascii() and plain.isalpha()) else None
     return _count(plain, is_text)
 
 
@@ -164,7 +169,7 @@ def _count(plain: str, is_text: bool) -> Unit | None:
     if not is_text and (any(word.isascii() and len(word) < 3 for word in words) or words[0] in ("and", "sqrt", "choose")):
         return None
     nouns = frozenset(_singular(word.strip(",-()").lower()) for word in words) - {"square", "cubic", "of", "the"}
-    return Unit(nouns=nouns - GENERIC)
+    return Unit(nouns=nouns - {"unit"})
 
 
 def _singular(noun: str) -> str:
@@ -177,7 +182,7 @@ def _singular(noun: str) -> str:
 def agree(one: Unit, other: Unit) -> bool:
     """Whether both measure the same thing: equal powers, or counts that share a noun or name none."""
     if one.nouns and other.nouns:
-        return bool(one.nouns & other.nouns)
+        return bool(one.nouns & other.nouns or (one.nouns | other.nouns) & GENERIC)
     if one.powers and other.powers:
         return one.powers == other.powers
-    return not (one.nouns or other.nouns) or not (one.powers or other.powers)
+    return one.names_nothing or other.names_nothing

@@ -20,6 +20,7 @@ _CHOICE = re.compile(
 )
 _GOLD_CHOICE = re.compile(r"[A-J]|\([A-J]\)")
 _CLOCK = re.compile(r"(\d{1,2})(?: ?: ?(\d{2}))? ?(?:([ap])\.? ?m\b\.?)?", re.IGNORECASE)
+_CLOCK_DRESS = str.maketrans("\\~{}", "    ")
 _PLAIN_WORD = re.compile(r"[A-Za-z][a-z]{3,}(?: [A-Za-z]+)*")
 _IN_BRACKETS = re.compile(r"\((\w)\)")
 
@@ -47,7 +48,7 @@ def is_choice(gold: str) -> bool:
 
 def clock(text: str) -> tuple[int, str] | None:
     """(minutes after midnight or noon, "a", "p" or ""): a time of day; None where there are no minutes and no half."""
-    found = _CLOCK.fullmatch(unwrapped(text).replace("{:}", ":").replace("\\", " ").replace("~", "").strip())
+    found = _CLOCK.fullmatch(" ".join(unwrapped(text).translate(_CLOCK_DRESS).split()))
     if found is None or not (found[2] or found[3]) or int(found[1]) > 24 or int(found[2] or 0) > 59:
         return None
     hour, half = int(found[1]), (found[3] or "").lower()
