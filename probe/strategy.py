@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from probe.data import Strategy
-from probe.tasks.answers import cut_at_stop
+from probe.tasks.answers import own_turn
 from probe.tasks.gold import MARK
 
 MAX_BLOCK = 20_000  # characters of a block that are parsed; the rest counts as cut off
@@ -36,7 +36,6 @@ MAX_BLOCKS = 64  # blocks looked at: more is a loop
 LOOP_BLOCKS = 3
 LOOP_LINES = 20  # a block this long with fewer than 1 in 5 lines distinct is a loop
 
-_TURN = re.compile(r"\n\s{0,3}(?:Human|User|Question)\s*:")
 _ANSWER = re.compile(
     r"\\(?:boxed|fbox)\s*\{[\s{$]*(?!\.\.)[^\s{}$]|\\boxed\s+\d|<answer>"
     rf"|(?:^|\n){MARK} ?[-$\d]"
@@ -90,7 +89,7 @@ def detect(text: str) -> Evidence:
 
 def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
     """The admissible text, and its blocks that may be Python, parsed."""
-    head = text[: _end_of_response(text)]
+    head = own_turn(text)
     blocks = list(_blocks(head))
     end = _answer_at(head, blocks)
     before = [_until(block, end, head) for block in blocks if block.span[0] < end]
@@ -119,12 +118,6 @@ def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | Non
         return Evidence(Strategy.prose, 0, None, "no Python")
     place = "mentioned" if at < len(admissible) else "only after the answer"
     return Evidence(Strategy.prose, 1, (at, at + len("python")), place)
-
-
-def _end_of_response(text: str) -> int:
-    end = len(cut_at_stop(text))
-    turn = _TURN.search(text, 1, end)
-    return turn.start() if turn else end
 
 
 def _blocks(text: str) -> Iterator[Block]:

@@ -68,6 +68,7 @@ def scanners() -> dict[str, Callable[[str], Any]]:
     from probe.strategy import detect, mentions_python
     from probe.tasks import answers, gold, grading, normalise
     from probe.tasks.chain import Chain, check_trace
+    from probe.tasks.extractors import ONE_RULE
     from probe.tasks.partial import exact
     from probe.tasks.reading import dress, groups, numerals, regions, unicode, units, words
     from probe.tasks.validity import check_text
@@ -81,7 +82,7 @@ def scanners() -> dict[str, Callable[[str], Any]]:
         if not each.__name__.startswith("_") and each.__code__.co_argcount == 1
     }
     known = list(found.values())
-    found |= {f"extract {name}": each for name, each in grading.EXTRACTORS.items() if each not in known}
+    found |= {f"extract {name}": each for name, each in ONE_RULE.items() if each not in known}
     found |= {each.__name__: each for each in (gold.gold_answer, detect, mentions_python, check_text)}
     found["check_trace"] = lambda text: check_trace(chain, text)
     found["exact"] = lambda text: exact(text, "a b c", "sign")

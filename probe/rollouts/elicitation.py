@@ -11,7 +11,7 @@ from probe.models.loading.entries import Template
 from probe.models.sampling.prompts import prompt_ids
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.benchmarks import problems as problem_set
-from probe.tasks.grading import Extract
+from probe.tasks.extractors import Extract
 
 NONE = Template(text="{prompt}")
 

@@ -14,28 +14,28 @@ import importlib.metadata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from probe.data import Outcome
 from probe.errors import BadInput
-from probe.tasks import answers, normalise
+from probe.tasks import normalise
+from probe.tasks.answers import own_turn
+from probe.tasks.extractors import NAMES, Extract, extract
 from probe.tasks.reading import words
 from probe.tasks.rules import POLICIES, Policy, Rules, Verdict
 from probe.tasks.verify import Verifier
 
-Extract = Literal["boxed", "answer_tag", "final_number"]
-
-EXTRACTORS = {"boxed": answers.boxed, "answer_tag": answers.answer_tag, "final_number": answers.final_number}
 CACHE_SIZE = 200_000
 
 
 @dataclass(frozen=True)
 class Grade:
-    """The outcome of one response, the answer it was read to give, and the rule that decided."""
+    """The outcome of one response, the answer it was read to give, the rule that decided, and which extractor read it."""
 
     outcome: Outcome
     prediction: str | None
     rule: str
+    extractor: str = ""
 
 
 class Grader:
@@ -43,11 +43,9 @@ class Grader:
 
     name = "probe-tiered"
 
-    def __init__(
-        self, *, extract: Extract = "boxed", timeout: float = 2.0, strict: Collection[Policy] = ()
-    ) -> None:
-        if extract not in EXTRACTORS:
-            raise BadInput(f"no extraction is called {extract!r}", do=f"choose one of {sorted(EXTRACTORS)}")
+    def __init__(self, *, extract: Extract = "boxed", timeout: float = 2.0, strict: Collection[Policy] = ()) -> None:
+        if extract not in NAMES:
+            raise BadInput(f"no extraction is called {extract!r}", do=f"choose one of {list(NAMES)}")
         if not 0 < timeout < 3600:
             raise BadInput(f"timeout is {timeout!r}", do="give seconds of processor time, more than 0")
         if unknown := sorted(set(strict) - set(POLICIES)):
@@ -64,13 +62,13 @@ class Grader:
         return f"3; math-verify {_math_verify_version()}; extract {self.extract}; timeout {self.timeout:g} s{strict}"
 
     def grade(self, text: str, gold: str) -> Grade:
-        """The grade of one response (the completion alone), cut at its end-of-text marker."""
-        prediction = EXTRACTORS[self.extract](answers.cut_at_stop(text))
+        """The grade of one response (the completion alone), of its own turn."""
+        prediction, extractor = extract(own_turn(text), self.extract)
         if prediction is None:
             outcome = Outcome.unparsed if is_readable(gold) else Outcome.gold_unparsed
-            return Grade(outcome, None, "extract")
+            return Grade(outcome, None, "extract", extractor)
         outcome, rule = self.decide(prediction, gold)
-        return Grade(outcome, prediction, rule)
+        return Grade(outcome, prediction, rule, extractor)
 
     def grade_many(self, texts: Sequence[str], golds: Sequence[str]) -> list[Grade]:
         """One grade a response, in order."""

@@ -56,7 +56,9 @@ _DEGREES = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?\^ ?\{? ?\\(?:circ|degree) ?\}?
 _DROPPED = re.compile(r"\^ ?\{? ?\\(?:circ|degree) ?\}?|\\degree(?![A-Za-z])|\\?%|\\\$")
 _AROUND = re.compile(r" ?([^\w\s\\]|_) ?")  # after _BLANKS
 _GLUED = re.compile(r"(?<=\d) (?=[A-Za-z\\])|(?<=\\pm) |(?<=\\cdot) (?=\W)|(?<=\\times) (?=\W|\d)|(?<=\d) (?=\\)")
-_COMMAND_BLANK = re.compile(r"(\\(?:times|cdot|pm|mp|cup|cap|in|mid|leq|geq|neq|pi|infty|ln|langle|rangle)) (?![A-Za-z])")
+_COMMAND_BLANK = re.compile(
+    r"(\\(?:times|cdot|pm|mp|cup|cap|in|mid|leq|geq|neq|pi|infty|ln|langle|rangle)) (?![A-Za-z])"
+)
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3}(?!\d))+(?:\.\d+)?|[-+]?\d{1,3}(?: \d{3})+")
 _LEFT_SIDE = re.compile(
     r"([A-Za-z](?:_\{?\w{1,3}\}?)?|[A-Za-z]\([A-Za-z,]{1,5}\)|\\angle ?[A-Z]{1,3}|[A-Z]{2}|\([a-z](?:,[a-z]){1,3}\)|\\[a-z]{2,7})"

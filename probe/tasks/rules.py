@@ -108,9 +108,7 @@ class Rules:
             return verdict
         return self._policy("missing_unit")
 
-    def _same_unit(
-        self, given: Side, wanted: Side, mine: units.Unit, gold: units.Unit, depth: int
-    ) -> Verdict | None:
+    def _same_unit(self, given: Side, wanted: Side, mine: units.Unit, gold: units.Unit, depth: int) -> Verdict | None:
         if not units.agree(mine, gold):
             return WRONG, "unit"
         if mine.factor == gold.factor:

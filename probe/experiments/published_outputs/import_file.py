@@ -24,7 +24,8 @@ from probe.errors import BadInput
 from probe.experiments.published_outputs.files import Columns, check_columns, counted
 from probe.store import file_digest, write_table
 from probe.strategy import detect, mentions_python
-from probe.tasks.grading import Extract, Grader
+from probe.tasks.extractors import Extract
+from probe.tasks.grading import Grader
 from probe.tasks.import_fields import FIELDS, PARSERS, dig, find_paths, opened
 from probe.tasks.rows import read_rows
 

@@ -31,8 +31,9 @@ from probe.measurements import RowKey, Rows
 from probe.measures import PairData
 from probe.store import Recipe, Store, file_digest, write_table
 from probe.strategy import detect, mentions_python
-from probe.tasks.answers import cut_at_stop
-from probe.tasks.grading import EXTRACTORS, Extract, Grader
+from probe.tasks.answers import own_turn
+from probe.tasks.extractors import Extract, extract
+from probe.tasks.grading import Grader
 from probe.tasks.published_outputs import Outputs, read_rlcr
 
 Grading = Literal["published", "probe"]
@@ -99,7 +100,7 @@ class ImportJob(Job):
         texts, n = columns["text"], len(columns["text"])
         if self.grading == "published":
             labels = [Outcome.right if right else Outcome.wrong for right in columns["right"]]
-            answers = [EXTRACTORS[self.extract](cut_at_stop(text)) for text in texts]
+            answers = [extract(own_turn(text), self.extract).answer for text in texts]
         else:
             grades = grader.grade_many(texts, columns["answer"])
             labels, answers = [g.outcome for g in grades], [g.prediction for g in grades]

@@ -21,7 +21,9 @@ _LEAD = re.compile(
     r"(?:the|one|an?|our|my|its|it|this|final|possible|answer)\b[A-Za-z',\- ]{0,80}?\b(?:is|are|equals)\b\s?:?\s?\}?",
     re.IGNORECASE,
 )
-_TRAIL = re.compile(r" (?:is|are) (?:the|one|an|our|a) (?:final |correct |possible )?(?:answer|solution|value|result)s?$")
+_TRAIL = re.compile(
+    r" (?:is|are) (?:the|one|an|our|a) (?:final |correct |possible )?(?:answer|solution|value|result)s?$"
+)
 _ENDS = " \t\r\n.,;:"
 
 

@@ -7,7 +7,9 @@ name: [1,2] is no tuple and (1,2] none of the two. Left out: matrices.
 import re
 from dataclasses import dataclass
 
-_AND = re.compile(r",? ?(?:\\text\{ ?(?:and|or) ?\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:and|or)(?![A-Za-z]))(?: |(?=\W))")
+_AND = re.compile(
+    r",? ?(?:\\text\{ ?(?:and|or) ?\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:and|or)(?![A-Za-z]))(?: |(?=\W))"
+)
 _MEMBER = re.compile(r"[A-Za-z] ?\\in(?![A-Za-z]) ?")
 _NAMED = re.compile(r"([A-Za-z](?:_\{?\w\}?)?|\\[a-z]{2,8})=")
 _SIGNED = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")

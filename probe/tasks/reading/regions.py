@@ -43,7 +43,13 @@ def region(form: str) -> tuple[list[Piece], bool] | None:
         if not found:
             return None
         pieces += found
-    sure = sure or len(parts) > 1 or bool(_SIGN.search(form)) or "infty" in form or form[0] + form[-1] in ("[)", "(]", "][")
+    sure = (
+        sure
+        or len(parts) > 1
+        or bool(_SIGN.search(form))
+        or "infty" in form
+        or form[0] + form[-1] in ("[)", "(]", "][")
+    )
     return pieces, sure
 
 

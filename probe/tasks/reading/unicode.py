@@ -16,8 +16,9 @@ _SIGNS = str.maketrans(
     | {"≈": "\\approx ", "，": ",", "。": ".", "⁄": "/", "∕": "/", "÷": "/", "′": "'", "″": '"', "…": "\\ldots "}
     | {"“": '"', "”": '"', "⟨": "\\langle ", "⟩": "\\rangle ", "、": ","}
 )
-_SCRIPTS = re.compile(f"([{re.escape(''.join(_HIGH))}]+)⁄([{re.escape(''.join(_LOW))}]+)")
-_RUN = re.compile(f"[{re.escape(''.join(_HIGH))}]+|[{re.escape(''.join(_LOW))}]+")
+_HIGHS, _LOWS = (re.escape("".join(each)) for each in (_HIGH, _LOW))
+_SCRIPTS = re.compile(f"(?<![{_HIGHS}])([{_HIGHS}]+)⁄([{_LOWS}]+)")
+_RUN = re.compile(f"[{_HIGHS}]+|[{_LOWS}]+")
 _VULGAR = re.compile("[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒]")
 
 

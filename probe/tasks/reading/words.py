@@ -1,9 +1,9 @@
 r"""Is an answer a word, a choice, a time of day, or that there is none?
 
-    nothing   \emptyset  \{\}  no solution  does not exist  DNE  undefined: one value
-    choice    E  (E)  E) Hyperbola  \text{(E) Hyperbola}  option E
-    clock     10:45 a.m.  6 PM  18:00, in minutes; without a.m. or p.m. the half of the day is not known
-    word      \text{Evelyn}, a plain word of four letters or more
+nothing   \emptyset  \{\}  no solution  does not exist  DNE  undefined: one value
+choice    E  (E)  E) Hyperbola  \text{(E) Hyperbola}  option E
+clock     10:45 a.m.  6 PM  18:00, in minutes; without a.m. or p.m. the half of the day is not known
+word      \text{Evelyn}, a plain word of four letters or more
 """
 
 import re
@@ -15,7 +15,7 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _CHOICE = re.compile(
-    r"(?:option |choice |answer )?(?:\(([A-J])\)|([A-J])\)|([A-J])(?=[.:] |[.:]?\Z))[.:]?(?:\s.{0,200}|[A-Z].{0,200})?",
+    r"(?:option |choice |answer )?(?:\(([A-J])\)|([A-J])\)|([A-J])(?=[.:] |[.:]?\Z))[.:]?(?:[\sA-Z].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _GOLD_CHOICE = re.compile(r"[A-J]|\([A-J]\)")
