@@ -158,9 +158,9 @@ def test_what_is_no_answer_is_unparsed(prediction: str) -> None:
 
 def test_grade_extracts_strictly_and_cuts_the_run_on() -> None:
     with Grader() as grader:
-        assert grader.grade(r"so \boxed{5}", "5") == Grade(RIGHT, "5", "string")
+        assert grader.grade(r"so \boxed{5}", "5") == Grade(RIGHT, "5", "string", "boxed")
         assert grader.grade(r"\boxed{5}<|endoftext|>\boxed{6}", "5").outcome == RIGHT
-        assert grader.grade(r"\boxed{5} or \boxed{6}", "5") == Grade(WRONG, "6", "number")
+        assert grader.grade(r"\boxed{5} or \boxed{6}", "5") == Grade(WRONG, "6", "number", "boxed")
         assert grader.grade("The answer is 5", "5") == Grade(Outcome.unparsed, None, "extract")
         assert grader.grade(r"\boxed{}", "5").outcome == Outcome.unparsed
 

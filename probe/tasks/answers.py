@@ -32,7 +32,8 @@ _INK = re.compile(r"\\[A-Za-z]+|[^\s{}$\\~]+|\\(?!\\(?:boxed|fbox))[^A-Za-z]|[{}
 _NUMBER = re.compile(
     r"\\[dt]?frac\{-?\d+\}\{\d+\}"  # \frac{3}{4}
     r"|\d{1,9} \d{1,9}/\d{1,9}(?!\d|\.\d)"  # 3 1/2
-    r"|(?:\d{1,3}(?:(?:,|\{,\}|\\[,!]|[\u2009\u202f\u00a0 ])\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\w))?(?:/\d+(?!\d|\.\d))?"
+    r"|(?:\d{1,3}(?:(?:,|\{,\}|\\[,!]|[\u2009\u202f\u00a0 ])\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+    r"(?:[eE][-+]?\d{1,3}(?!\w))?(?:/\d+(?!\d|\.\d))?"
     r"|\.\d+",
     re.ASCII,
 )
@@ -158,7 +159,7 @@ def minerva(text: str) -> str | None:
 
 def marked(text: str) -> str | None:
     """What stands on the line behind the last ####, where a GSM8K solution has its answer."""
-    before, mark, rest = text.rpartition("####")
+    _, mark, rest = text.rpartition("####")
     return (rest.partition("\n")[0].strip() or None) if mark else None
 
 

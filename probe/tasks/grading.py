@@ -22,6 +22,7 @@ from probe.tasks import normalise
 from probe.tasks.answers import own_turn
 from probe.tasks.extractors import NAMES, Extract, extract
 from probe.tasks.reading import words
+from probe.tasks.reading.unicode import plain
 from probe.tasks.rules import POLICIES, Policy, Rules, Verdict
 from probe.tasks.verify import Verifier
 
@@ -30,7 +31,7 @@ CACHE_SIZE = 200_000
 
 @dataclass(frozen=True)
 class Grade:
-    """The outcome of one response, the answer it was read to give, the rule that decided, and which extractor read it."""
+    """The outcome of one response, the answer it was read to give, the rule that decided, the extractor that read."""
 
     outcome: Outcome
     prediction: str | None
@@ -109,7 +110,7 @@ def is_readable(gold: str) -> bool:
 
 
 def _says_something(answer: str) -> bool:
-    return any(char.isalnum() for char in answer) or words.is_nothing(normalise.spelled(answer))
+    return any(char.isalnum() for char in plain(answer)) or words.is_nothing(normalise.spelled(answer))
 
 
 def cheap(prediction: str, gold: str, strict: Collection[Policy] = ()) -> Verdict | None:

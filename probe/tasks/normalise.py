@@ -61,12 +61,14 @@ _COMMAND_BLANK = re.compile(
 )
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3}(?!\d))+(?:\.\d+)?|[-+]?\d{1,3}(?: \d{3})+")
 _LEFT_SIDE = re.compile(
-    r"([A-Za-z](?:_\{?\w{1,3}\}?)?|[A-Za-z]\([A-Za-z,]{1,5}\)|\\angle ?[A-Z]{1,3}|[A-Z]{2}|\([a-z](?:,[a-z]){1,3}\)|\\[a-z]{2,7})"
+    r"([A-Za-z](?:_\{?\w{1,3}\}?)?|[A-Za-z]\([A-Za-z,]{1,5}\)|\\angle ?[A-Z]{1,3}|[A-Z]{2}|\([a-z](?:,[a-z]){1,3}\)"
+    r"|\\[a-z]{2,7})"
     r"(?:=|\\approx)([^=<>]+)"
 )
 _RIGHT_NAME = re.compile(r"([^=<>]+)=([A-Za-z])")
 _SUBSCRIPT = re.compile(
-    r"[({]?([0-9A-Za-z]{1,100})[)}]?(?:_\{?|(?<=[0-9)]) ?base ?)(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|twelve|sixteen)\}?"
+    r"[({]?([0-9A-Za-z]{1,100})[)}]?(?:_\{?|(?<=[0-9)]) ?base ?)"
+    r"(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten|twelve|sixteen)\}?"
 )
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _BASES |= {"twelve": 12, "sixteen": 16}

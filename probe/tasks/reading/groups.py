@@ -1,4 +1,4 @@
-r"""Is an answer several values, in which order? \{1,2\}  1, 2  1 and 2  \pm 2  are sets; (1,2)  \langle 1,2 \rangle tuples.
+r"""Is an answer several values, in which order? \{1,2\}, 1 and 2, \pm 2 are sets, (1,2) and \langle 1,2 \rangle tuples.
 
 `x=1, x=-1` and `x=1,-1` are the set of the values, `x=1, y=2` the tuple of them. Brackets of other kinds keep their
 name: [1,2] is no tuple and (1,2] none of the two. Left out: matrices.
@@ -7,9 +7,7 @@ name: [1,2] is no tuple and (1,2] none of the two. Left out: matrices.
 import re
 from dataclasses import dataclass
 
-_AND = re.compile(
-    r",? ?(?:\\text\{ ?(?:and|or) ?\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])|\\(?:and|or)(?![A-Za-z]))(?: |(?=\W))"
-)
+_AND = re.compile(r",? ?(?:\\text\{ ?(?:and|or) ?\}|(?:\\|(?<![A-Za-z]))(?:and|or)(?![A-Za-z]))(?: |(?=\W))")
 _MEMBER = re.compile(r"[A-Za-z] ?\\in(?![A-Za-z]) ?")
 _NAMED = re.compile(r"([A-Za-z](?:_\{?\w\}?)?|\\[a-z]{2,8})=")
 _SIGNED = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")

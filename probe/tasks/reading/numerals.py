@@ -1,6 +1,6 @@
 r"""Which number does a normal form spell? Exact rationals; no float is involved.
 
-    1:2  12  -1.5  .5  1e-5  1.6\times10^{-19}  3/4  \frac{3}{4}  1\frac{1}{2}  0.1\overline{6}  0.333...  twenty-one  12th
+    12  -1.5  .5  1e-5  1.6\times10^{-19}  3/4  1:2  \frac{3}{4}  1\frac{1}{2}  0.1\overline{6}  0.333...  forty-two  12th
     and what `probe.tasks.arithmetic` works out: 2^{10}, 10!, \binom{5}{2}, \frac{3+1}{2}
 
 A repeating decimal written with dots needs two whole periods. `noisy` numbers have the 15 digits and more that floating
@@ -22,53 +22,16 @@ _OVERLINED = re.compile(r"([-+]?)(\d{0,100})\.(\d{0,100})\\(?:overline|bar|dot)\
 _GOING_ON = re.compile(r"([-+]?)(\d{0,100})\.(\d{2,100})(?:\.\.\.|\\l?dots|\\cdots)")
 _RATIO = re.compile(r"(\d{1,9}):(\d{1,9})")
 _ORDINAL = re.compile(r"(\d{1,18})(?:\^?\{?)(?:st|nd|rd|th)\}?")
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
-    )
-} | {
-    word: 10 * value
-    for value, word in enumerate(
-        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
-    )
-}
-_ORDINAL_WORDS = [
-    "zeroth",
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-]
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_WORDS = dict(zip((*_ONES, *_TENS), (*range(20), *range(20, 100, 10)), strict=True))
+_ORDINAL_WORDS = (
+    *("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"),
+    *("eleventh", "twelfth"),
+)
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _SPOKEN = re.compile("|".join(("and", *_WORDS, *_SCALES)))
 PRINTED_DIGITS = 15

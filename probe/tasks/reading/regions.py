@@ -1,4 +1,4 @@
-r"""Which part of the real line is an answer? (2,5), 2<x<5, \{x \mid 2<x<5\}, x\in(2,5): one region, its ends kept apart.
+r"""Which part of the real line is an answer? (2,5), 2<x<5, \{x \mid 2<x<5\} and x\in(2,5) are one, [2,5] another.
 
 A region is a list of pieces (low, low is closed, high, high is closed), ends in the spelling they have; unions by \cup
 and "or". Left out: intersections, regions of the plane, pieces that touch (they are not merged).

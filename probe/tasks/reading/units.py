@@ -54,9 +54,7 @@ Hz 1 Hz: Hz hertz
 K 1 K: K kelvin
 """
 _SPECIAL = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "平方米": "m^2", "平方厘米": "cm^2", "立方米": "m^3"}
-GENERIC = frozenset(
-    ["way", "time", "person", "people", "item", "total", "piece", "number", "个", "人", "只", "种", "次"]
-)
+GENERIC = frozenset(("way", "time", "person", "people", "item", "total", "piece", "number", *"个人只种次"))
 
 
 @dataclass(frozen=True)
@@ -168,9 +166,8 @@ def _count(plain: str, is_text: bool) -> Unit | None:
     words = plain.replace("^2", "").replace("^3", "").rstrip(".").split()
     if not words or len(words) > 6 or not all(word.strip(",-()").isalpha() for word in words):
         return None
-    if not is_text and (
-        any(word.isascii() and len(word) < 3 for word in words) or words[0] in ("and", "sqrt", "choose")
-    ):
+    short = any(word.isascii() and len(word) < 3 for word in words)
+    if not is_text and (short or words[0] in ("and", "sqrt", "choose")):
         return None
     nouns = frozenset(_singular(word.strip(",-()").lower()) for word in words) - {"square", "cubic", "of", "the"}
     return Unit(nouns=nouns - {"unit"})
