@@ -9,7 +9,7 @@ r"""Which rule decides whether two answers are equal? In order; the first that h
     missing_unit        POLICY: 5 for 5 cm, and 5 cm for 5
     percent_or_fraction POLICY: .5 and 50 for 50%, and 50% for .5
     number      exact rationals; two different ones are wrong. A decimal of ROUNDED_PLACES or more stands for what it
-                rounds or truncates, one with the digits of floating point for what is within NOISE of it, integers apart
+                rounds or truncates, one with the digits of floating point for what is within NOISE of it (no integer)
     word        text answers, without case
     interval    regions of the real line, end by end
     group       sets in any order, tuples in theirs; (1,2) is not the list 1,2, (3,4] not (3,4)

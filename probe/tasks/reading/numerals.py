@@ -1,6 +1,6 @@
 r"""Which number does a normal form spell? Exact rationals; no float is involved.
 
-    12  -1.5  .5  1e-5  1.6\times10^{-19}  3/4  1:2  \frac{3}{4}  1\frac{1}{2}  0.1\overline{6}  0.333...  forty-two  12th
+    12  -1.5  .5  1e-5  1.6\times10^{-19}  3/4  1:2  \frac{3}{4}  1\frac{1}{2}  0.1\overline{6}  0.333...  forty-two
     and what `probe.tasks.arithmetic` works out: 2^{10}, 10!, \binom{5}{2}, \frac{3+1}{2}
 
 A repeating decimal written with dots needs two whole periods. `noisy` numbers have the 15 digits and more that floating
