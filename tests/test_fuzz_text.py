@@ -62,7 +62,7 @@ def test_a_box_that_is_added_is_the_answer(text: str, more: str) -> None:
     assert answers.boxed(text + " \\boxed{17}") == "17"
     assert answers.has_box(text + " \\boxed{17}" + more)
     assert (answers.boxed(text) is None) != answers.has_box(text)
-    assert (answers.boxed(text) is None) == (not list(answers._boxes(text)))  # the short way and the long way agree
+    assert (answers.boxed(text) is None) == (not list(answers.boxes(text)))  # the short way and the long way agree
 
 
 @bounded

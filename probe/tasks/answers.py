@@ -65,7 +65,7 @@ def boxed(text: str) -> str | None:
     if start < 0:
         return None
     found = _at(text, start)
-    return found if found is not None else max(_boxes(text), default=(-1, None))[1]
+    return found if found is not None else max(boxes(text), default=(-1, None))[1]
 
 
 def has_box(text: str) -> bool:
@@ -89,8 +89,8 @@ def _is_ink(token: str) -> bool:
     return token not in ("\\boxed", "\\fbox", "{", "}")
 
 
-def _boxes(text: str) -> Iterator[tuple[int, str]]:
-    """(start, answer) of every complete box that is not empty, in one pass."""
+def boxes(text: str) -> Iterator[tuple[int, str]]:
+    """(start, answer) of every complete box that is not empty, in the order they end; one pass."""
     ink, open_groups = 0, []  # per open group: (ink before it, start of its box) if it is a box, else None
     box, box_end = -1, -1
     for match in _INK.finditer(text):
