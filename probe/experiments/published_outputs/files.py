@@ -1,7 +1,7 @@
 """Responses in a file of one's own: the columns problem, text and answer, in any format of `probe.tasks.rows`.
 
-Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), right (the
-authors' label). Everything is checked here: what follows relies on it. `probe sample --out` writes such files, and
+Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), stop ("length"
+where a response was cut off), right (the authors' label). Everything is checked here: what follows relies on it. `probe sample --out` writes such files, and
 `probe import-rollouts` makes them of files with other columns.
 """
 
@@ -19,6 +19,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "temperature": (float, int),
     "confidence": (float, int, type(None)),
     "right": (bool,),
+    "stop": (str, type(None)),
 }
 KNOWN = (*NEEDED, *OPTIONAL)
 KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str,), **OPTIONAL}
@@ -36,6 +37,7 @@ def read_answers(path: Path) -> Columns:
     columns = check_columns({name: [row[name] for row in rows] for name in names}, str(path))
     columns.setdefault("confidence", [None] * len(rows))
     columns.setdefault("temperature", [0.0] * len(rows))
+    columns.setdefault("stop", [None] * len(rows))
     columns.setdefault("sample", counted(columns["problem"]))
     return columns
 

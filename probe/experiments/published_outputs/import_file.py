@@ -1,6 +1,6 @@
 """How do published outputs become responses that can be compared? Any table of them -> the file `real_files` reads.
 
-    problem text answer [sample temperature confidence right prompt]  <-  a path into each row, given or recognised
+    problem text answer [sample temperature confidence right stop prompt]  <-  a path into each row, given or recognised
 
 A path is a column, or names joined by dots into nested objects (`6b_verification.solution`, `choices.0.text`). A list
 of responses becomes one row a sample; lists of the same length go with it, single values are repeated, lists of one
@@ -38,6 +38,7 @@ SCHEMA = {
     "text": pa.string(),
     "answer": pa.string(),
     "right": pa.bool_(),
+    "stop": pa.string(),
     "confidence": pa.float64(),
 }
 GRADES = {"boxed": pa.string(), "outcome": pa.string(), "strategy": pa.string(), "python": pa.bool_()}

@@ -7,7 +7,7 @@
 `published` takes the authors' own labels, `probe` our grader on the answer extracted from the text: the two differ (the
 published evals of `rlcr_math500` are an exact match after dropping punctuation), so which it was is in the identity.
 A file of the second form is JSON lines or parquet with `problem`, `text` and `answer`, and where it has them `sample`,
-`confidence`, `temperature` and `right` (the authors' label). Nothing here loads torch.
+`confidence`, `temperature`, `stop` and `right` (the authors' label). Nothing here loads torch.
 Left out: outputs of more than one step. Other column names: `probe import-rollouts`.
 """
 
@@ -35,10 +35,11 @@ from probe.tasks.answers import own_turn
 from probe.tasks.extractors import Extract, extract
 from probe.tasks.grading import Grader
 from probe.tasks.published_outputs import Outputs, read_rlcr
+from probe.tasks.rules import READING
 
 Grading = Literal["published", "probe"]
 Columns = dict[str, list[Any]]
-VERSION = 2
+VERSION = 3  # 3: how texts are read (`probe.tasks.rules.READING`), and how many were cut off
 BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
 ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
 READOUTS = ("RLVR-Classifier", "Answer-Prob")  # the RLVR model again, its confidence taken in another way
@@ -57,7 +58,13 @@ class ImportJob(Job):
     def recipe(self) -> Recipe:
         with Grader(extract=self.extract) as grader:
             version = grader.version if self.grading == "probe" else ""
-        params = {"grading": self.grading, "extract": self.extract, "grader": version, "names": list(self.names)}
+        params = {
+            "grading": self.grading,
+            "extract": self.extract,
+            "grader": version,
+            "reading": READING,
+            "names": list(self.names),
+        }
         return Recipe("imported", VERSION, params, tuple(f"file:{file_digest(file)}" for file in self.files))
 
     @property
@@ -107,7 +114,7 @@ class ImportJob(Job):
         rows = columns | {
             "checkpoint": [name] * n,
             "step": [0] * n,  # which step it was is not published
-            "stop": [None] * n,
+            "stop": columns.get("stop", [None] * n),
             "tokens": [None] * n,
             "boxed": answers,
             "outcome": [str(label) for label in labels],
@@ -123,7 +130,7 @@ class PublishedJob(Experiment):
     """Every measure of the baseline against each system that is another model."""
 
     FIGURES: ClassVar = ("real_strategy", "real_outcomes", "real_calibration")
-    VERSION: ClassVar = 2
+    VERSION: ClassVar = 3  # 3: how many were cut off
     source: ImportJob
 
     @property
