@@ -79,7 +79,7 @@ class Rules:
         given, wanted = side(prediction), side(gold)
         steps = (_same, _nothing, _choice, _clock, self._base, self._unit, _number, _word, self._named)
         for step in (*steps, self._region, self._group):
-            if (verdict := step(given, wanted, depth)) is not None:  # type: ignore[operator]
+            if (verdict := step(given, wanted, depth)) is not None:
                 return verdict
         return None if self.ask is None else (self.ask(given.form, wanted.form), "verify")
 
@@ -96,7 +96,7 @@ class Rules:
 
     def _unit(self, given: Side, wanted: Side, depth: int) -> Verdict | None:
         mine, gold = given.unit, wanted.unit
-        if mine is None and gold is None:
+        if (mine is None and gold is None) or depth >= MAX_DEPTH:  # no unit of a unit of a unit
             return None
         if mine is not None and gold is not None and mine.is_percent == gold.is_percent:
             return self._same_unit(given, wanted, mine, gold, depth)

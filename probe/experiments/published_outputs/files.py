@@ -1,8 +1,8 @@
 """Responses in a file of one's own: the columns problem, text and answer, in any format of `probe.tasks.rows`.
 
 Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), stop ("length"
-where a response was cut off), right (the authors' label). Everything is checked here: what follows relies on it. `probe sample --out` writes such files, and
-`probe import-rollouts` makes them of files with other columns.
+where a response was cut off), right (the authors' label). Everything is checked here: what follows relies on it.
+`probe sample --out` writes such files, and `probe import-rollouts` makes them of files with other columns.
 """
 
 import math

@@ -79,7 +79,7 @@ PERCENT = Unit((("%", 1),), Fraction(1, 100))
 
 
 def _table() -> dict[str, tuple[str, Fraction]]:
-    found = {}
+    found: dict[str, tuple[str, Fraction]] = {}
     for line in _TABLE.strip().split("\n"):
         head, _, names = line.partition(": ")
         base, factor, _ = head.split()
@@ -164,7 +164,7 @@ def _known(plain: str) -> Unit | None:
 def _count(plain: str, is_text: bool) -> Unit | None:
     """Nouns: "bananas", "square units"; letters alone and commands are none."""
     words = plain.replace("^2", "").replace("^3", "").rstrip(".").split()
-    if not words or len(words) > 6 or not all(word.strip(",-()").isalpha() for word in words):
+    if plain.count("^") > 1 or not words or len(words) > 6 or not all(word.strip(",-()").isalpha() for word in words):
         return None
     short = any(word.isascii() and len(word) < 3 for word in words)
     if not is_text and (short or words[0] in ("and", "sqrt", "choose")):
