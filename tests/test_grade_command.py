@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from probe.cli.app import app
+from probe.cli import app
 
 ROWS = [
     ("\\boxed{5}", "5"),
