@@ -77,7 +77,7 @@ def test_spelling_is_undone_by_the_first_rules(prediction: str, gold: str) -> No
 )
 def test_a_policy_forgives_by_name_and_can_be_made_strict(prediction: str, gold: str, policy: str) -> None:
     assert cheap(prediction, gold) == (RIGHT, policy)
-    assert cheap(prediction, gold, strict=[policy]) == (WRONG, policy)  # type: ignore[list-item]
+    assert cheap(prediction, gold, strict=[policy]) == (WRONG, policy)
     others = [each for each in POLICIES if each != policy]
     assert cheap(prediction, gold, strict=others) == (RIGHT, policy)
 

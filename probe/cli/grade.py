@@ -19,8 +19,12 @@ def grade(
         typer.Option(help="Where the answer stands in a text; auto takes the first strict rule that finds one."),
     ] = "auto",
     strict: Annotated[
-        list[Literal["missing_base", "missing_unit", "percent_or_fraction"]] | None,
-        typer.Option("--strict", help="A policy that shall not forgive; may be given several times."),
+        list[str] | None,
+        typer.Option(
+            "--strict",
+            metavar="POLICY",
+            help="missing_base, missing_unit or percent_or_fraction shall not forgive; may be given several times.",
+        ),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Rules by verdicts, with an example of each.")] = False,
     as_json: settings.AsJson = False,

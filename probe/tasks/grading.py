@@ -23,7 +23,7 @@ from probe.tasks.answers import own_turn
 from probe.tasks.extractors import NAMES, Extract, extract
 from probe.tasks.reading import words
 from probe.tasks.reading.unicode import plain
-from probe.tasks.rules import POLICIES, READING, Policy, Rules, Verdict
+from probe.tasks.rules import POLICIES, READING, Rules, Verdict
 from probe.tasks.verify import Verifier
 
 CACHE_SIZE = 200_000
@@ -44,7 +44,7 @@ class Grader:
 
     name = "probe-tiered"
 
-    def __init__(self, *, extract: Extract = "boxed", timeout: float = 2.0, strict: Collection[Policy] = ()) -> None:
+    def __init__(self, *, extract: Extract = "boxed", timeout: float = 2.0, strict: Collection[str] = ()) -> None:
         if extract not in NAMES:
             raise BadInput(f"no extraction is called {extract!r}", do=f"choose one of {list(NAMES)}")
         if not 0 < timeout < 3600:
@@ -114,7 +114,7 @@ def _says_something(answer: str) -> bool:
     return any(char.isalnum() for char in plain(answer)) or words.is_nothing(normalise.spelled(answer))
 
 
-def cheap(prediction: str, gold: str, strict: Collection[Policy] = ()) -> Verdict | None:
+def cheap(prediction: str, gold: str, strict: Collection[str] = ()) -> Verdict | None:
     """What the rules without math-verify say; None if they cannot tell."""
     return _decided(prediction, gold, Rules(None, frozenset(strict)))
 
