@@ -4,72 +4,64 @@
     detect            real Python before the final answer
 
 The substring misleads: in one public set of outputs every hit is run-on text after the boxed answer. So `detect` looks
-only at the *admissible* text, which ends at the first of: an end-of-text token, a new turn ("Human:", "Question:"), the
-first final answer outside a fence (a box that is not empty, <answer>, ####, "the answer is 18"). The first, because
-what follows is often a re-check or another problem; a sub-result boxed midway is therefore missed. Evidence:
+only at the *admissible* text: the response's own turn (`answers.own_turn`) up to its final answer
+(`probe.tasks.final_answer`: a sub-result boxed midway is none). Evidence:
 
     0  nothing, and the substring does not occur either
-    1  "python" is mentioned somewhere, or code stands only after the answer
-    2  Python-looking code that is unfenced, does not parse, or is a repetition loop
-    3  a fenced block that parses and assigns, calls, imports or defines (`ast.parse`, nothing is ever run)
+    1  "python" is mentioned somewhere, code stands only after the answer, or it is code of another language
+    2  Python-looking code that does not parse, or one line again and again
+    3  a block that parses and assigns, calls, imports or defines (`ast.parse`, nothing is ever run)
 
-The label is code at grade 3. Fences in other languages are not code; a fence without a tag must import, define, print,
-or both assign and call (`x = 3 * 4` is also algebra). A block cut off by the length limit counts if some prefix of
-its whole lines parses so. A block seen LOOP_BLOCKS times, or made of the same few lines again and again, is a loop.
+The label is code at grade 3. Decided, and tested one by one:
+
+    a closed block with a typo cannot run: grade 2; one cut off by the length limit counts if some prefix of its whole
+    lines parses; Python 2's print statement counts; <llm-code>, <|python_tag|>, lstlisting and minted are blocks
+    a block without a tag must import, define, print, or both assign and call (`x = 3 * 4` is also algebra), and is
+    another language where most of its lines end in a semicolon; a tag of another language is another language
+    lines without a fence count if they parse, import or define, and go on to call or assign
+    the same block LOOP_BLOCKS times is a loop: that is flagged beside the label, not instead of it
+
 Code frequency is a property of model x prompt, not of a model.
 """
 
 import ast
 import re
-import textwrap
-import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from probe.data import Strategy
-from probe.tasks.answers import cut_at_stop
-from probe.tasks.gold import MARK
+from probe.tasks.answers import own_turn
+from probe.tasks.code_blocks import MAX_BLOCK, PYTHON_TAGS, Block, bare_code, blocks, computes, is_program, statements
+from probe.tasks.final_answer import final_answer_at
 
-MAX_BLOCK = 20_000  # characters of a block that are parsed; the rest counts as cut off
-MAX_BLOCKS = 64  # blocks looked at: more is a loop
 LOOP_BLOCKS = 3
-LOOP_LINES = 20  # a block this long with fewer than 1 in 5 lines distinct is a loop
+LOOP_LINES = 20  # a block this long with fewer than 1 in 5 lines distinct is one line again and again
 
-_TURN = re.compile(r"\n\s{0,3}(?:Human|User|Question)\s*:")
-_ANSWER = re.compile(
-    r"\\(?:boxed|fbox)\s*\{[\s{$]*(?!\.\.)[^\s{}$]|\\boxed\s+\d|<answer>"
-    rf"|(?:^|\n){MARK} ?[-$\d]"
-    r"|\b[Tt]he (?:final )?answer is:?[ *$]{0,4}-?\d"
-)
-_FENCE = re.compile(r"`{3,}|~{3,}")
-_INFO = re.compile(r"[ \t]{0,8}+(?P<tag>[\w+#.{}-]{0,20}+)[^\n`]{0,200}+(?:\n|\Z)|(?P<inline>\w{1,20}) ")
-_PYTHON_TAGS = frozenset({"python", "py", "python3", "ipython", "{python}", "{.python}"})
 _LOOKS_LIKE_CODE = re.compile(
     r"^[ \t]*(?:>>> |import [\w.]+(?: as \w+)?[ \t]*$|from [\w.]+ import \w|def \w+\("
     r"|(?:print\(.*\)|for \w+ in .+:)[ \t]*$)",  # `d = sqrt(5)` is how some write algebra
     re.MULTILINE,
 )
+_OTHER = re.compile(
+    r"#include\b|\bconsole\.log\(|\b(?:let|const|var) \w+ ?=|\bint main\(|\bSystem\.out|\bfunction \w*\("
+)
+_OTHER_TAGS = frozenset(
+    {"javascript", "js", "cpp", "c++", "c", "java", "matlab", "r", "sql", "julia", "go", "rust", "bash"}
+)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The label, the grade of its evidence (0 to 3), the character span it was found at, and why in a few words."""
+    """The label, the grade of its evidence (0 to 3), the character span it was found at, why, and whether it loops."""
 
     label: Strategy
     grade: int
     where: tuple[int, int] | None
     reason: str
+    loops: bool = False
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language tag in lower case, its body, its span in the text, whether its fence closes."""
-
-    tag: str
-    body: str
-    span: tuple[int, int]
-    closed: bool
+Parsed = tuple[Block, ast.Module | None]
 
 
 def mentions_python(text: str) -> bool:
@@ -79,41 +71,58 @@ def mentions_python(text: str) -> bool:
 
 def detect(text: str) -> Evidence:
     """Whether a response (the completion alone) reasons in code. Never raises, whatever the text is."""
-    admissible, code = _candidates(text)
-    real, looped = _computing(code)
-    if real:
-        return Evidence(Strategy.code, 3, real[0].span, "a fenced block of Python before the answer")
-    if looped:
-        return Evidence(Strategy.prose, 2, looped[0].span, "a repetition loop of the same code")
-    return _lesser(text, admissible, code)
-
-
-def _candidates(text: str) -> tuple[str, list[tuple[Block, ast.Module | None]]]:
-    """The admissible text, and its blocks that may be Python, parsed."""
-    head = text[: _end_of_response(text)]
-    blocks = list(_blocks(head))
-    end = _answer_at(head, blocks)
-    before = [_until(block, end, head) for block in blocks if block.span[0] < end]
-    code = [(block, _statements(block)) for block in before if block.tag in _PYTHON_TAGS or not block.tag]
-    return head[:end], code
-
-
-def _computing(code: list[tuple[Block, ast.Module | None]]) -> tuple[list[Block], list[Block]]:
-    """The blocks whose statements compute something: those that do, and those that only loop."""
+    admissible, found = _candidates(text)
+    code = [(block, statements(block)) for block in found if _may_be_python(block)]
     seen = Counter(_key(block) for block, _ in code)
-    computing = [block for block, parsed in code if parsed is not None and _computes(parsed, tagged=bool(block.tag))]
-    loops = [block for block in computing if seen[_key(block)] >= LOOP_BLOCKS or _repeats(block.body)]
-    return [block for block in computing if block not in loops], loops
+    loops = any(n >= LOOP_BLOCKS for n in seen.values())
+    real = [block for block, tree in code if tree is not None and _counts(block, tree)]
+    if still := [block for block in real if not _repeats(block.body)]:
+        first = still[0]
+        where = "a block" if first.fenced else "lines without a fence"
+        return Evidence(Strategy.code, 3, first.span, f"{where} of Python before the answer", loops)
+    if real:
+        return Evidence(Strategy.prose, 2, real[0].span, "one line of code again and again", True)
+    return _lesser(text, admissible, found, code)
 
 
-def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | None]]) -> Evidence:
+def _candidates(text: str) -> tuple[str, list[Block]]:
+    """The admissible text, and the blocks in it."""
+    head = own_turn(text)
+    found = list(blocks(head))
+    end = final_answer_at(head, [block.span for block in found if block.closed])
+    kept = [_until(block, end, head) for block in found if block.span[0] < end]
+    bare = bare_code(_without(head[:end], kept))
+    return head[:end], kept + ([bare] if bare else [])
+
+
+def _may_be_python(block: Block) -> bool:
+    return block.tag in PYTHON_TAGS or (not block.tag and not _is_other(block))
+
+
+def _is_other(block: Block) -> bool:
+    """Whether a block is code of another language."""
+    if block.tag:
+        return block.tag in _OTHER_TAGS
+    body = block.body[:MAX_BLOCK]
+    lines = [line.rstrip() for line in body.split("\n") if line.strip()]
+    return _OTHER.search(body) is not None or 2 * sum(line.endswith(";") for line in lines) > len(lines)
+
+
+def _counts(block: Block, tree: ast.Module) -> bool:
+    return computes(tree, tagged=bool(block.tag)) if block.fenced else is_program(tree)
+
+
+def _lesser(text: str, admissible: str, found: list[Block], code: list[Parsed]) -> Evidence:
     """Evidence of grade 2 or less."""
-    for block, parsed in code:
-        if parsed is None and (block.tag or block.closed) and _LOOKS_LIKE_CODE.search(block.body[:MAX_BLOCK]):
-            return Evidence(Strategy.prose, 2, block.span, "a fenced block that does not parse as Python")
-    lines = list(_LOOKS_LIKE_CODE.finditer(_without(admissible, [block for block, _ in code])))
+    for block, tree in code:
+        looks = (block.tag or block.closed) and _LOOKS_LIKE_CODE.search(block.body[:MAX_BLOCK])
+        if tree is None and block.fenced and looks:
+            return Evidence(Strategy.prose, 2, block.span, "a block that does not parse as Python")
+    lines = list(_LOOKS_LIKE_CODE.finditer(_without(admissible, [block for block, _ in code if block.fenced])))
     if len(lines) >= 2:
         return Evidence(Strategy.prose, 2, (lines[0].start(), lines[-1].end()), "lines of Python without a fence")
+    if other := next((block for block in found if block.fenced and _is_other(block)), None):
+        return Evidence(Strategy.prose, 1, other.span, "other code")
     at = text.lower().find("python")
     if at < 0:
         return Evidence(Strategy.prose, 0, None, "no Python")
@@ -121,100 +130,12 @@ def _lesser(text: str, admissible: str, code: list[tuple[Block, ast.Module | Non
     return Evidence(Strategy.prose, 1, (at, at + len("python")), place)
 
 
-def _end_of_response(text: str) -> int:
-    end = len(cut_at_stop(text))
-    turn = _TURN.search(text, 1, end)
-    return turn.start() if turn else end
-
-
-def _blocks(text: str) -> Iterator[Block]:
-    """The fenced blocks in order.
-
-    A fence with a tag glued to it, where a closing one is due, does both: ```output closes the code and opens the
-    output; ```python opens the next block of a text that never closed the last.
-    """
-    fences = _FENCE.finditer(text)
-    fence = next(fences, None)
-    for _ in range(MAX_BLOCKS):
-        if fence is None:
-            return
-        (tag, start), mark = _info(text, fence), fence.group()[0]
-        close = next((other for other in fences if other.group()[0] == mark), None)
-        opens = _info(text, close)[0] if close and text[close.end() : close.end() + 1].isalpha() else ""
-        closed = close is not None and opens not in _PYTHON_TAGS
-        end = close.start() if close else len(text)
-        yield Block(tag, text[start:end], (fence.start(), close.end() if close and closed else end), closed)
-        fence = close if opens else next(fences, None)
-
-
-def _info(text: str, fence: re.Match[str]) -> tuple[str, int]:
-    """(language tag, where the body starts) of an opening fence."""
-    info = _INFO.match(text, fence.end())
-    return ((info["tag"] or info["inline"] or "").lower(), info.end()) if info else ("", fence.end())
-
-
-def _answer_at(text: str, blocks: list[Block]) -> int:
-    """Where the first final answer starts; a box inside a closed fence is program text, not an answer."""
-    fenced = iter([block.span for block in blocks if block.closed])
-    span = next(fenced, None)
-    for match in _ANSWER.finditer(text):
-        while span is not None and span[1] <= match.start():
-            span = next(fenced, None)
-        if span is None or match.start() < span[0]:
-            return match.start()
-    return len(text)
-
-
 def _until(block: Block, end: int, text: str) -> Block:
-    """The block cut at the answer, which an unclosed fence may run past."""
+    """The block cut at the answer, which one without an end may run past."""
     if block.closed or block.span[1] <= end:
         return block
     start = block.span[1] - len(block.body)
     return Block(block.tag, text[start : max(start, end)], (block.span[0], end), False)
-
-
-def _statements(block: Block) -> ast.Module | None:
-    """The parsed body, of an unclosed block the longest parsing prefix of whole lines; None where nothing parses."""
-    if block.closed:
-        return _parse(_source(block.body))[0] if len(block.body) <= MAX_BLOCK else None
-    lines = _source(block.body[:MAX_BLOCK]).split("\n")[:-1]  # the last line is not whole
-    for _ in range(20):  # each try ends before the line the parser named
-        parsed, line = _parse("\n".join(lines))
-        if parsed is not None:
-            return parsed
-        lines = lines[: max(0, min(line, len(lines)) - 1)]
-    return None
-
-
-def _source(body: str) -> str:
-    """The body as a script: common indent, notebook magics and interactive prompts taken off."""
-    lines = textwrap.dedent(body.replace("\r\n", "\n")).split("\n")
-    if any(line.startswith(">>> ") for line in lines):
-        lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
-    return "\n".join("" if line.startswith(("!", "%")) else line for line in lines)
-
-
-def _parse(source: str) -> tuple[ast.Module | None, int]:
-    """(tree, 0), or (None, number of the line the parser stumbled on)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "\d" in a string is a warning about the model's text, not about ours
-        try:
-            return ast.parse(source), 0
-        except SyntaxError as err:
-            return None, err.lineno or 1
-        except (ValueError, RecursionError, MemoryError):  # null bytes, nesting, size
-            return None, 1
-
-
-def _computes(tree: ast.Module, *, tagged: bool) -> bool:
-    """Whether a statement assigns, calls, imports or defines; more is asked of a fence without a tag."""
-    assigns = calls = prints = defines = False
-    for node in ast.walk(tree):
-        assigns |= isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
-        calls |= isinstance(node, ast.Call)
-        prints |= isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-        defines |= isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
-    return defines or prints or (assigns or calls if tagged else assigns and calls)
 
 
 def _key(block: Block) -> str:
@@ -226,10 +147,10 @@ def _repeats(body: str) -> bool:
     return len(lines) >= LOOP_LINES and len(set(lines)) * 5 < len(lines)
 
 
-def _without(text: str, blocks: list[Block]) -> str:
+def _without(text: str, found: list[Block]) -> str:
     """The text with the blocks blanked out, every other character in its place."""
     pieces, at = [], 0
-    for block in blocks:
+    for block in found:
         start, end = block.span
         pieces += [text[at:start], " " * (min(end, len(text)) - start)]
         at = end

@@ -5,7 +5,6 @@
 `test_linear_text` checks that the matcher finds what `re` finds.
 """
 
-import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -389,9 +388,15 @@ class CountingPattern:
             last = found.end()
         return CountingText("".join([*pieces, text[last:]]))
 
-    def split(self, text: str) -> list[str]:
-        spans = [(0, 0), *(found.span() for found in self.finditer(text)), (len(text), len(text))]
-        return [text[a[1] : b[0]] for a, b in itertools.pairwise(spans)]
+    def split(self, text: str, most: int = 0) -> list[str]:
+        """Groups in the pattern are pieces, too."""
+        found = list(self.finditer(text))[: most or None]
+        pieces: list[Any] = []
+        last = 0
+        for each in found:
+            pieces += [text[last : each.start()], *each.groups()]
+            last = each.end()
+        return [*pieces, text[last:]]
 
 
 def counting(value: Any) -> Any:

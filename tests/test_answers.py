@@ -4,7 +4,8 @@ import pytest
 
 from probe.data import Outcome, Strategy
 from probe.strategy import detect
-from probe.tasks.answers import STOPS, answer_tag, boxed, cut_at_stop, final_number, has_box
+from probe.tasks.answers import STOPS, answer_tag, boxed, final_number, has_box, minerva, own_turn
+from probe.tasks.extractors import extract
 from probe.tasks.grading import Grader
 
 
@@ -59,9 +60,21 @@ def test_no_box_is_no_answer_and_no_format_reward(text: str) -> None:
     assert not has_box(text)
 
 
-@pytest.mark.parametrize("text", [r"\boxed{5} and then \boxed{}", r"\boxed{5} and then \boxed{6"])
-def test_the_last_box_decides_the_answer_but_any_box_is_the_format(text: str) -> None:
-    assert boxed(text) is None
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"\boxed{5} and then \boxed{}", "5"),
+        (r"\boxed{5} and then \boxed{6", "5"),
+        (r"\boxed{4} \boxed{5} and then \boxed{\frac{6}{", "5"),
+        (r"\boxed{5} $\boxed", "5"),
+        (r"\boxed{5} in the \boxed notation", "5"),
+        (r"\boxed{5} \boxed{\boxed{}}", "5"),
+        (r"\boxed{1 \boxed{2}", "2"),
+        (r"\boxed 3 and then \boxed{$$}", "3"),
+    ],
+)
+def test_a_box_that_is_cut_off_or_empty_hides_none_before_it(text: str, answer: str) -> None:
+    assert boxed(text) == answer
     assert has_box(text)
 
 
@@ -95,6 +108,13 @@ def test_the_last_box_decides_the_answer_but_any_box_is_the_format(text: str) ->
         ("12,34", "34"),
         ("18 dollars", "18"),
         ("Think: 3 plus 5 is 1", "1"),
+        ("It is 8/3.", "8/3"),
+        ("It is 3 1/2.", "3 1/2"),
+        ("It is 8/3.5", "3.5"),
+        ("about 12 345 people", "12345"),
+        (r"about 12\,345 people", "12345"),
+        ("about 1{,}234", "1234"),
+        ("12\u202f345.5", "12345.5"),
     ],
 )
 def test_final_number_reads_the_last_number(text: str, answer: str) -> None:
@@ -142,10 +162,53 @@ def test_answer_tag_without_an_answer(text: str) -> None:
     assert answer_tag(text) is None
 
 
-def test_cut_at_stop_takes_the_first_marker() -> None:
-    assert cut_at_stop(r"\boxed{1}<|im_end|>x<|endoftext|>\boxed{2}") == r"\boxed{1}"
-    assert cut_at_stop("no marker") == "no marker"
-    assert cut_at_stop("a</s>b<eos>c") == "a"
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So. Final Answer: The final answer is $18$. I hope it is correct.", "18"),
+        (r"The final answer is $\frac{1}{2}$. I hope it is correct.", r"\frac{1}{2}"),
+        ("The final answer is 1. No: the final answer is $2$", "2"),
+        ("The final answer is: 3.5.\nDone", "3.5"),
+        ("the final answer is (1,2). I hope it is correct.\n\nQ", "(1,2)"),
+        ("The final answer is", None),
+        ("The answer is 5", None),
+    ],
+)
+def test_minerva(text: str, answer: str | None) -> None:
+    assert minerva(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r"<answer>4</answer> #### 3 \boxed{5}", ("5", "boxed")),
+        (r"<answer>4</answer> \boxed{", ("4", "answer_tag")),
+        ("#### 3\nThe final answer is $2$. I hope it is correct.", ("2", "minerva")),
+        ("so\n#### 3", ("3", "marked")),
+        ("It is 5", (None, "")),
+    ],
+)
+def test_auto_says_which_rule_it_took(text: str, found: tuple[str | None, str]) -> None:
+    assert extract(text, "auto") == found
+    with Grader(extract="auto") as grader:
+        assert grader.grade(text, "5").extractor == found[1]
+
+
+@pytest.mark.parametrize(
+    "turn", ["\nHuman: and 6?", "\n\nQuestion: 6", "<|im_start|>user", "<|start_header_id|>user", "[INST] 6"]
+)
+def test_grader_and_detector_read_the_same_turn(turn: str) -> None:
+    text = f"It is \\boxed{{5}}.{turn}\n```python\nprint(6)\n```\n\\boxed{{6}}"
+    with Grader() as grader:
+        assert grader.grade(text, "5").outcome == Outcome.right
+    assert detect(text.replace("\\boxed{5}", "5")).label == Strategy.prose
+    assert own_turn(text) == "It is \\boxed{5}."
+
+
+def test_own_turn_takes_the_first_marker() -> None:
+    assert own_turn(r"\boxed{1}<|im_end|>x<|endoftext|>\boxed{2}") == r"\boxed{1}"
+    assert own_turn("no marker") == "no marker"
+    assert own_turn("a</s>b<eos>c") == "a"
 
 
 @pytest.mark.parametrize("marker", STOPS)
@@ -158,7 +221,7 @@ def test_grader_and_strategy_detector_read_to_the_same_marker(marker: str) -> No
 
 @pytest.mark.parametrize("marker", ["<|eot_id|>", "<|im_start|>"])
 def test_chat_markers_end_an_answer(marker: str) -> None:
-    assert cut_at_stop(f"It is 5.{marker}user\nAnd 6?") == "It is 5."
+    assert own_turn(f"It is 5.{marker}user\nAnd 6?") == "It is 5."
 
 
 HOSTILE = {

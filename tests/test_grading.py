@@ -1,10 +1,12 @@
 r"""The tiered grader: every tier by hand, the traps of math-verify, extraction, and normal forms."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,9 @@ from probe.data import Outcome
 from probe.errors import BadInput
 from probe.tasks import normalise
 from probe.tasks.grading import Grade, Grader, cheap
+from probe.tasks.reading.groups import group
+from probe.tasks.reading.numerals import number
+from probe.tasks.rules import POLICIES, RULES
 
 RIGHT, WRONG = Outcome.right, Outcome.wrong
 
@@ -26,18 +31,13 @@ def grader() -> Iterator[Grader]:
     ("prediction", "gold"),
     [
         (r"\dfrac{1}{2}", r"\frac12"),
-        (r"\frac{270}{7}", r"\frac{270}7\text{ degrees}"),
         (r"\left( 3, 4 \right)", "(3,4)"),
         ("$5$", "5"),
         (r"\$32,348", r"\$32,\!348"),
         ("11111111100", r"11,\! 111,\! 111,\! 100"),
         ("10{,}080", "10,080"),
-        ("90", r"90^\circ"),
         ("90°", r"90^{\circ}"),
-        ("50", r"50\%"),
         ("5.", "5"),
-        (r"5 \text{ cm}", "5"),
-        (r"15\mbox{ cm}^2", "15"),
         ("864 square inches", r"864 \mbox{ inches}^2"),
         ("2k + 2", "2k+2"),
         ("√5", r"\sqrt{5}"),
@@ -57,8 +57,29 @@ def grader() -> Iterator[Grader]:
         (r"137\frac{1}{2}", "137 1/2"),
     ],
 )
-def test_spelling_is_undone_by_the_string_tier(prediction: str, gold: str) -> None:
-    assert cheap(prediction, gold) == (RIGHT, "string")
+def test_spelling_is_undone_by_the_first_rules(prediction: str, gold: str) -> None:
+    verdict = cheap(prediction, gold)
+    assert verdict in {(RIGHT, "string"), (RIGHT, "choice"), (RIGHT, "word")}
+
+
+@pytest.mark.parametrize(
+    ("prediction", "gold", "policy"),
+    [
+        (r"\frac{270}{7}", r"\frac{270}7\text{ degrees}", "missing_unit"),
+        ("90", r"90^\circ", "missing_unit"),
+        (r"5 \text{ cm}", "5", "missing_unit"),
+        (r"15\mbox{ cm}^2", "15", "missing_unit"),
+        ("50", r"50\%", "percent_or_fraction"),
+        ("0.5", r"50\%", "percent_or_fraction"),
+        (r"50\%", r"\frac12", "percent_or_fraction"),
+        ("52", "52_8", "missing_base"),
+    ],
+)
+def test_a_policy_forgives_by_name_and_can_be_made_strict(prediction: str, gold: str, policy: str) -> None:
+    assert cheap(prediction, gold) == (RIGHT, policy)
+    assert cheap(prediction, gold, strict=[policy]) == (WRONG, policy)
+    others = [each for each in POLICIES if each != policy]
+    assert cheap(prediction, gold, strict=others) == (RIGHT, policy)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +128,6 @@ def test_what_the_cheap_tiers_decide(prediction: str, gold: str, outcome: Outcom
         ("-q + p", "p - q", RIGHT),
         ("q - p", "p - q", WRONG),
         ("(x+1)^2", "x^2+2x+1", RIGHT),
-        (r"1+\sqrt{19}, 1-\sqrt{19}", r"1 \pm \sqrt{19}", RIGHT),
-        ("-2,1", "1,-2", RIGHT),
-        (r"\{1,-2\}", "1,-2", RIGHT),
         ("8*sqrt(2)", r"8\sqrt2", RIGHT),
         (r"\begin{pmatrix} 1 \\ -2 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", WRONG),
         ("x=5", "y=5", WRONG),
@@ -140,9 +158,9 @@ def test_what_is_no_answer_is_unparsed(prediction: str) -> None:
 
 def test_grade_extracts_strictly_and_cuts_the_run_on() -> None:
     with Grader() as grader:
-        assert grader.grade(r"so \boxed{5}", "5") == Grade(RIGHT, "5", "string")
+        assert grader.grade(r"so \boxed{5}", "5") == Grade(RIGHT, "5", "string", "boxed")
         assert grader.grade(r"\boxed{5}<|endoftext|>\boxed{6}", "5").outcome == RIGHT
-        assert grader.grade(r"\boxed{5} or \boxed{6}", "5") == Grade(WRONG, "6", "number")
+        assert grader.grade(r"\boxed{5} or \boxed{6}", "5") == Grade(WRONG, "6", "number", "boxed")
         assert grader.grade("The answer is 5", "5") == Grade(Outcome.unparsed, None, "extract")
         assert grader.grade(r"\boxed{}", "5").outcome == Outcome.unparsed
 
@@ -213,8 +231,9 @@ def test_importing_the_grader_loads_no_sympy() -> None:
 def test_the_normal_form_takes_any_text(text: str) -> None:
     form = normalise.normalise(text)
     assert isinstance(form, str)
-    assert normalise.grouping(form) in ("", "set", "()", "[]", "(]", "[)")
-    assert normalise.number(form) is None or form
+    found = group(form)
+    assert found is None or found.kind in ("set", "()", "[]", "(]", "[)")
+    assert number(form) is None or form
 
 
 @pytest.mark.parametrize(
@@ -224,3 +243,39 @@ def test_a_normal_form_is_its_own_normal_form(answer: str) -> None:
     form = normalise.normalise(answer)
     assert normalise.normalise(form) == form
     assert cheap(answer, answer) == (RIGHT, "string")
+
+
+def pairs() -> list[dict[str, Any]]:
+    path = Path(__file__).parent / "data" / "answer_pairs.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_adversarial_pairs_are_many_and_two_sided() -> None:
+    """Written before the rules; 444 true and 291 false, 27 of the true ones a matter of policy."""
+    rows = pairs()
+    assert len(rows) == len({(row["gold"], row["answer"]) for row in rows}) >= 400
+    assert sum(row["right"] for row in rows) >= 280
+    assert sum(not row["right"] for row in rows) >= 110
+
+
+def test_false_verdicts_on_the_adversarial_pairs_are_rare(grader: Grader) -> None:
+    rows = pairs()
+    false = {(r["gold"], r["answer"]): r["right"] for r in rows if _is_right(grader, r) != r["right"]}
+    assert sum(false.values()) <= 0.05 * sum(row["right"] for row in rows), false
+    assert sum(not right for right in false.values()) <= 0.01 * sum(not row["right"] for row in rows), false
+
+
+def test_what_a_policy_forgives_is_wrong_where_it_is_strict(grader: Grader) -> None:
+    names = {"unit": "missing_unit", "base": "missing_base", "percent": "percent_or_fraction"}
+    with Grader(strict=POLICIES) as strict:
+        for row in pairs():
+            if row["policy"]:
+                verdict = grader.decide(row["answer"], row["gold"])
+                assert verdict == (RIGHT, names[row["policy"]]), row
+                assert strict.decide(row["answer"], row["gold"]) == (WRONG, names[row["policy"]]), row
+
+
+def _is_right(grader: Grader, row: dict[str, Any]) -> bool:
+    outcome, rule = grader.decide(row["answer"], row["gold"])
+    assert rule in RULES
+    return outcome is RIGHT

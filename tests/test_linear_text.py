@@ -29,7 +29,7 @@ SCANNERS = [
     *sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for folder in ("tasks", "rewards", "tokens")
-        for path in (ROOT / "probe" / folder).glob("*.py")
+        for path in (ROOT / "probe" / folder).rglob("*.py")
         if path.stem not in ("__init__", "verify_worker") and "import re\n" in path.read_text(encoding="utf-8")
     ),
     "probe.strategy",
@@ -68,19 +68,21 @@ def scanners() -> dict[str, Callable[[str], Any]]:
     from probe.strategy import detect, mentions_python
     from probe.tasks import answers, gold, grading, normalise
     from probe.tasks.chain import Chain, check_trace
+    from probe.tasks.extractors import ONE_RULE
     from probe.tasks.partial import exact
+    from probe.tasks.reading import dress, groups, numerals, regions, unicode, units, words
     from probe.tasks.validity import check_text
 
     chain = Chain("B", 3, (("+", 5), ("*", 2)))
     found: dict[str, Callable[[str], Any]] = {
         each.__name__: each
-        for module in (answers, normalise)
+        for module in (answers, normalise, dress, groups, numerals, regions, unicode, units, words)
         for each in vars(module).values()
         if callable(each) and not isinstance(each, type) and getattr(each, "__module__", "") == module.__name__
         if not each.__name__.startswith("_") and each.__code__.co_argcount == 1
     }
     known = list(found.values())
-    found |= {f"extract {name}": each for name, each in grading.EXTRACTORS.items() if each not in known}
+    found |= {f"extract {name}": each for name, each in ONE_RULE.items() if each not in known}
     found |= {each.__name__: each for each in (gold.gold_answer, detect, mentions_python, check_text)}
     found["check_trace"] = lambda text: check_trace(chain, text)
     found["exact"] = lambda text: exact(text, "a b c", "sign")

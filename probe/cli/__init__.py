@@ -12,6 +12,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     fetch,
     figure,
     gc,
+    grade,
     import_rollouts,
     ls,
     mend,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from probe.experiments.result import Result
 
 SHOWN = (
-    *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate"),
+    *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate", "cut_off"),
     *("trace_validity", "trace_checked"),
 )
 
@@ -29,7 +29,8 @@ def compare_rollouts(
         Literal["published", "probe"] | None, typer.Option(help="Labels: the authors' [where there are any], or ours.")
     ] = None,
     extract: Annotated[
-        Literal["boxed", "answer_tag", "final_number"] | None, typer.Option(help="Where the answer stands in a text.")
+        Literal["boxed", "answer_tag", "minerva", "marked", "final_number", "auto"] | None,
+        typer.Option(help="Where the answer stands in a text."),
     ] = None,
     store: settings.Root = None,
     figures: settings.Figures = settings.FIGURES,

@@ -28,7 +28,7 @@ def import_rollouts(
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="What made the responses [name of the file OUT].")] = None,
     grade: Annotated[
-        Literal["boxed", "answer_tag", "final_number"] | None,
+        Literal["boxed", "answer_tag", "minerva", "marked", "final_number", "auto"] | None,
         typer.Option(help="Grade them too; where the answer stands in a text."),
     ] = None,
     overwrite: settings.Overwrite = False,

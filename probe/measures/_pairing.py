@@ -2,7 +2,8 @@
 
 `paired` sorts both RESPONSES tables by (problem, sample) and refuses what cannot be compared: other problems or
 samples, repeated rows, another temperature, missing grades. `scored` reads two TOKENS tables that score the same text
-row for row. Problems become codes 0..G-1. Nothing is dropped or filled; a confidence that was not stated is nan.
+row for row. Problems become codes 0..G-1. Nothing is dropped or filled; a
+confidence that was not stated and an end that is not known are nan.
 Left out: texts and token ids.
 """
 
@@ -19,18 +20,19 @@ from probe.errors import BadInput
 from probe.measures import PairData
 
 KEY = ["problem", "sample"]
-READ = [*KEY, "temperature", "boxed", "outcome", "strategy", "python", "confidence"]
+READ = [*KEY, "temperature", "boxed", "outcome", "strategy", "python", "confidence", "stop"]
 
 
 @dataclass(frozen=True)
 class Side:
-    """One checkpoint's responses: graded right, with a boxed answer, in code, with "python", stated confidence."""
+    """One checkpoint's responses: right, with an answer, in code, with "python", confidence, cut off (1, 0 or nan)."""
 
     right: Bool[np.ndarray, "row"]
     boxed: Bool[np.ndarray, "row"]
     code: Bool[np.ndarray, "row"]
     python: Bool[np.ndarray, "row"]
     confidence: Float[np.ndarray, "row"]
+    cut_off: Float[np.ndarray, "row"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _side(rows: dict[str, pa.Array], where: str) -> Side:
         python=_flags(rows["python"]),
         # float32 holds .7 as .69999999, which falls into another bin: the stated decimals are restored
         confidence=np.round(rows["confidence"].to_numpy(zero_copy_only=False).astype(np.float64), 6),
+        cut_off=pc.equal(rows["stop"], "length").cast(pa.float64()).to_numpy(zero_copy_only=False),
     )
 
 

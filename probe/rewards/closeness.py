@@ -11,9 +11,10 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from probe.rewards import per_response, rewards
-from probe.tasks.answers import boxed, cut_at_stop
-from probe.tasks.normalise import MAX_ANSWER, normalise, number
+from probe.tasks.answers import boxed, own_turn
+from probe.tasks.normalise import MAX_ANSWER, normalise
 from probe.tasks.random_calculation import closeness
+from probe.tasks.reading.numerals import number
 
 
 @rewards.register("closeness")
@@ -35,7 +36,7 @@ def _score(text: str, label: str | None) -> float | None:
     gold = _value(label)
     if gold is None:
         return None
-    given = _value(boxed(cut_at_stop(text)))
+    given = _value(boxed(own_turn(text)))
     return 0.0 if given is None else closeness(given, gold)
 
 

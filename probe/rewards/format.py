@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from probe.rewards import rewards
-from probe.tasks.answers import has_box
+from probe.tasks.answers import has_box, own_turn
 
 
 @rewards.register("format")
@@ -17,4 +17,4 @@ class Format:
     is_null: ClassVar[bool] = False
 
     def __call__(self, *, completions: Sequence[str], **info: Any) -> list[float | None]:
-        return [float(has_box(text)) for text in completions]
+        return [float(has_box(own_turn(text))) for text in completions]

@@ -16,7 +16,8 @@ from probe.data import Outcome
 from probe.errors import BadInput
 from probe.rewards import per_response, rewards
 from probe.tasks.answers import boxed
-from probe.tasks.normalise import MAX_ANSWER, normalise, number
+from probe.tasks.normalise import MAX_ANSWER, normalise
+from probe.tasks.reading.numerals import number
 
 
 @runtime_checkable

@@ -11,7 +11,8 @@ from probe.models.loading.entries import Template
 from probe.models.sampling.prompts import prompt_ids
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.benchmarks import problems as problem_set
-from probe.tasks.grading import Extract
+from probe.tasks.extractors import Extract
+from probe.tasks.rules import READING
 
 NONE = Template(text="{prompt}")
 
@@ -34,6 +35,7 @@ class Elicitation:
             "template": self.text.model_dump(),
             "prefix": self.prefix,
             "extract": self.extract,
+            "reading": READING,
         }
 
     def prompts(

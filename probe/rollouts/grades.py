@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from probe.strategy import detect, mentions_python
-from probe.tasks.grading import Extract, Grader
+from probe.tasks.extractors import Extract
+from probe.tasks.grading import Grader
 
 
 def grade_columns(texts: Sequence[str], golds: Sequence[str], extract: Extract = "boxed") -> dict[str, list[Any]]:

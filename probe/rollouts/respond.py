@@ -1,7 +1,7 @@
 """What does a model answer? Prompts -> tokens -> texts, the one path that every checkpoint takes.
 
 Ids are the record. Texts keep every special token but the one that ended the response: what a model writes behind a
-marker is cut off where texts are read (`probe.tasks.answers.cut_at_stop`), not glued to the answer.
+marker is cut off where texts are read (`probe.tasks.answers.own_turn`), not glued to the answer.
 """
 
 from collections.abc import Sequence

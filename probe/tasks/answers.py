@@ -1,31 +1,39 @@
 r"""Which answer does a response give? Extraction, strict and lenient, under different names.
 
-    strict   `boxed`         the last \boxed{...} or \fbox{...} with balanced braces; nothing else is an answer
+    strict   `boxed`         the last \boxed{...} or \fbox{...} that is complete and not empty; one cut off hides none
              `answer_tag`    the last <answer>...</answer>, and inside it the box or the formula, if there is one
+             `minerva`       "The final answer is $...$. I hope it is correct." (2206.14858), the last of them
+             `marked`        what stands behind the last #### (GSM8K)
     lenient  `final_number`  the last number written anywhere
 
-Strict extraction is what a format reward pays for (`has_box`: at least one box that is not empty, 2506.10947 §2).
-Lenient extraction credits an answer given in words, which confounds that reward: it is for data whose answers are
-bare numbers (GSM8K's `A: 18`, `#### 18`) and never a fallback of the strict one. Nothing here judges correctness.
+Strict extraction is what a format reward pays for (2506.10947 §2): `has_box` is `boxed` finding something, for every
+text. Lenient extraction credits an answer given in words, which confounds that reward: it is for data whose answers are
+bare numbers (GSM8K's `A: 18`, `#### 18`) and never a fallback of a strict one. Nothing here judges correctness.
 
+`own_turn` is the text that belongs to the response at all: graders and the strategy detector read no further.
 Every function takes time linear in the text, whatever is in it (a model can write a million open braces).
 Left out: several boxes as a tuple (the last one counts), numbers in words.
 """
 
 import re
+from collections.abc import Iterator
 
-STOPS = ("<|endoftext|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>", "</s>", "<eos>")  # for whoever reads a response
+STOPS = (
+    *("<|endoftext|>", "<|im_end|>", "<|im_start|>", "<|eot_id|>", "</s>", "<eos>", "<|end_of_text|>"),
+    *("<|start_header_id|>", "<start_of_turn>", "<end_of_turn>", "<|user|>", "<|assistant|>", "[INST]", "<|end|>"),
+)
+_TURN = re.compile(r"\n\s{0,3}(?:Human|User|Question|### ?Instruction)\s*+:")
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _BARE = re.compile(r"[^\s{}$\\]+")  # the argument of `\boxed 5`
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)  # \{ and \} are characters, not groups
 _INK = re.compile(r"\\[A-Za-z]+|[^\s{}$\\~]+|\\(?!\\(?:boxed|fbox))[^A-Za-z]|[{}]")
-_BLANK = " \t\r\n{}$~"
 
 _NUMBER = re.compile(
     r"\\[dt]?frac\{-?\d+\}\{\d+\}"  # \frac{3}{4}
-    r"|\d{1,9} \d{1,9}/\d{1,9}(?![\d.])"  # 3 1/2
-    r"|(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\w))?(?:/\d+(?![\d.]))?"
+    r"|\d{1,9} \d{1,9}/\d{1,9}(?!\d|\.\d)"  # 3 1/2
+    r"|(?:\d{1,3}(?:(?:,|\{,\}|\\[,!]|[\u2009\u202f\u00a0 ])\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+    r"(?:[eE][-+]?\d{1,3}(?!\w))?(?:/\d+(?!\d|\.\d))?"
     r"|\.\d+",
     re.ASCII,
 )
@@ -33,28 +41,72 @@ _PLAIN_WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:sqrt|pi|sin|cos|tan|log|ln|or|an
 _COUNTED = re.compile(r"\$?-?[\d,./]+(?: [A-Za-z]+)+\.?")  # "16/27 gallons"
 _FORMULA = re.compile(r"\$([^$]+)\$|\\\(((?:[^\\]|\\(?![()]))+)\\\)")
 _SUBTRACTS = re.compile(r"(?:[\w)}\]%]|[\d)}\]%]\s{1,8})-$")  # `7 - 3`, `10-12`
+_SEPARATORS = re.compile(r"[,{}\\!\s]")
+_MIXED = re.compile(r"\d+ \d+/\d+", re.ASCII)
+_FINAL = "inal answer is"
+_HOPE = re.compile(r"\.?\s{0,9}I hope it is correct")
 _WINDOW = 4096
 
 
-def cut_at_stop(text: str) -> str:
-    """The text before the first end-of-text marker: what follows is run-on and belongs to no answer."""
-    return text[: min((at for stop in STOPS if (at := text.find(stop)) >= 0), default=len(text))]
+def own_turn(text: str) -> str:
+    """The text before the first end-of-text marker, chat marker or new turn ("Human:"): what follows is run-on."""
+    end = min((at for stop in STOPS if (at := text.find(stop)) >= 0), default=len(text))
+    turn = _TURN.search(text, 1, end)
+    return text[: turn.start() if turn else end]
 
 
 def boxed(text: str) -> str | None:
-    r"""The content of the last \boxed{...} or \fbox{...}, stripped; None without one, unbalanced or empty.
+    r"""The content of the last complete \boxed{...} or \fbox{...} that is not empty, stripped; None without one.
 
-    `\boxed 5` counts if its argument holds a digit or is one letter, so that "the \boxed notation" does not.
+    The last is the one that starts last. `\boxed 5` counts if its argument holds a digit or is one letter, so that
+    "the \boxed notation" does not. What is empty: blanks, braces, dollars, empty boxes.
     """
     start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
-    match = _BOX.match(text, start) if start >= 0 else None
+    if start < 0:
+        return None
+    found = _at(text, start)
+    return found if found is not None else max(boxes(text), default=(-1, None))[1]
+
+
+def has_box(text: str) -> bool:
+    r"""Whether `boxed` finds an answer: the format reward of 2506.10947."""
+    return boxed(text) is not None
+
+
+def _at(text: str, start: int) -> str | None:
+    """The answer in the box that starts here."""
+    match = _BOX.match(text, start)
     if match is None:
         return None
     if text[match.end() : match.end() + 1] != "{":
         return _bare(text, match.end())
     close = _closing_brace(text, match.end())
     content = "" if close is None else text[match.end() + 1 : close].strip()
-    return content if content.strip(_BLANK) else None
+    return content if any(_is_ink(each.group()) for each in _INK.finditer(content)) else None
+
+
+def _is_ink(token: str) -> bool:
+    return token not in ("\\boxed", "\\fbox", "{", "}")
+
+
+def boxes(text: str) -> Iterator[tuple[int, str]]:
+    """(start, answer) of every complete box that is not empty, in the order they end; one pass."""
+    ink, open_groups = 0, []  # per open group: (ink before it, start of its box) if it is a box, else None
+    box, box_end = -1, -1
+    for match in _INK.finditer(text):
+        token = match.group()
+        if token in ("\\boxed", "\\fbox"):
+            box, box_end = match.start(), _BOX.match(text, match.start()).end()  # type: ignore[union-attr]  # it matched
+            if (word := _bare(text, box_end)) is not None:
+                yield box, word
+        elif token == "{":
+            open_groups.append((ink, box, match.end()) if match.start() == box_end else None)
+        elif token == "}":
+            opened = open_groups.pop() if open_groups else None
+            if opened is not None and ink > opened[0]:
+                yield opened[1], text[opened[2] : match.start()].strip()
+        else:
+            ink += 1
 
 
 def _bare(text: str, at: int) -> str | None:
@@ -74,27 +126,6 @@ def _closing_brace(text: str, opening: int) -> int | None:
     return None
 
 
-def has_box(text: str) -> bool:
-    r"""Whether any \boxed{...} or \fbox{...} is balanced and not empty: the format reward of 2506.10947."""
-    ink, open_groups = 0, []  # per open group: the ink before it if it is a box, else None
-    box_end = -1
-    for match in _INK.finditer(text):
-        token = match.group()
-        if token in ("\\boxed", "\\fbox"):
-            box_end = _BOX.match(text, match.start()).end()  # type: ignore[union-attr]  # the same pattern matched
-            if _bare(text, box_end) is not None:
-                return True
-        elif token == "{":
-            open_groups.append(ink if match.start() == box_end else None)
-        elif token == "}":
-            before = open_groups.pop() if open_groups else None
-            if before is not None and ink > before:
-                return True
-        else:
-            ink += 1
-    return False
-
-
 def answer_tag(text: str) -> str | None:
     """The answer inside the last complete <answer>...</answer>; None without one or if it is empty.
 
@@ -111,6 +142,25 @@ def answer_tag(text: str) -> str | None:
     if len(_PLAIN_WORD.findall(content)) >= 3 or _COUNTED.fullmatch(content):
         return _last_said(content) or content
     return content or None
+
+
+def minerva(text: str) -> str | None:
+    """The answer behind the last "final answer is", up to "I hope it is correct" or the end of its line."""
+    at = text.rfind(_FINAL)
+    if at < 0:
+        return None
+    rest = text[at + len(_FINAL) :].lstrip(" :")
+    hope = _HOPE.search(rest)
+    said = rest[: hope.start()] if hope else rest.partition("\n")[0]
+    formula = _FORMULA.fullmatch(said.strip().rstrip("."))
+    answer = (formula[1] or formula[2]) if formula else said
+    return answer.strip().rstrip(".").strip() or None
+
+
+def marked(text: str) -> str | None:
+    """What stands on the line behind the last ####, where a GSM8K solution has its answer."""
+    _, mark, rest = text.rpartition("####")
+    return (rest.partition("\n")[0].strip() or None) if mark else None
 
 
 def _last_said(sentence: str) -> str | None:
@@ -135,7 +185,9 @@ def final_number(text: str) -> str | None:
 
 def _signed(text: str, match: re.Match[str]) -> str:
     """The number with its minus, unless the minus subtracts (`7 - 3`, `10-12`)."""
-    number = match.group().replace(",", "")
+    number = match.group()
+    if not number.startswith("\\") and not _MIXED.fullmatch(number):
+        number = _SEPARATORS.sub("", number)
     before = text[max(0, match.start() - 8) : match.start()].rstrip("$\\").replace("\u2212", "-")
     is_sign = before.endswith("-") and not _SUBTRACTS.search(before)
     return f"-{number}" if is_sign else number

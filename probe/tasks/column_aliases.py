@@ -13,6 +13,7 @@ _KNOWN = {
     "temperature": "temperature",
     "confidence": "confidence confidence_level confidence_levels",
     "right": "right correct is_correct label_correct acc exact_match evals score",
+    "stop": "stop finish_reason stop_reason finish_reasons choices.finish_reason",
     "prompt": "prompt question problem query instruction input",
 }
 NAMES = {field: tuple(names.split()) for field, names in _KNOWN.items()}

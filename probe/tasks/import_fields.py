@@ -15,8 +15,9 @@ from probe.tasks.gold import gold_answer
 
 FIELDS = tuple(NAMES)
 NEEDED = ("problem", "text", "answer")
-NULLABLE = ("right", "confidence")  # what a response may lack
+NULLABLE = ("right", "confidence", "stop")  # what a response may lack
 _YES, _NO = {"true", "yes", "right", "correct", "1", "1.0"}, {"false", "no", "wrong", "incorrect", "0", "0.0"}
+CUT_OFF = ("length", "max_tokens", "max_length", "max_new_tokens", "model_length", "truncated")
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0+)?\s*")
 
 
@@ -172,6 +173,12 @@ def _integer(value: Any, what: str, where: str) -> int:
     raise BadInput(f"{what} is {value!r:.40}, a whole number is needed", where=where, do="leave it out: --map sample=")
 
 
+def _stop(value: Any, what: str, where: str) -> str | None:
+    """ "length" where a response was cut off, "eos" where it ended, under the names that are in use."""
+    said = "" if value is None else _text(value, what, where).strip().lower()
+    return None if not said else "length" if said in CUT_OFF else "eos"
+
+
 PARSERS: dict[str, Callable[[Any, str, str], Any]] = {
     "problem": _problem,
     "text": _text,
@@ -180,5 +187,6 @@ PARSERS: dict[str, Callable[[Any, str, str], Any]] = {
     "temperature": _number,
     "confidence": _confidence,
     "right": _right,
+    "stop": _stop,
     "prompt": _text,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from probe.errors import BadInput
-from probe.tasks.answers import cut_at_stop
+from probe.tasks.answers import own_turn
 from probe.tasks.chain import Chain, check_trace, parse_prompt
 from probe.tasks.equations import equations, holds
 
@@ -35,7 +35,7 @@ class TextCheck:
 
 def check_text(text: str) -> TextCheck:
     """The equalities of numbers in a text, up to its end-of-text marker."""
-    stated = equations(cut_at_stop(text))
+    stated = equations(own_turn(text))
     false = tuple(each.span for each in stated if not holds(each))
     return TextCheck(len(stated), len(stated) - len(false), false)
 

@@ -1,8 +1,9 @@
 """Responses in a file of one's own: the columns problem, text and answer, in any format of `probe.tasks.rows`.
 
-Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), right (the
-authors' label). A response may lack its label or confidence: it stays missing. Everything is checked here: what
-follows relies on it. `probe sample --out` writes such files, `probe import-rollouts` makes them of other columns.
+Optional columns: sample (else counted within a problem), temperature (else 0), confidence (in [0, 1]), stop ("length"
+where a response was cut off), right (the authors' label). A response may lack its label or confidence: it stays
+missing. Everything is checked here: what follows relies on it. `probe sample --out` writes such files, `probe
+import-rollouts` makes them of other columns.
 """
 
 import math
@@ -19,8 +20,9 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
     "temperature": (float, int),
     "confidence": (float, int, type(None)),
     "right": (bool, type(None)),
+    "stop": (str, type(None)),
 }
-NULLABLE = ("confidence", "right")
+NULLABLE = ("confidence", "right", "stop")
 KNOWN = (*NEEDED, *OPTIONAL)
 KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str,), **OPTIONAL}
 Columns = dict[str, list[Any]]
@@ -41,6 +43,7 @@ def read_answers(path: Path) -> Columns:
     columns = check_columns({name: [row.get(name) for _, row in rows] for name in names}, str(path))
     columns.setdefault("confidence", [None] * len(rows))
     columns.setdefault("temperature", [0.0] * len(rows))
+    columns.setdefault("stop", [None] * len(rows))
     columns.setdefault("sample", counted(columns["problem"]))
     return columns
 

@@ -1,6 +1,6 @@
 """How do published outputs become responses that can be compared? Any table of them -> the file `real_files` reads.
 
-    problem text answer [sample temperature confidence right prompt]  <-  a path into each row, given or recognised
+    problem text answer [sample temperature confidence right stop prompt]  <-  a path into each row, given or recognised
 
 A path is a column, or names joined by dots into nested objects (`6b_verification.solution`, `choices.0.text`). A list
 of responses becomes one row a sample; lists of the same length go with it, single values are repeated, lists of one
@@ -26,7 +26,8 @@ from probe.errors import BadInput
 from probe.experiments.published_outputs.import_parts import Tally, check_pairs, parts, schema, table_of
 from probe.store import file_digest
 from probe.store.outputs import Output, named_output
-from probe.tasks.grading import Extract, Grader
+from probe.tasks.extractors import Extract
+from probe.tasks.grading import Grader
 from probe.tasks.import_fields import NAMES, NULLABLE, PARSERS, Paths, dig, find_paths, opened
 from probe.tasks.row_limits import Row
 from probe.tasks.rows import read_rows

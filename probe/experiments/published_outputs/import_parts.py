@@ -31,6 +31,7 @@ SCHEMA = {
     "text": pa.string(),
     "answer": pa.string(),
     "right": pa.bool_(),
+    "stop": pa.string(),
     "confidence": pa.float64(),
 }
 ALWAYS = ("problem", "sample", "temperature", "text", "answer", "confidence")

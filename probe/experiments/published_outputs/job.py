@@ -7,7 +7,7 @@
 `published` takes the authors' own labels, `probe` our grader on the answer extracted from the text: the two differ (the
 published evals of `rlcr_math500` are an exact match after dropping punctuation), so which it was is in the identity.
 A file of the second form is JSON lines or parquet with `problem`, `text` and `answer`, and where it has them `sample`,
-`confidence`, `temperature` and `right` (the authors' label). Nothing here loads torch.
+`confidence`, `temperature`, `stop` and `right` (the authors' label). Nothing here loads torch.
 Left out: outputs of more than one step. Other column names: `probe import-rollouts`.
 """
 
@@ -32,12 +32,14 @@ from probe.measurements import RowKey, Rows
 from probe.measures import PairData
 from probe.store import Recipe, Store, file_digest, write_table
 from probe.strategy import detect, mentions_python
-from probe.tasks.answers import cut_at_stop
-from probe.tasks.grading import EXTRACTORS, Extract, Grader
+from probe.tasks.answers import own_turn
+from probe.tasks.extractors import Extract, extract
+from probe.tasks.grading import Grader
 from probe.tasks.published_outputs import Outputs, read_rlcr
+from probe.tasks.rules import READING
 
 Columns = dict[str, list[Any]]
-VERSION = 2
+VERSION = 3  # 3: how texts are read (`probe.tasks.rules.READING`), and how many were cut off
 BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
 ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
 KEY = ["problem", "sample"]
@@ -59,7 +61,13 @@ class ImportJob(Job):
     def recipe(self) -> Recipe:
         with Grader(extract=self.extract) as grader:
             version = grader.version if self.grading == "probe" else ""
-        params = {"grading": self.grading, "extract": self.extract, "grader": version, "names": list(self.names)}
+        params = {
+            "grading": self.grading,
+            "extract": self.extract,
+            "grader": version,
+            "reading": READING,
+            "names": list(self.names),
+        }
         return Recipe("imported", VERSION, params, tuple(f"file:{file_digest(file)}" for file in self.files))
 
     @property
@@ -102,14 +110,14 @@ class ImportJob(Job):
         texts, n = columns["text"], len(columns["text"])
         if self.grading == "published":
             labels = [LABELLED[right] for right in columns["right"]]
-            answers = [EXTRACTORS[self.extract](cut_at_stop(text)) for text in texts]
+            answers = [extract(own_turn(text), self.extract).answer for text in texts]
         else:
             grades = grader.grade_many(texts, columns["answer"])
             labels, answers = [g.outcome for g in grades], [g.prediction for g in grades]
         rows = columns | {
             "checkpoint": [name] * n,
             "step": [0] * n,  # which step it was is not published
-            "stop": [None] * n,
+            "stop": columns.get("stop", [None] * n),
             "tokens": [None] * n,
             "boxed": answers,
             "outcome": [None if label is None else str(label) for label in labels],
@@ -125,7 +133,7 @@ class PublishedJob(Experiment):
     """Every measure of the baseline against each system that is another model."""
 
     FIGURES: ClassVar = ("real_strategy", "real_outcomes", "real_calibration")
-    VERSION: ClassVar = 2
+    VERSION: ClassVar = 3  # 3: how many were cut off
     source: ImportJob
 
     @property
