@@ -81,4 +81,4 @@ def _show(result: "Result", family: str, grading: str) -> None:
     for reward in dict.fromkeys(row["reward"] for row in rows):
         title = f"{family} -> {reward} ({grading} labels)"
         show_changes([row for row in found if row["reward"] == reward], title)
-        show_cells([row for row in rows if row["reward"] == reward], f"{family} -> {reward}: problems")
+        show_cells([row for row in rows if row["reward"] == reward], f"{family} -> {reward}")
