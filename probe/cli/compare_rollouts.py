@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = (
     *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate"),
-    *("trace_validity", "trace_checked"),
+    *("pass_at_k", "cot_pass_at_k", "trace_validity", "trace_checked"),
 )
 
 
@@ -48,9 +48,7 @@ def compare_rollouts(
     labels = job.source.grading
 
     def notes() -> list[str]:
-        unpaired = {name: n for name, n in job.left_out(run.held).items() if n}
-        pairs = [f"{name}: {n} pairs are left out, as one of the two has no label" for name, n in unpaired.items()]
-        return [*job.source.notes, *pairs]
+        return [*job.source.notes, *job.left_out(run.held)]
 
     def show(result: "Result") -> None:
         _show(result, job.source.family, labels)

@@ -10,6 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from probe.errors import BadInput
 from probe.tasks.rows import read_rows
 
@@ -22,7 +25,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
 }
 NULLABLE = ("confidence", "right")
 KNOWN = (*NEEDED, *OPTIONAL)
-KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str,), **OPTIONAL}
+KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str, type(None)), **OPTIONAL}
 Columns = dict[str, list[Any]]
 
 
@@ -43,6 +46,20 @@ def read_answers(path: Path) -> Columns:
     columns.setdefault("temperature", [0.0] * len(rows))
     columns.setdefault("sample", counted(columns["problem"]))
     return columns
+
+
+def system_name(path: Path) -> str:
+    """What made the responses of a file: as `probe import-rollouts --name` said, else the name of the file."""
+    return about(path).get("probe.name") or path.stem
+
+
+def about(path: Path) -> dict[str, str]:
+    """What `probe import-rollouts` wrote about a file: the paths it was read from, and its name."""
+    try:
+        said = pq.read_schema(path).metadata if path.suffix == ".parquet" else None
+    except (pa.ArrowException, OSError, ValueError):
+        said = None
+    return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in (said or {}).items()}
 
 
 def check_columns(columns: Columns, where: str, first: int = 1) -> Columns:

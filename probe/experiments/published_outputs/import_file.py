@@ -86,7 +86,11 @@ def import_rollouts(
     tally = Tally()
     rows = _watched(read_rows(path, _columns_read(paths), streamed=True), paths, given or {}, tally)
     responses = (each for where, row in rows for each in _responses(row, paths.of, where))
-    about = {"probe.source": _source(path), **{f"probe.map.{what}": each for what, each in paths.of.items()}}
+    about = {
+        "probe.source": _source(path),
+        **({"probe.name": name} if name else {}),
+        **{f"probe.map.{what}": each for what, each in paths.of.items()},
+    }
     kinds = schema(paths.of, grade is not None, about)
 
     def write(temporary: Path) -> None:
