@@ -33,7 +33,7 @@ def read_answers(path: Path) -> Columns:
     """The columns of one file, of one length; `right` only where the file has it. BadInput names file and column."""
     rows = list(read_rows(path, KNOWN))
     names = [name for name in KNOWN if any(name in row for _, row in rows)]
-    missing = [name for name in NEEDED if name not in names]
+    missing = [name for name in NEEDED if name not in names and (name != "answer" or "right" not in names)]
     if missing:
         do = f"it has {names or 'no rows'}; {NEEDED} are needed: probe import-rollouts maps other columns"
         raise BadInput(f"no column {missing[0]!r}", where=str(path), do=do)
@@ -42,6 +42,11 @@ def read_answers(path: Path) -> Columns:
         if lacks:
             raise BadInput(f"this row has no {lacks[0]!r}, others have", where=where, do="mend or drop that row")
     columns = check_columns({name: [row.get(name) for _, row in rows] for name in names}, str(path))
+    columns.setdefault("answer", [None] * len(rows))
+    blank = columns["answer"].count(None)
+    if 0 < blank < len(rows) or (blank and "right" not in columns):
+        where = rows[columns["answer"].index(None)][0]
+        raise BadInput("column 'answer' is missing in this row", where=where, do="mend or drop that row")
     columns.setdefault("confidence", [None] * len(rows))
     columns.setdefault("temperature", [0.0] * len(rows))
     columns.setdefault("sample", counted(columns["problem"]))
