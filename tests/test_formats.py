@@ -2,7 +2,9 @@
 
 import json
 import random
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -53,6 +55,22 @@ def inspect_eval(folder: Path) -> Path:
             sample["events"] = [{"event": "model"}] * 3
             log.writestr(f"samples/q{i}_epoch_{epoch}.json", json.dumps(sample))
         log.writestr("summaries.json", "[]")
+    return path
+
+
+def inspect_zstd(folder: Path) -> Path:
+    """The same log as Inspect packs it today: with zstd, which the zipfile of Python 3.11 does not know."""
+    path, members = folder / "packed.eval", []
+    with zipfile.ZipFile(inspect_eval(folder)) as log:
+        members = [(info.filename.encode(), log.read(info)) for info in log.infolist()]
+    body, central = b"", b""
+    for name, data in members:
+        packed = pa.compress(data, "zstd", asbytes=True)
+        about = struct.pack("<HHHHHIIIHH", 45, 0, 93, 0, 33, zlib.crc32(data), len(packed), len(data), len(name), 0)
+        central += b"PK\x01\x02" + struct.pack("<H", 45) + about + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name
+        body += b"PK\x03\x04" + about + name + packed
+    end = struct.pack("<HHHHIIH", 0, 0, len(members), len(members), len(central), len(body), 0)
+    path.write_bytes(body + central + b"PK\x05\x06" + end)
     return path
 
 
@@ -137,6 +155,7 @@ Make = Callable[[Path], Path]
 # what writes the file, what is said beside the file, whether labels, golds, the temperature
 LAYOUTS: dict[str, tuple[Make, tuple[str, ...], bool, bool, float]] = {
     "inspect .eval": (inspect_eval, (), True, True, 0.7),
+    "inspect .eval, zstd": (inspect_zstd, (), True, True, 0.7),
     "inspect .json": (inspect_json, (), True, True, 0.7),
     "lm-eval": (lm_eval, ("--where", "filter=strict-match"), True, True, 0.0),
     "chats": (chats, ("--gold", "gold.jsonl", "--on", "#=row", "--map", "problem=#//2"), False, True, 0.0),
@@ -256,10 +275,10 @@ def test_gold_from_another_file_is_found_or_refused(gone: str, tmp_path: Path) -
 
 
 def test_a_log_that_is_damaged_or_unfolds_is_refused(tmp_path: Path) -> None:
-    whole = inspect_eval(tmp_path).read_bytes()
+    wholes = inspect_eval(tmp_path).read_bytes(), inspect_zstd(tmp_path).read_bytes()
     rng = random.Random(0)
-    for _ in range(60):
-        data = bytearray(whole)
+    for i in range(120):
+        data = bytearray(wholes[i % 2])
         for _ in range(rng.choice((1, 4, 40))):
             data[rng.randrange(len(data))] = rng.randrange(256)
         (tmp_path / "bad.eval").write_bytes(data[: rng.choice((len(data), rng.randrange(len(data))))])
@@ -316,3 +335,26 @@ def test_pass_at_k_stands_in_the_table_beside_that_without_false_steps(tmp_path:
     found = {(r["name"], r["side"], r["k"]): r["value"] for r in told if r["name"].endswith("pass_at_k")}
     assert found["pass_at_k", "after", 4] == found["cot_pass_at_k", "before", 4] == 1.0
     assert found["cot_pass_at_k", "after", 4] == 0.0
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_table_becomes_a_log_that_reads_back(labelled: bool, tmp_path: Path) -> None:
+    """Ids that are no file names, texts of any characters, several samples; the same bytes each time."""
+    ids = ["a/b", "../x", "ä b", "p", "p_"]
+    rows = [{"problem": name, "prompt": f"Q {name}", "text": f"\x00½ {s} \\boxed{{{s}}}", "answer": "1"} |
+            ({"right": s == 1} if labelled else {}) for name in ids for s in range(3)]  # fmt: skip
+    source = lines(tmp_path / "a.jsonl", rows)
+    words = ("import-rollouts", source, "--to", "inspect", "--name", "m", *(() if labelled else ("--grade", "boxed")))
+    for name in ("one.eval", "two.eval"):
+        run(*words, "--out", tmp_path / name)
+    assert (tmp_path / "one.eval").read_bytes() == (tmp_path / "two.eval").read_bytes()
+    found = import_rollouts(tmp_path / "one.eval", tmp_path / "back.parquet")
+    assert (found.rows, found.problems, found.right) == (15, 5, pytest.approx(1 / 3))
+    read = pq.read_table(tmp_path / "back.parquet").to_pylist()
+    back = {(row["problem"], row["sample"]): (row["text"], row["prompt"]) for row in read}
+    assert back == {(name, s): (rows[s]["text"], f"Q {name}") for name in ids for s in range(3)}
+    assert sorted(path.name for path in tmp_path.glob("*")) == ["a.jsonl", "back.parquet", "one.eval", "two.eval"]
+    assert "an Inspect log" in run(*words, "--out", tmp_path / "x.parquet", code=2).stderr
+    inspect = pytest.importorskip("inspect_ai.log", reason="inspect_ai is not installed")
+    log = inspect.read_eval_log(str(tmp_path / "one.eval"))
+    assert len(log.samples) == 15 and log.samples[0].score.value in ("C", "I")

@@ -48,6 +48,7 @@ def import_rollouts(
     keep_readable: Annotated[
         bool, typer.Option("--keep-readable", help="Leave out rows that cannot be read, and say why.")
     ] = False,
+    to: Annotated[Literal["parquet", "inspect"], typer.Option("--to", help="inspect: a log (OUT.eval).")] = "parquet",
     overwrite: settings.Overwrite = False,
     as_json: settings.AsJson = False,
 ) -> None:
@@ -62,14 +63,14 @@ def import_rollouts(
 
     given = dict(_pair(each, "--map") for each in mapped or ())
     selection = Selection(tuple(_pair(each, "--where") for each in where or ()), gold, on)
-    asked = Asked(name, grade, overwrite, keep_readable, selection)
+    asked = Asked(name, grade, overwrite, keep_readable, selection, to)
     made = import_by(by, files, out, given, asked) if by else {out: read(files, out, given, asked)}
     if as_json:
         told = [vars(found) | {"out": str(each), "notes": found.notes} for each, found in made.items()]
         return emit(told if by else told[0])
     for each, found in made.items():
         _show(found, each)
-    say("compare two of them: probe compare-rollouts BEFORE AFTER")
+    say("look at it: inspect view" if to == "inspect" else "compare two: probe compare-rollouts BEFORE AFTER")
 
 
 def _show(found: "Imported", out: Path) -> None:

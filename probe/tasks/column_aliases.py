@@ -12,7 +12,7 @@ _KNOWN = {
     " choices.message.content response.body.choices.message.content choices.text code solution messages conversations",
     "answer": "answer gold gold_answer ground_truth ground_truths gt gts target reference final_answer correct_answer"
     " expected_answer",
-    "sample": "sample sample_id sample_idx sample_index epoch",
+    "sample": "sample sample_id sample_idx sample_index",
     "temperature": "temperature",
     "confidence": "confidence confidence_level confidence_levels",
     "right": "right correct is_correct label_correct acc exact_match evals score plus_status base_status",

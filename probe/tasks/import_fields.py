@@ -34,7 +34,7 @@ class Paths:
 def find_paths(rows: Sequence[Mapping[str, Any]], given: Mapping[str, str], where: str) -> Paths:
     """The path of every field in the first rows: as given ("" leaves it out), else the first name that can be read.
 
-    What every response has is looked for in the first row; a label or a confidence in the first row that has one.
+    What every response has is looked for in the first row that has it, a label or a confidence likewise.
     """
     unknown = sorted(set(given) - set(FIELDS))
     if unknown:
@@ -57,7 +57,8 @@ def find_paths(rows: Sequence[Mapping[str, Any]], given: Mapping[str, str], wher
 def _recognised(rows: Sequence[Mapping[str, Any]], field: str) -> list[str]:
     """The known names of a field that can be read; those that hold a value before those that hold none yet."""
     if field not in NULLABLE:
-        return [name for name in NAMES[field] if _reads(rows[0], field, name)]
+        read = [name for name in NAMES[field] if _reads(rows[0], field, name)]
+        return read or [name for name in NAMES[field] if any(_reads(row, field, name) for row in rows)]
     scorers = [name for row in rows[:1] if isinstance(row.get(SCORES), Mapping) for name in row[SCORES]]
     scores = [f"{SCORES}.{name}.value" for name in scorers] if field == "right" else []
     there = [name for name in (*NAMES[field], *scores) if any(_there(row, name) for row in rows)]

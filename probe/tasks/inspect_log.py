@@ -5,22 +5,35 @@
 
 Each sample is a row, with the model and the temperature of the header beside it. Read without inspect_ai, one member at
 a time; a member that unfolds to more than it says, or to more than MAX_ROW, is refused. Left out: events, attachments
-other than in what is read (a text may stand there, and is put back), logs compressed with zstd.
+other than in what is read (a text may stand there, and is put back).
 """
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from probe.errors import BadInput
 from probe.tasks.row_limits import MAX_ROW, MAX_ROWS, Row
 from probe.tasks.strict_json import parsed_json
 
-READ = ("id", "epoch", "input", "target", "choices", "output", "scores", "metadata", "error")
+READ = ("id", "input", "target", "choices", "output", "scores", "metadata", "error")
 ATTACHED = "attachment://"
-BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+ZSTD = 93  # compression method of a zip member
+BROKEN = (
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+)
 
 
 def inspect_rows(path: Path, most: int) -> Iterator[Row]:
@@ -44,6 +57,8 @@ def sample_row(sample: Any, where: str) -> dict[str, Any]:
         raise BadInput("a sample is no JSON object", where=where, do="copy the log again")
     attached = sample.get("attachments")
     held = {name: sample[name] for name in READ if name in sample}
+    if isinstance(sample.get("epoch"), int):
+        held["sample"] = sample["epoch"] - 1  # epochs count from 1
     return _put_back(held, attached) if isinstance(attached, dict) and attached else held
 
 
@@ -63,11 +78,31 @@ def _about(log: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 
 
 def _member(log: zipfile.ZipFile, name: str, where: str) -> Any:
-    with log.open(name) as member:
-        data = member.read(MAX_ROW + 1)
+    info = log.getinfo(name)
+    if info.compress_type == ZSTD:
+        data = _unpacked(log, info)
+    else:
+        with log.open(info) as member:
+            data = member.read(MAX_ROW + 1)
     if len(data) > MAX_ROW:
         raise BadInput(f"more than {MAX_ROW:,} bytes", where=where, do="drop or shorten that sample")
     return parsed_json(data, where)
+
+
+def _unpacked(log: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member that is packed as Inspect packs it today; the zipfile of Python 3.11 does not read it."""
+    assert log.fp is not None
+    log.fp.seek(info.header_offset)
+    head = log.fp.read(30)
+    if head[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("a member is not where it should be")
+    name, extra = struct.unpack("<HH", head[26:30])
+    log.fp.seek(name + extra, 1)
+    packed = log.fp.read(min(info.compress_size, MAX_ROW + 1))
+    data: bytes = pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read(MAX_ROW + 1)
+    if len(data) <= MAX_ROW and zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile(f"the checksum of {info.filename[:80]} is wrong")
+    return data
 
 
 def _put_back(value: Any, attached: dict[str, Any]) -> Any:

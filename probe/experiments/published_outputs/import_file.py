@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from probe.errors import BadInput
 from probe.experiments.published_outputs.import_parts import Tally, check_pairs, parts, schema, table_of
 from probe.experiments.published_outputs.selection import GOLD, Mixture, Selection, chosen_rows, source_files, values_of
+from probe.experiments.published_outputs.to_inspect import write_inspect
 from probe.store import file_digest
 from probe.store.outputs import Output, named_output
 from probe.tasks.column_aliases import ROW
@@ -78,6 +79,7 @@ class Asked:
     overwrite: bool = False
     keep_readable: bool = False
     selection: Selection = field(default_factory=Selection)
+    to: Literal["parquet", "inspect"] = "parquet"
 
 
 def import_rollouts(
@@ -87,7 +89,7 @@ def import_rollouts(
     asked: Asked | None = None,
     **how: Any,
 ) -> Imported:
-    """Write the responses of files (or of a saved dataset's folder) to `out`, a parquet file, whole or not at all.
+    """Write the responses of files to `out`, a parquet file or an Inspect log, whole or not at all.
 
     `given` maps our fields to paths; `asked`, or its fields one by one, says the rest.
     """
@@ -119,7 +121,15 @@ def import_rollouts(
         if not tally.rows:
             raise BadInput(f"no row can be read: {next(iter(tally.dropped))}", where=where, do="map other columns")
 
-    written.write(write)
+    def log(temporary: Path) -> None:
+        table = temporary.with_suffix(".table.tmp")
+        try:
+            write(table)
+            write_inspect(table, temporary, asked.name or out.stem)
+        finally:
+            table.unlink(missing_ok=True)
+
+    written.write(log if asked.to == "inspect" else write)
     return _report(paths_of, tally, asked.grade is not None)
 
 
@@ -169,8 +179,9 @@ def _about(files: Sequence[Path], paths: Paths, asked: Asked) -> dict[str, str]:
 
 
 def _output(files: Sequence[Path], out: Path, asked: Asked) -> Output:
-    if out.suffix != ".parquet":
-        raise BadInput("the result is a parquet file", where=str(out), do="give a name that ends in .parquet")
+    suffix, what = {"parquet": (".parquet", "a parquet file"), "inspect": (".eval", "an Inspect log")}[asked.to]
+    if out.suffix != suffix:
+        raise BadInput(f"the result is {what}", where=str(out), do=f"give a name that ends in {suffix}")
     gold = [asked.selection.gold] if asked.selection.gold else []
     return named_output(out, inputs=[*files, *gold], overwrite=asked.overwrite)
 
