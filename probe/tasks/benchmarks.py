@@ -156,7 +156,7 @@ def _of_file(
     unknown = sorted(set(columns) - set(FIELDS))
     if unknown:
         raise BadInput(f"problems have no {unknown[0]!r}", where="--columns", do=f"map one of {list(FIELDS)}")
-    kept, dropped, left_out = _problems(name, read_rows(path), known, str(path), columns, keep)
+    kept, dropped, left_out = _problems(name, read_rows(path), known, str(path), columns, keep_readable)
     files = [path] if path.is_file() else sorted(path.glob("data-*.arrow"))
     digests = [file_digest(file) for file in files]
     pin = digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -20,7 +20,7 @@ class _Twice(ValueError):
 def parsed_json(data: bytes, where: str, what: str = "the file") -> Any:
     """What JSON says, once it says one thing: see the top. BadInput names what is wrong, and where."""
     try:
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once, parse_int=_whole, parse_float=_decimal)
+        value = _DECODER.decode(data.decode("utf-8-sig"))
     except UnicodeDecodeError as err:
         raise BadInput(
             f"not UTF-8 text: {err.reason} at byte {err.start}", where=where, do="write it as UTF-8"
@@ -52,3 +52,6 @@ def _decimal(digits: str) -> float:
 
 def _too_long(digits: str) -> NoReturn:
     raise ValueError(f"a number of {len(digits):,} digits")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_int=_whole, parse_float=_decimal)

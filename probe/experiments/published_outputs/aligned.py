@@ -42,8 +42,8 @@ def shared(before: pa.Table, after: pa.Table) -> tuple[pa.Table, pa.Table, LeftO
     for table in (before, after):
         ungraded = _keys(table.filter(pc.is_null(table["outcome"])))
         labelled = labelled.join(ungraded, KEY, join_type="left anti") if ungraded.num_rows else labelled
-    only = [each.num_rows - both.num_rows for each in keys]
-    left = LeftOut(both.num_rows - labelled.num_rows, *only, shared=labelled.num_rows)
+    before_only, after_only = (each.num_rows - both.num_rows for each in keys)
+    left = LeftOut(both.num_rows - labelled.num_rows, before_only, after_only, labelled.num_rows)
     if not labelled.num_rows:
         what, do = "no problem is answered on both sides", "give files on the same problems, with the same ids"
         if both.num_rows:

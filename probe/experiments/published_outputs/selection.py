@@ -118,9 +118,9 @@ class Mixture:
 
     def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The rows as they are."""
-        columns = [name for name in (*SYSTEMS, *STEPS) if name not in self.fixed]
+        columns = {*SYSTEMS, *STEPS} - self.fixed
         for where, row in rows:
-            for name in columns:
+            for name in columns & row.keys():
                 value = row.get(name)
                 if isinstance(value, str | int | float):
                     counts = self.met.setdefault(name, Counter())
@@ -130,7 +130,8 @@ class Mixture:
 
     def check(self, where: str) -> None:
         """BadInput where rows of several systems passed."""
-        for name, counts in self.met.items():
+        for name in (*SYSTEMS, *STEPS):
+            counts = self.met.get(name, Counter())
             if len(counts) > 1:
                 listed = ", ".join(f"{value[:40]} ({n})" for value, n in counts.most_common(SHOWN))
                 more = ", ..." if len(counts) > SHOWN else ""
