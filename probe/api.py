@@ -45,6 +45,8 @@ class Ask(TypedDict, total=False):
 
     problems: str  # chain, math500, gsm8k, ..., or a file
     limit: int | None  # the first problems only
+    columns: dict[str, str] | None  # of a file: where it has its problem, answer, id or choices
+    keep_readable: bool  # of a file: rows that cannot be read are left out
     template: str | None  # by name; None: the manifest's, else the question as it is
     prefix: str  # put into the model's mouth
     max_new: int | None  # tokens
@@ -206,7 +208,9 @@ def asked(
     chain = problems == "chain"
     name = ask.get("template") or (base.entry.template if base.entry and not chain else "none")
     text = load_manifest(manifest).template(name) if name != "none" else CHAIN.text
-    these = CHAIN.problems if chain and limit is None else problem_set(problems, limit=limit)
+    file = {"columns": ask.get("columns"), "keep_readable": ask.get("keep_readable", False)}
+    whole = chain and limit is None and not file["columns"]
+    these = CHAIN.problems if whole else problem_set(problems, limit=limit, **file)  # type: ignore[arg-type]
     sampled = {name: value for name, value in ask.items() if name in ("temperature", "samples", "seed", "sampler")}
     length = ask.get("max_new") or (SAMPLED.max_new if chain else MAX_NEW)
     return Elicitation(these, name, text, prefix), replace(SAMPLED, max_new=length, **sampled)  # type: ignore[arg-type]

@@ -151,7 +151,7 @@ def test_repeated_problems(tmp_path: Path) -> None:
         ([{"problem": "p", "answer": " "}], "no answer"),
         ([{"problem": "p", "answer": None}], "no answer"),
         ([{"problem": "p"}], "no answer"),
-        ([{"problem": "p", "answer": ["1"]}], "no answer"),
+        ([{"problem": "p", "answer": ["1", "2"]}], "several answers"),
         ([{"problem": "p", "answer": float("nan")}], "no answer"),
         ([{"problem": "p", "answer": float("inf")}], "no answer"),
         ([{"problem": "p", "answer": True}], "no answer"),

@@ -88,10 +88,12 @@ def test_whose_labels_are_compared_is_said(tmp_path: Path) -> None:
     without = write(tmp_path / "b.jsonl", responses([None] * 5, "parquet"))  # a column of nothing
     found = compared(with_labels, without)
     assert found["grading"] == "probe"
-    assert found["notes"] == ["labels: ours on both sides, as b.jsonl has none; those of a.jsonl are not used"]
+    assert found["notes"][0] == "labels: ours on both sides, as b.jsonl has none; those of a.jsonl are not used"
     with pytest.raises(BadInput, match="not every file has a column `right`"):
         published_job([with_labels, without], "published")
-    assert compared(with_labels, without, words=("--grading", "probe"))["notes"] == []
+    assert compared(with_labels, without, words=("--grading", "probe"))["notes"] == [
+        f"temperature of {name}: not stated, taken as 0" for name in ("a.jsonl", "b.jsonl")
+    ]
 
 
 def test_nothing_labelled_on_both_sides(tmp_path: Path) -> None:

@@ -8,9 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.text import Text
+from typer.testing import CliRunner
 
+from probe.cli import app
 from probe.errors import BadInput, ProbeError
 from probe.experiments.published_outputs.files import read_answers
+from probe.experiments.published_outputs.import_file import import_rollouts
 from probe.experiments.published_outputs.job import READOUTS, PublishedJob, published_job
 from probe.experiments.result import run
 from probe.plots import figures
@@ -210,3 +214,33 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         published_job([one, fewer], "published")
     with pytest.raises(ProbeError, match="1 rows only before"):
         run(published_job([one, fewer]), Store(tmp_path / "store"))
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_several_samples_are_called_pairs_of_responses(samples: int, tmp_path: Path) -> None:
+    """64 gained of 240 pairs on 30 problems are not 64 problems gained."""
+    before = write(tmp_path / "a.jsonl", own_rows(["1", "9", "9", ""]) * samples)
+    after = write(tmp_path / "b.jsonl", own_rows(["1", "2", "3", "9"]) * samples)
+    drawing = figures.get("real_outcomes")(run(published_job([before, after]), Store(tmp_path / "s")).rows)
+    assert drawing is not None
+    words = " ".join([drawing.caption, *(text.get_text() for text in drawing.figure.findobj(Text))])
+    words = " ".join(words.split())  # titles are broken into lines
+    said = CliRunner().invoke(app, ["compare-rollouts", str(before), str(after), "--store", str(tmp_path / "s"),
+                                    "--figures", str(tmp_path / "f")]).stdout  # fmt: skip
+    if samples == 1:
+        assert "share of problems" in words and "response pairs" not in words
+        assert "a -> b: problems" in said
+    else:
+        assert "share of response pairs" in words and "share of problems" not in words
+        assert "6 response pairs gained" in words and "12 response pairs on 4 problems" in words
+        assert "a -> b: pairs of responses to 4 problems" in said
+
+
+def test_an_ordinary_saved_dataset_is_read(tmp_path: Path) -> None:
+    """`Dataset.save_to_disk` writes no row counts of its splits."""
+    datasets = pytest.importorskip("datasets")
+    rows = own_rows(["1", "2", "3", "4"])
+    datasets.Dataset.from_list([row | {"problem": str(row["problem"])} for row in rows]).save_to_disk(tmp_path / "d")
+    found = import_rollouts(tmp_path / "d", tmp_path / "out.parquet")
+    assert (found.rows, found.problems) == (4, 4)
+    assert read_answers(tmp_path / "out.parquet")["text"] == [row["text"] for row in rows]

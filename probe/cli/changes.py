@@ -46,7 +46,7 @@ def show_changes(found: Sequence[dict[str, Any]], title: str) -> None:
 
 
 def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
-    """Which responses were right before and after, on stdout; nothing where `rows` have no cells."""
+    """Which problems, or pairs of responses where a problem has several, were right; nothing where there are none."""
     shares = {row["cell"]: row for row in rows if row["name"] == "outcome_share"}
     counts = {row["cell"]: row for row in rows if row["name"] == "outcome_count"}
     drawn = []
@@ -59,6 +59,10 @@ def show_cells(rows: Sequence[dict[str, Any]], title: str) -> None:
                 (words, f"{count['value']:.0f}", f"[{', '.join(ends)}]", number(share["value"]), count["n"], null)
             )
     if drawn:
+        some = next(iter(counts.values()))
+        several = some["n"] != some["n_problems"]
+        counted = f"pairs of responses to {some['n_problems']} problems" if several else "problems"
+        title = f"{title}: {counted}"
         table(("right", "count", "95 % interval", "share", "of", "null"), drawn, title, right=CELL_NUMBERS)
 
 

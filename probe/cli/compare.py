@@ -63,7 +63,7 @@ def _show(result: "Result", job: "CompareJob") -> None:
         title = f"{about}, {sampled}{' (null pair)' if pair.is_null else ''}"
         show_changes([r for r in found if r["temperature"] == temperature and r["reward"] == after], title)
         cells = [r for r in rows if r["temperature"] == temperature and r["reward"] == after]
-        show_cells(cells, f"{title}: responses")
+        show_cells(cells, title)
     for reward in dict.fromkeys(row["reward"] for row in found if row["reward"] != after):
         over = f"{pair.before.name} under its best prompt -> {after}"
         under = f"{pair.before.name}: template {asked.template} -> {reward}"

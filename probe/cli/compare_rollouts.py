@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = (
     *("accuracy", "brier", "ece", "auroc", "code_share", "python_share", "parse_rate", "cut_off"),
-    *("trace_validity", "trace_checked"),
+    *("pass_at_k", "cot_pass_at_k", "trace_validity", "trace_checked"),
 )
 
 
@@ -49,9 +49,7 @@ def compare_rollouts(
     labels = job.source.grading
 
     def notes() -> list[str]:
-        unpaired = {name: n for name, n in job.left_out(run.held).items() if n}
-        pairs = [f"{name}: {n} pairs are left out, as one of the two has no label" for name, n in unpaired.items()]
-        return [*job.source.notes, *pairs]
+        return [*job.source.notes, *job.left_out(run.held)]
 
     def show(result: "Result") -> None:
         _show(result, job.source.family, labels)
@@ -82,4 +80,4 @@ def _show(result: "Result", family: str, grading: str) -> None:
     for reward in dict.fromkeys(row["reward"] for row in rows):
         title = f"{family} -> {reward} ({grading} labels)"
         show_changes([row for row in found if row["reward"] == reward], title)
-        show_cells([row for row in rows if row["reward"] == reward], f"{family} -> {reward}: problems")
+        show_cells([row for row in rows if row["reward"] == reward], f"{family} -> {reward}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from probe.cli.show import say
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ Devices = Annotated[
 ]
 Problems = Annotated[
     str, typer.Option(help="chain, math500, gsm8k, aime24, random-calculation, ..., or a file of one's own.")
+]
+
+
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", metavar="FIELD=COLUMN", help="Of a file of problems: problem, answer, id, choices."),
+]
+KeepReadable = Annotated[
+    bool, typer.Option("--keep-readable", help="Leave out rows of a file that cannot be read, and say why.")
 ]
 
 
@@ -103,13 +113,20 @@ class Asked(Weights):
     )
     max_new: Annotated[int | None, typer.Option("--max-new", min=1, help="New tokens [chain: 20, else 3072].")] = None
     batch: Batch = None
+    columns: Columns = None
+    keep_readable: KeepReadable = False
 
     def of(self, base: "Checkpoint", **ask: Any) -> "tuple[Elicitation, SamplingOptions]":
         """The same for one base: under the template named, else the one the manifest gives it, else none."""
         from probe.api import asked
 
-        named = {name: getattr(self, name) for name in ("problems", "limit", "template", "max_new")}
-        return asked(base, self.manifest, **named, **ask)
+        names = ("problems", "limit", "template", "max_new", "keep_readable")
+        named = {name: getattr(self, name) for name in names}
+        columns = dict(pair_of(each, "--columns", "problem=their.column") for each in self.columns or ()) or None
+        found = asked(base, self.manifest, columns=columns, **named, **ask)
+        for why, n in found[0].problems.left_out:
+            say(f"left out of {self.problems}, {n} rows: {why}")
+        return found
 
     def compute(self, devices: str = "", batch: int = 64) -> "Compute":
         """In how large batches [of `batch`], and where."""
@@ -137,6 +154,14 @@ def open_store(root: Path | None) -> "Store":
     from probe.store import Store
 
     return Store(root)
+
+
+def pair_of(said: str, option: str, example: str) -> tuple[str, str]:
+    """NAME=VALUE of an option; BadInput where it is none."""
+    name, sign, value = said.partition("=")
+    if not sign:
+        raise BadInput(f"{said!r} says nothing", where=option, do=f"write it as {option} {example}")
+    return name.strip(), value.strip()
 
 
 def split(names: str) -> tuple[str, ...]:

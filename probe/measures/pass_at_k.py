@@ -28,15 +28,16 @@ class PassAtK:
         pair = paired(data)
         samples = np.bincount(pair.problem)
         ks = 2 ** np.arange(int(samples.min()).bit_length())
-        return [estimate for k in ks.tolist() for estimate in _at(k, samples, pair)]
+        return [estimate for k in ks.tolist() for estimate in at_k(k, samples, pair)]
 
 
-def _at(k: int, samples: np.ndarray, pair: Paired) -> list[Estimate]:
+def at_k(k: int, samples: np.ndarray, pair: Paired, name: str = "pass_at_k") -> list[Estimate]:
+    """pass@k of both sides and its change."""
     right = [np.bincount(pair.problem, side.right).astype(int) for side in (pair.before, pair.after)]
     before, after = (np.asarray(pass_at_k(samples, c, k)) for c in right)
     problems, estimates = np.arange(pair.n_problems), []
     for side, values in zip((*SIDES, "change"), (before, after, after - before), strict=True):
         null, bounds = (0.0, (-1.0, 1.0)) if side == "change" else (None, (0.0, 1.0))
         params = {"side": side, "k": k}
-        estimates.append(clustered_mean(values, problems, name="pass_at_k", null=null, bounds=bounds, params=params))
+        estimates.append(clustered_mean(values, problems, name=name, null=null, bounds=bounds, params=params))
     return [replace(estimate, n=pair.problem.size) for estimate in estimates]

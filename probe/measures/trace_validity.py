@@ -41,7 +41,7 @@ class TraceValidity:
 
     def __call__(self, data: PairData) -> list[Estimate]:
         pair = paired(data)
-        (valid, checked), (valid_after, checked_after) = (_verdicts(table) for table in (data.before, data.after))
+        (valid, checked), (valid_after, checked_after) = (verdicts(table) for table in (data.before, data.after))
         estimates = means("trace_checked", checked, checked_after, pair, data.address)
         among = [checked & pair.before.right, checked_after & pair.after.right]
         held = [valid & among[0], valid_after & among[1]]
@@ -53,7 +53,7 @@ class TraceValidity:
         return [each for each in estimates if each.name == "trace_checked" or np.isfinite(each.lo)]
 
 
-def _verdicts(table: pa.Table) -> tuple[Rows, Rows]:
+def verdicts(table: pa.Table) -> tuple[Rows, Rows]:
     """(valid, with something to check) of every response, in the order of `paired`."""
     order = pc.sort_indices(table.select(KEY), sort_keys=[(key, "ascending") for key in KEY])
     problems, texts = (table[name].take(order).to_pylist() for name in ("problem", "text"))

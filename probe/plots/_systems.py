@@ -19,6 +19,8 @@ BASE = Look(GREY, "o", "-", "before")
 IDENTITY = ("name", "side", "value")
 CONFIDENCE = ("brier", "ece", "auroc", "reliability")
 
+OUTCOMES = ("outcome_share", "outcome_count")
+
 
 @dataclass(frozen=True)
 class RealPair:
@@ -100,7 +102,18 @@ def caption_of(drawn: Sequence[RealPair], null: str, names: dict[str, str]) -> s
 
 def _paired(drawn: Sequence[RealPair]) -> str:
     """n, for the caption."""
-    return f"{span(counts([row for pair in drawn for row in pair.rows], 'n_problems'), 'problem')}, paired"
+    rows = [row for pair in drawn for row in pair.rows]
+    problems = span(counts(rows, "n_problems"), "problem")
+    if counted_as(drawn) == "problems":
+        return f"{problems}, paired"
+    cells = [row for row in rows if row["name"] in OUTCOMES]
+    return f"{span(counts(cells, 'n'), 'response pair')} on {problems}"
+
+
+def counted_as(drawn: Sequence[RealPair]) -> str:
+    """What the cells of these pairs count: problems, or pairs of responses where a problem has several."""
+    cells = [row for pair in drawn for row in pair.rows if row["name"] in OUTCOMES]
+    return "response pairs" if any(row["n"] != row["n_problems"] for row in cells) else "problems"
 
 
 def _twins_of(drawn: Sequence[RealPair]) -> str:

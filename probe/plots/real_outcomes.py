@@ -2,7 +2,8 @@
 
 A net change hides its two parts. If nothing happened, a problem that differs is as likely to be lost as gained: the
 dashed null of "only before" and "only after" is half their sum (McNemar). Paired outputs, intervals clustered by
-problem, p from sign flips of problems.
+problem, p from sign flips of problems. Where a problem has several responses, what is counted is pairs of responses,
+and is called so.
 """
 
 from matplotlib.axes import Axes
@@ -13,9 +14,10 @@ from probe.plots._frame import beside, finish, head, panels
 from probe.plots._marks import bar, null_handle, null_line, null_stretch, plain_numbers
 from probe.plots._replicates import estimate, limits, pick
 from probe.plots._style import COLUMN, DOUBLE, handles, styled
-from probe.plots._systems import BASE, RealPair, System, caption_of, mark, pair_name, pairs, said, systems
+from probe.plots._systems import BASE, RealPair, System, caption_of, counted_as, mark, pair_name, pairs, said, systems
 from probe.plots._words import number, plain
 
+PROBLEMS = "problems"
 CELLS = {"both": "both\nright", "only_before": "only\nbefore", "only_after": "only\nafter", "neither": "neither"}
 
 
@@ -34,9 +36,10 @@ def real_outcomes(rows: Rows) -> Drawing | None:
     for at, pair in enumerate(drawn):
         table += _cells(axes[0, 0], pair, 0.7 * ((at + 0.5) / len(drawn) - 0.5), 0.33 / len(drawn))
     axes[0, 0].set_xticks(range(len(CELLS)), list(CELLS.values()))
-    axes[0, 0].set_ylabel("share of problems")
+    counted = counted_as(drawn)
+    axes[0, 0].set_ylabel(f"share of {counted}")
     axes[0, 0].set_ylim(0, 1.2 * axes[0, 0].get_ylim()[1])
-    head(axes[0, 0], "right before and after (numbers: problems)")
+    head(axes[0, 0], f"right before and after (numbers: {counted})")
     table += _accuracies(axes[1, 0], held) if held else []
     for axis in axes[:, 0]:
         plain_numbers(axis)
@@ -86,7 +89,8 @@ def _title(drawn: list[RealPair]) -> str:
     for pair in drawn:
         cells = {row["cell"]: row["value"] for row in pick(pair.rows, name="outcome_count")}
         known = {"only_before", "only_after"} <= set(cells)
-        counts = f" ({cells['only_after']:.0f} gained, {cells['only_before']:.0f} lost)" if known else ""
+        what = f" {counted_as([pair])}" if counted_as([pair]) != PROBLEMS else ""
+        counts = f" ({cells['only_after']:.0f}{what} gained, {cells['only_before']:.0f} lost)" if known else ""
         moved = pick(pair.rows, name="accuracy", side="change")
         text += [f"{pair_name(pair, drawn)}: accuracy {said(row)}{counts}" for row in moved]
-    return "; ".join(text) or "Problems gained and lost"
+    return "; ".join(text) or f"{counted_as(drawn).capitalize()} gained and lost"

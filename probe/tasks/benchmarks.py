@@ -4,7 +4,7 @@
     problems("my/problems.csv")        any format of `probe.tasks.rows`
     problems("random-calculation")     generated: no model has seen them
 
-The columns of the well-known sets are recognised; an answer that is a whole solution gives the one it ends in. Every
+The columns of the well-known sets are recognised, or said (`probe.tasks.problem_rows`). Every
 problem has an answer and an id of its own; a problem that occurs twice with one answer is dropped and counted, with two
 answers it is refused. `pin` says exactly what was read: "file:<sha256>", "hub:<id>@<commit>", "generated:<parameters>".
 
@@ -15,6 +15,7 @@ one line of BENCHMARKS. Hub revisions are not chosen ahead: the commit that was 
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,25 +27,12 @@ from probe.errors import BadInput
 from probe.registry import nearest
 from probe.store import file_digest
 from probe.tasks.chain import chain_problems
-from probe.tasks.gold import gold_answer
+from probe.tasks.problem_rows import FIELDS, asked_and_answer, given_id
 from probe.tasks.random_calculation import LEVELS, random_calculations
 from probe.tasks.rows import READERS, read_rows
 
 PER_LEVEL = 20  # random calculations
 CHAINS = 256
-PROMPTS = ("problem", "question", "prompt", "query", "instruction")
-ANSWERS = (
-    "answer",
-    "final_answer",
-    "gold",
-    "gold_answer",
-    "ground_truth",
-    "gt",
-    "target",
-    "expected_answer",
-    "solution",
-)
-IDS = ("unique_id", "problem_id", "question_id", "id", "idx")
 FOLDER = "PROBE_DATA"
 
 
@@ -75,6 +63,7 @@ class ProblemSet:
     """Problems, whether they can have been seen, where they were read, and what pins them.
 
     `dated`: the day they came out, where that matters. `dropped`: how many repeated problems were left out.
+    `left_out`: how many rows could not be read, by reason.
     """
 
     name: str
@@ -84,13 +73,23 @@ class ProblemSet:
     pin: str
     dated: str = ""
     dropped: int = 0
+    left_out: tuple[tuple[str, int], ...] = ()
 
 
-def problems(name_or_file: str | Path, *, limit: int | None = None) -> ProblemSet:
-    """The problems of a benchmark or of a file, or the first `limit` of them. BadInput names what is not there."""
+def problems(
+    name_or_file: str | Path,
+    *,
+    limit: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    keep_readable: bool = False,
+) -> ProblemSet:
+    """The problems of a benchmark or of a file, or the first `limit` of them. BadInput names what is not there.
+
+    `columns` says where a file has its problem, answer, id or choices; `keep_readable` leaves out rows without.
+    """
     if limit is not None and limit < 1:
         raise BadInput(f"limit is {limit}", where="problems", do="ask for at least one problem")
-    benchmark = _looked_up(str(name_or_file))
+    benchmark = _looked_up(str(name_or_file), columns, keep_readable)
     return benchmark if limit is None else replace(benchmark, problems=benchmark.problems[:limit])
 
 
@@ -99,7 +98,9 @@ def names() -> tuple[str, ...]:
     return (*BENCHMARKS, *_GENERATED)
 
 
-def _looked_up(name: str) -> ProblemSet:
+def _looked_up(name: str, columns: Mapping[str, str] | None, keep_readable: bool) -> ProblemSet:
+    if columns and (name in _GENERATED or name in BENCHMARKS):
+        raise BadInput(f"the columns of {name} are known", where="--columns", do="map those of a file of your own")
     if name in _GENERATED:
         return _GENERATED[name]()
     path = Path(name)
@@ -109,7 +110,7 @@ def _looked_up(name: str) -> ProblemSet:
     if not path.exists():
         do = f"{nearest(name, sorted(names()))}, or the path of a file {READERS}"
         raise BadInput(f"there are no problems called {name!r}", where="--problems", do=do)
-    return _of_file(path.stem, path, None)
+    return _of_file(path.stem, path, None, columns, keep_readable)
 
 
 def _random_calculation() -> ProblemSet:
@@ -144,13 +145,25 @@ def _local(name: str) -> Path | None:
     return files[0] if files else None
 
 
-def _of_file(name: str, path: Path, known: Benchmark | None) -> ProblemSet:
-    kept, dropped = _problems(name, ((where, row) for where, row in read_rows(path)), known, str(path))
+def _of_file(
+    name: str,
+    path: Path,
+    known: Benchmark | None,
+    columns: Mapping[str, str] | None = None,
+    keep_readable: bool = False,
+) -> ProblemSet:
+    columns = columns or {}
+    unknown = sorted(set(columns) - set(FIELDS))
+    if unknown:
+        raise BadInput(f"problems have no {unknown[0]!r}", where="--columns", do=f"map one of {list(FIELDS)}")
+    kept, dropped, left_out = _problems(name, read_rows(path), known, str(path), columns, keep_readable)
     files = [path] if path.is_file() else sorted(path.glob("data-*.arrow"))
     digests = [file_digest(file) for file in files]
     pin = digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
     leak, dated = (known.leak, known.dated) if known else ("public", "")
-    return ProblemSet(name, kept, leak, f"file {path.name}", f"file:{pin}", dated, dropped)
+    mapped = "".join(f" {field}={column}" for field, column in sorted(columns.items()))
+    read = f"file:{pin}{mapped}" + (" readable" if left_out else "")
+    return ProblemSet(name, kept, leak, f"file {path.name}", read, dated, dropped, tuple(left_out.items()))
 
 
 def _of_hub(name: str, known: Benchmark) -> ProblemSet:
@@ -167,19 +180,30 @@ def _of_hub(name: str, known: Benchmark) -> ProblemSet:
             f" ${FOLDER}/{name}/{known.split}.jsonl (or .parquet, .json, .csv), or give the path of a file"
         )
         raise BadInput(f"{name} is not here and cannot be fetched: {err}", where=where, do=do) from err
-    kept, dropped = _problems(name, ((f"{where} row {i}", row) for i, row in enumerate(rows, 1)), known, where)
+    kept, dropped, _ = _problems(name, ((f"{where} row {i}", row) for i, row in enumerate(rows, 1)), known, where)
     return ProblemSet(name, kept, known.leak, where, f"hub:{known.hub}@{builder.hash}", known.dated, dropped)
 
 
 def _problems(
-    name: str, rows: Iterator[tuple[str, dict[str, Any]]], known: Benchmark | None, where: str
-) -> tuple[tuple[Problem, ...], int]:
-    """The problems of the rows, each once, and how many were repeated."""
+    name: str,
+    rows: Iterator[tuple[str, dict[str, Any]]],
+    known: Benchmark | None,
+    where: str,
+    columns: Mapping[str, str] = MappingProxyType({}),
+    keep_readable: bool = False,
+) -> tuple[tuple[Problem, ...], int, Counter[str]]:
+    """The problems of the rows, each once; how many were repeated; how many cannot be read, by reason."""
     kept: dict[str, Problem] = {}
     ids: set[str] = set()
-    dropped = 0
+    dropped, left_out = 0, Counter[str]()
     for place, (at, row) in enumerate(rows):
-        problem = _problem(name, place, row, known, at)
+        try:
+            problem = _problem(name, place, row, known, at, columns)
+        except BadInput as err:
+            if not keep_readable:
+                raise
+            left_out[err.what] += 1
+            continue
         same = kept.setdefault(problem.prompt, problem)
         if same is not problem:
             if same.answer != problem.answer:
@@ -189,25 +213,17 @@ def _problems(
             raise BadInput(f"a second problem has the id {problem.id!r}", where=at, do="give every problem its own id")
         ids.add(problem.id)
     if not kept:
-        raise BadInput("there are no problems in it", where=where, do="give at least one row")
-    return tuple(kept.values()), dropped
+        why = f": {next(iter(left_out))}" if left_out else ""
+        raise BadInput(f"there are no problems in it{why}", where=where, do="give at least one row that can be read")
+    return tuple(kept.values()), dropped, left_out
 
 
-def _problem(name: str, place: int, row: dict[str, Any], known: Benchmark | None, where: str) -> Problem:
+def _problem(
+    name: str, place: int, row: dict[str, Any], known: Benchmark | None, where: str, columns: Mapping[str, str]
+) -> Problem:
     row = {str(key).strip().lower().replace(" ", "_"): value for key, value in row.items()}
-    prompt, answer = _said(row, PROMPTS, "problem", where), gold_answer(_said(row, ANSWERS, "answer", where))
-    given = next((row[key] for key in IDS if isinstance(row.get(key), str | int) and row[key] != ""), None)
+    prompt, answer = asked_and_answer(row, columns, where)
+    given = given_id(row, columns)
     own = f"{name}/{known.split}/{place}" if known else f"{name}/{place}"
     id_ = own if given is None else given if isinstance(given, str) and "/" in given else f"{name}/{given}"
     return Problem(id_, prompt, answer, name, known.leak if known else "public")
-
-
-def _said(row: dict[str, Any], columns: tuple[str, ...], what: str, where: str) -> str:
-    value = next((row[key] for key in columns if row.get(key) is not None), None)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(int(value)) if value == value // 1 else str(value)  # 204.0 is 204; NaN stays what it is, and fails
-        value = "" if value in ("nan", "inf", "-inf") else value
-    if not isinstance(value, str) or not value.strip():
-        do = f"every row needs a text in one of the columns {columns}; this one has {sorted(row)[:20]}"
-        raise BadInput(f"there is no {what}", where=where, do=do)
-    return value.strip()

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from probe.errors import BadInput
-from probe.tasks.column_aliases import NAMES
+from probe.tasks.column_aliases import NAMES, SCORES
 from probe.tasks.gold import gold_answer
 
 FIELDS = tuple(NAMES)
 NEEDED = ("problem", "text", "answer")
+ASKED = {"prompt": ("user", "human"), "problem": ("user", "human"), "text": ("assistant", "gpt")}  # who speaks there
 NULLABLE = ("right", "confidence", "stop")  # what a response may lack
-_YES, _NO = {"true", "yes", "right", "correct", "1", "1.0"}, {"false", "no", "wrong", "incorrect", "0", "0.0"}
+_YES = {"true", "yes", "right", "correct", "1", "1.0", "c", "pass", "passed"}
+_NO = {"false", "no", "wrong", "incorrect", "0", "0.0", "-1", "-1.0", "i", "n", "fail", "failed", "timeout"}
 CUT_OFF = ("length", "max_tokens", "max_length", "max_new_tokens", "model_length", "truncated")
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,18}(?:\.0+)?\s*")
 
@@ -33,16 +35,18 @@ class Paths:
 def find_paths(rows: Sequence[Mapping[str, Any]], given: Mapping[str, str], where: str) -> Paths:
     """The path of every field in the first rows: as given ("" leaves it out), else the first name that can be read.
 
-    What every response has is looked for in the first row; a label or a confidence in the first row that has one.
+    What every response has is looked for in the first row that has it, a label or a confidence likewise.
     """
     unknown = sorted(set(given) - set(FIELDS))
     if unknown:
         raise BadInput(f"there is no column {unknown[0]!r} to map to", where="--map", do=f"give one of {list(FIELDS)}")
     found = {field: [given[field]] if field in given else _recognised(rows, field) for field in FIELDS}
     missing = [field for field in NEEDED if not any(found[field])]
-    if missing:
+    if missing and not (missing == ["answer"] and any(found["right"])):  # labels need no gold answer beside them
         what = f"no column is recognised as {missing[0]!r}"
-        raise BadInput(what, where=where, do=f"say which: --map {missing[0]}=COLUMN; it has {list(rows[0])[:40]}")
+        gold = ", or --gold FILE --on COLUMN" if missing[0] == "answer" else ""
+        do = f"say which: --map {missing[0]}=COLUMN{gold}; it has {list(rows[0])[:40]}"
+        raise BadInput(what, where=where, do=do)
     paths = {field: names[0] for field, names in found.items() if any(names)}
     for field in set(NULLABLE) & set(paths) & set(given):
         if not any(_there(row, paths[field]) for row in rows):
@@ -54,8 +58,11 @@ def find_paths(rows: Sequence[Mapping[str, Any]], given: Mapping[str, str], wher
 def _recognised(rows: Sequence[Mapping[str, Any]], field: str) -> list[str]:
     """The known names of a field that can be read; those that hold a value before those that hold none yet."""
     if field not in NULLABLE:
-        return [name for name in NAMES[field] if _reads(rows[0], field, name)]
-    there = [name for name in NAMES[field] if any(_there(row, name) for row in rows)]
+        read = [name for name in NAMES[field] if _reads(rows[0], field, name)]
+        return read or [name for name in NAMES[field] if any(_reads(row, field, name) for row in rows)]
+    scorers = [name for row in rows[:1] if isinstance(row.get(SCORES), Mapping) for name in row[SCORES]]
+    scores = [f"{SCORES}.{name}.value" for name in scorers] if field == "right" else []
+    there = [name for name in (*NAMES[field], *scores) if any(_there(row, name) for row in rows)]
     filled = {name: next((row for row in rows if _filled(row, name)), None) for name in there}
     read = [name for name in there if (row := filled[name]) is not None and _reads(row, field, name)]
     return read + [name for name in there if filled[name] is None]
@@ -106,12 +113,15 @@ def dig(value: Any, path: str, where: str) -> Any:
 
 
 def opened(field: str, value: Any, where: str = "") -> Any:
-    """A chat as its last message of the user; lists in lists as one list; an empty list is refused."""
-    if field in ("prompt", "problem") and isinstance(value, list) and all(_is_message(each) for each in value):
-        said = [each["content"] for each in value if each.get("role") == "user"]
-        return said[-1] if said else None
+    """A chat as its last message of the user, or of the assistant where the response is looked for; parts of a
+    message as one text; lists in lists as one list; an empty list is refused."""
     if not isinstance(value, list):
         return value
+    if field in ASKED and value and all(_is_message(each) for each in value):
+        said = [each for each in map(_message, value) if each[0] in ASKED[field]]
+        return _joined(said[-1][1]) if said else None
+    if field in ASKED:
+        value = [opened(field, each, where) if _is_chat(each) else _joined(each) for each in value]
     flat = [item for each in value for item in (each if isinstance(each, list) else [each])]
     if not flat:
         raise BadInput(f"{field} is an empty list", where=where, do="drop that row")
@@ -119,7 +129,22 @@ def opened(field: str, value: Any, where: str = "") -> Any:
 
 
 def _is_message(value: Any) -> bool:
-    return isinstance(value, Mapping) and {"role", "content"} <= set(value)
+    return isinstance(value, Mapping) and ({"role", "content"} <= set(value) or {"from", "value"} <= set(value))
+
+
+def _is_chat(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(_is_message(each) for each in value)
+
+
+def _message(value: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Who speaks, and what."""
+    return (value["role"], value["content"]) if "role" in value else (value["from"], value["value"])
+
+
+def _joined(content: Any) -> Any:
+    """The text of a message that is given in parts; anything else as it is."""
+    parts = isinstance(content, list) and bool(content) and all(isinstance(e, Mapping) and "type" in e for e in content)
+    return "".join(str(each.get("text", "")) for each in content if each["type"] == "text") if parts else content
 
 
 def _text(value: Any, what: str, where: str) -> str:

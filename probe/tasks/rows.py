@@ -12,32 +12,28 @@ unfold without end. Left out: compressed text files, patterns of several files.
 """
 
 import csv
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
 from probe.errors import BadInput
 from probe.store.regular import read_regular, regular
 from probe.tasks.arrow_rows import arrow_rows, dataset_rows, parquet_rows
 from probe.tasks.batch_rows import check_names
+from probe.tasks.inspect_log import inspect_rows, log_about, sample_row
 from probe.tasks.row_limits import (
-    MAX_DEPTH,
-    MAX_DIGITS,
     MAX_FILE,
     MAX_JSON,
     MAX_LISTS,
     MAX_ROWS,
     MAX_VALUE,
     Row,
-    check_text,
     most_bytes,
 )
+from probe.tasks.strict_json import parsed_json
 
 ARROW = {".parquet": parquet_rows, ".arrow": arrow_rows, ".feather": arrow_rows}
-READERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", *ARROW)
-JSON_LINES = "give one JSON object a line; the file may be cut off"
+READERS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", *ARROW, ".eval")
 
 
 def read_rows(path: str | Path, columns: Iterable[str] | None = None, *, streamed: bool = False) -> Iterator[Row]:
@@ -54,6 +50,8 @@ def read_rows(path: str | Path, columns: Iterable[str] | None = None, *, streame
         rows = ARROW[path.suffix](path, wanted, most)
     elif path.suffix in (".csv", ".tsv"):
         rows = _csv(path, most)
+    elif path.suffix == ".eval":
+        rows = inspect_rows(path, most)
     elif path.suffix in READERS:
         rows = _json(path) if path.suffix == ".json" else _lines(path, most)
     else:
@@ -104,57 +102,39 @@ def _json(path: Path) -> Iterator[Row]:
             raise
         yield from _lines(path, MAX_JSON)
         return
-    if isinstance(held, dict):
-        lists = [value for value in held.values() if isinstance(value, list)]
-        held = lists[0] if len(lists) == 1 and all(isinstance(row, dict) for row in lists[0]) else [held]
-    if not isinstance(held, list):
-        raise BadInput(
-            f"not JSON lines: {type(held).__name__} is no list of objects", where=str(path), do="give a list"
-        )
+    held = _listed(held, path)
     for number, row in enumerate(held, 1):
         where = f"{path} row {number}"
         yield where, _object(row, where, f"row {number}")
 
 
-class _Twice(ValueError):
-    """One object has a key twice."""
+def _listed(held: Any, path: Path) -> list[Any]:
+    """The rows of what a JSON file holds: a list; the one list in an object; an Inspect log; results by task."""
+    if isinstance(held, dict):
+        lists = [value for value in held.values() if isinstance(value, list)]
+        by_task = held.get("eval")
+        if isinstance(held.get("samples"), list) and isinstance(by_task, dict):
+            return [log_about(held) | sample_row(each, str(path)) for each in held["samples"]]
+        if isinstance(by_task, dict) and by_task and all(isinstance(each, list) for each in by_task.values()):
+            return [{"task_id": task} | each for task, found in by_task.items() for each in _flat(found)]
+        return lists[0] if len(lists) == 1 and all(isinstance(row, dict) for row in lists[0]) else [held]
+    if not isinstance(held, list):
+        what = f"not JSON lines: {type(held).__name__} is no list of objects"
+        raise BadInput(what, where=str(path), do="give a list")
+    return [{"messages": row} if _is_chat(row) else row for row in held]
 
 
-def parsed_json(data: bytes, where: str, what: str = "the file") -> Any:
-    """What JSON says, once it says one thing: see the top. BadInput names what is wrong, and where."""
-    try:
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_once, parse_int=_whole, parse_float=_decimal)
-    except UnicodeDecodeError as err:
-        raise BadInput(
-            f"not UTF-8 text: {err.reason} at byte {err.start}", where=where, do="write it as UTF-8"
-        ) from err
-    except _Twice as err:
-        raise BadInput(f"{what}: {err}", where=where, do="leave one of them") from err
-    except (ValueError, RecursionError) as err:
-        raise BadInput(f"not JSON lines: {what}: {err}", where=where, do=JSON_LINES) from err
-    if b"\\u" in data or data.count(b"[") + data.count(b"{") > MAX_DEPTH:
-        check_text(value, where)
-    return value
+def _flat(found: Any) -> Iterator[dict[str, Any]]:
+    """The objects in lists in lists."""
+    for each in found if isinstance(found, list) else [found]:
+        if isinstance(each, list):
+            yield from _flat(each)
+        elif isinstance(each, dict):
+            yield each
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise _Twice(f"the key {twice[:80]!r} occurs twice in one object")
-    return found
-
-
-def _whole(digits: str) -> int:
-    return int(digits) if len(digits) <= MAX_DIGITS else _too_long(digits)
-
-
-def _decimal(digits: str) -> float:
-    return float(digits) if len(digits) <= MAX_DIGITS else _too_long(digits)
-
-
-def _too_long(digits: str) -> NoReturn:
-    raise ValueError(f"a number of {len(digits):,} digits")
+def _is_chat(row: Any) -> bool:
+    return isinstance(row, list) and bool(row) and all(isinstance(each, dict) and "role" in each for each in row)
 
 
 def _object(value: Any, where: str, what: str) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from probe.errors import BadInput
 from probe.tasks.rows import read_rows
 
@@ -24,7 +27,7 @@ OPTIONAL: dict[str, tuple[type, ...]] = {
 }
 NULLABLE = ("confidence", "right", "stop")
 KNOWN = (*NEEDED, *OPTIONAL)
-KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str,), **OPTIONAL}
+KINDS: dict[str, tuple[type, ...]] = {"problem": (str, int), "text": (str,), "answer": (str, type(None)), **OPTIONAL}
 Columns = dict[str, list[Any]]
 
 
@@ -32,7 +35,7 @@ def read_answers(path: Path) -> Columns:
     """The columns of one file, of one length; `right` only where the file has it. BadInput names file and column."""
     rows = list(read_rows(path, KNOWN))
     names = [name for name in KNOWN if any(name in row for _, row in rows)]
-    missing = [name for name in NEEDED if name not in names]
+    missing = [name for name in NEEDED if name not in names and (name != "answer" or "right" not in names)]
     if missing:
         do = f"it has {names or 'no rows'}; {NEEDED} are needed: probe import-rollouts maps other columns"
         raise BadInput(f"no column {missing[0]!r}", where=str(path), do=do)
@@ -41,11 +44,30 @@ def read_answers(path: Path) -> Columns:
         if lacks:
             raise BadInput(f"this row has no {lacks[0]!r}, others have", where=where, do="mend or drop that row")
     columns = check_columns({name: [row.get(name) for _, row in rows] for name in names}, str(path))
+    columns.setdefault("answer", [None] * len(rows))
+    blank = columns["answer"].count(None)
+    if 0 < blank < len(rows) or (blank and "right" not in columns):
+        where = rows[columns["answer"].index(None)][0]
+        raise BadInput("column 'answer' is missing in this row", where=where, do="mend or drop that row")
     columns.setdefault("confidence", [None] * len(rows))
     columns.setdefault("temperature", [0.0] * len(rows))
     columns.setdefault("stop", [None] * len(rows))
     columns.setdefault("sample", counted(columns["problem"]))
     return columns
+
+
+def system_name(path: Path) -> str:
+    """What made the responses of a file: as `probe import-rollouts --name` said, else the name of the file."""
+    return about(path).get("probe.name") or path.stem
+
+
+def about(path: Path) -> dict[str, str]:
+    """What `probe import-rollouts` wrote about a file: the paths it was read from, and its name."""
+    try:
+        said = pq.read_schema(path).metadata if path.suffix == ".parquet" else None
+    except (pa.ArrowException, OSError, ValueError):
+        said = None
+    return {key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in (said or {}).items()}
 
 
 def check_columns(columns: Columns, where: str, first: int = 1) -> Columns:

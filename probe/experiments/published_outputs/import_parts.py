@@ -52,6 +52,8 @@ class Tally:
     graded: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     late: dict[str, str] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
+    golds: dict[int, int] = field(default_factory=dict)  # hash of the answer to each problem
 
 
 def schema(fields: Iterable[str], graded: bool, about: dict[str, str]) -> pa.Schema:
@@ -78,7 +80,9 @@ def table_of(part: list[dict[str, Any]], grader: Grader | None, tally: Tally, wh
     """One part, checked, numbered and counted, with grades where a grader is given."""
     columns: Columns = {name: [one[name] for one in part] for name in part[0]}
     columns = check_columns(columns, where, tally.rows + 1)
+    columns.setdefault("answer", [None] * len(part))
     _number(columns, tally)
+    _check_golds(columns, tally, where)
     n = len(part)
     for what in set(NULLABLE) & set(columns):
         tally.missing[what] += columns[what].count(None)
@@ -105,6 +109,15 @@ def _number(columns: Columns, tally: Tally) -> None:
         else:
             samples.append(tally.seen[known])
         tally.seen[known] += 1
+
+
+def _check_golds(columns: Columns, tally: Tally, where: str) -> None:
+    """BadInput where one problem has two answers: then two problems, or two files, share an id."""
+    for problem, answer in zip(columns["problem"], columns["answer"], strict=True):
+        if tally.golds.setdefault(hash(problem), hash(answer)) != hash(answer):
+            what = f"problem {problem[:80]!r} has two gold answers"
+            do = "map another id: --map problem=COLUMN, or # for the number of the row"
+            raise BadInput(what, where=where, do=do)
 
 
 def _graded(columns: Columns, grader: Grader) -> Columns:

@@ -26,7 +26,8 @@ from probe.errors import BadInput
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import measure_pair
-from probe.experiments.published_outputs.files import read_answers
+from probe.experiments.published_outputs.aligned import shared
+from probe.experiments.published_outputs.files import read_answers, system_name
 from probe.experiments.published_outputs.labels import Grading, Labels, choose_labels
 from probe.measurements import RowKey, Rows
 from probe.measures import PairData
@@ -42,7 +43,6 @@ Columns = dict[str, list[Any]]
 VERSION = 3  # 3: how texts are read (`probe.tasks.rules.READING`), and how many were cut off
 BASELINE, FAMILY = "Base", "Qwen2.5-7B"  # of the saved dataset
 ASKED = "give one folder of a saved dataset, or two files: BEFORE AFTER"
-KEY = ["problem", "sample"]
 LABELLED = {True: Outcome.right, False: Outcome.wrong, None: None}
 READOUTS = ("RLVR-Classifier", "Answer-Prob")  # the RLVR model again, its confidence taken in another way
 
@@ -77,8 +77,8 @@ class ImportJob(Job):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the two files are called; a saved dataset names its systems itself."""
-        return tuple(path.stem for path in self.paths) if len(self.paths) == 2 else ()
+        """What the two files are called: as `import-rollouts --name` said; a saved dataset names its systems itself."""
+        return tuple(system_name(path) for path in self.paths) if len(self.paths) == 2 else ()
 
     @property
     def family(self) -> str:
@@ -112,6 +112,9 @@ class ImportJob(Job):
             labels = [LABELLED[right] for right in columns["right"]]
             answers = [extract(own_turn(text), self.extract).answer for text in texts]
         else:
+            if None in columns["answer"]:
+                do = "compare by published labels, or give the answers: probe import-rollouts --gold FILE --on COLUMN"
+                raise BadInput("there are responses without a gold answer", where=name, do=do)
             grades = grader.grade_many(texts, columns["answer"])
             labels, answers = [g.outcome for g in grades], [g.prediction for g in grades]
         rows = columns | {
@@ -133,7 +136,7 @@ class PublishedJob(Experiment):
     """Every measure of the baseline against each system that is another model."""
 
     FIGURES: ClassVar = ("real_strategy", "real_outcomes", "real_calibration")
-    VERSION: ClassVar = 3  # 3: how many were cut off
+    VERSION: ClassVar = 3  # 3: how many were cut off, CoT-pass@k
     source: ImportJob
 
     @property
@@ -154,29 +157,18 @@ class PublishedJob(Experiment):
         family, rows = self.source.family, []
         for name in names[1:]:
             before, after, _ = shared(_of(table, names[0]), _of(table, name))
+            _check_temperatures(before, after)
             temperature = float(after["temperature"][0].as_py())
             key = RowKey(study="real", kind="rl", family=family, reward=name, temperature=temperature)
             rows += measure_pair(key, PairData(before, after, address=key.address))
         return rows
 
-    def left_out(self, store: Store) -> dict[str, int]:
-        """How many pairs of responses each comparison leaves out, as one of the two has no label."""
+    def left_out(self, store: Store) -> list[str]:
+        """What each comparison leaves out, in words."""
         table = store.get(self.source.recipe).read_table("responses.parquet")
-        names = table["checkpoint"].unique().to_pylist()
-        return {name: shared(_of(table, names[0]), _of(table, name))[2] for name in names[1:]}
-
-
-def shared(before: pa.Table, after: pa.Table) -> tuple[pa.Table, pa.Table, int]:
-    """The responses that are graded on both sides, and how many pairs are left out. BadInput where none is left."""
-    ungraded = [table.filter(pc.is_null(table["outcome"])).select(KEY) for table in (before, after)]
-    out = pa.concat_tables(ungraded).group_by(KEY).aggregate([])
-    if out.num_rows == 0:
-        return before, after, 0
-    before, after = (table.join(out, KEY, join_type="left anti") for table in (before, after))
-    if not min(before.num_rows, after.num_rows):
-        do = "grade with probe: --grading probe"
-        raise BadInput("no response is labelled on both sides", where=str(before["checkpoint"][:1]), do=do)
-    return before, after, out.num_rows
+        first, *others = table["checkpoint"].unique().to_pylist()
+        left = {name: shared(_of(table, first), _of(table, name))[2] for name in others}
+        return [note for name, each in left.items() for note in each.said(first, name)]
 
 
 def published_job(
@@ -193,8 +185,9 @@ def published_job(
     files = len(paths) == 2 and all(path.is_file() for path in paths)
     if not files and not (len(paths) == 1 and paths[0].is_dir()):
         raise BadInput("these are not outputs to compare", where=here, do=ASKED)
-    if files and paths[0].stem == paths[1].stem:
-        raise BadInput(f"both files are called {paths[0].stem}", where=here, do="rename one: they name the systems")
+    if files and system_name(paths[0]) == system_name(paths[1]):
+        do = "rename one, or import it with --name: they name the systems"
+        raise BadInput(f"both files are called {system_name(paths[0])}", where=here, do=do)
     labels = choose_labels(paths, grading) if files else Labels(grading or "published")
     source = ImportJob(paths, labels.grading, extract or ("boxed" if files else "answer_tag"), labels.notes)
     if not source.files:
@@ -214,6 +207,15 @@ def _columns(outputs: Outputs, name: str) -> Columns:
         "sample": [0] * n,
         "temperature": [0.0] * n,
     }
+
+
+def _check_temperatures(before: pa.Table, after: pa.Table) -> None:
+    """BadInput where the two sides, or the responses of one, are not sampled at one temperature."""
+    met = [sorted(table["temperature"].unique().to_pylist()) for table in (before, after)]
+    if met[0] != met[1] or len(met[0]) != 1:
+        what = f"sampled at the temperatures {met[0]} before and {met[1]} after"
+        do = "take one: probe import-rollouts --where temperature=T; or leave it out of both: --map temperature="
+        raise BadInput(what, where=f"{before['checkpoint'][0]} and {after['checkpoint'][0]}", do=do)
 
 
 def _of(table: pa.Table, name: str) -> pa.Table:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from probe.errors import BadInput
+from probe.experiments.published_outputs.files import about
 from probe.tasks.rows import read_rows
 
 Grading = Literal["published", "probe"]
@@ -29,12 +27,13 @@ class Labels:
 
 @dataclass(frozen=True)
 class _Found:
-    """The labels of one file: how many rows have one, and the column that they came from."""
+    """One file: how many rows have a label, the column it came from; whether the temperature is stated."""
 
     path: Path
     rows: int
     labelled: int
     column: str
+    temperature: bool
 
     @property
     def said(self) -> str:
@@ -50,27 +49,24 @@ def choose_labels(paths: Sequence[Path], asked: Grading | None) -> Labels:
     if asked == "published" and lack:
         what = "not every file has a column `right` with published labels"
         raise BadInput(what, where=str(lack[0].path), do="grade with probe")
+    heat = tuple(f"temperature of {each.path.name}: not stated, taken as 0" for each in found if not each.temperature)
     if asked == "published" or (asked is None and not lack):
-        return Labels("published", tuple(each.said for each in found))
+        return Labels("published", (*(each.said for each in found), *heat))
     if asked == "probe" or not have:
-        return Labels("probe")
+        return Labels("probe", heat)
     some, none = (" and ".join(each.path.name for each in each_side) for each_side in (have, lack))
-    return Labels("probe", (f"labels: ours on both sides, as {none} has none; those of {some} are not used",))
+    return Labels("probe", (f"labels: ours on both sides, as {none} has none; those of {some} are not used", *heat))
 
 
 def _labels(path: Path) -> _Found:
     rows = labelled = 0
-    for _, row in read_rows(path, ["right"], streamed=True):
+    stated = False
+    for _, row in read_rows(path, ["right", "temperature"], streamed=True):
         rows += 1
         labelled += row.get("right") is not None
-    return _Found(path, rows, labelled, _column(path))
-
-
-def _column(path: Path) -> str:
-    """What the column was called before `probe import-rollouts`, where that is known."""
-    try:
-        about = pq.read_schema(path).metadata or {} if path.suffix == ".parquet" else {}
-    except (pa.ArrowException, OSError):
-        about = {}
-    before = about.get(b"probe.map.right", b"").decode("utf-8", "replace")
-    return f"right, imported from {before}" if before and before != "right" else "right"
+        stated = stated or "temperature" in row
+    said = about(path)
+    before = said.get("probe.map.right", "right")
+    column = f"right, imported from {before}" if before != "right" else "right"
+    stated = stated and ("probe.source" not in said or "probe.map.temperature" in said)
+    return _Found(path, rows, labelled, column, stated)
