@@ -46,7 +46,7 @@ ROWS: list[dict[str, Any]] = [
     {
         "problem": f"p{i % 3}",
         "text": f"step {i}: so \\boxed{{{i}}} ½ " * (1 + i % 4),
-        "answer": str(i),
+        "answer": str(i % 3),
         "right": [True, None, False][i % 3],
         "confidence": i / 10 if i % 4 else None,
         "temperature": 0.5,

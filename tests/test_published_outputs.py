@@ -212,8 +212,10 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
             published_job(paths)
     with pytest.raises(BadInput, match="not every file has a column `right`"):
         published_job([one, fewer], "published")
-    with pytest.raises(ProbeError, match="1 rows only before"):
-        run(published_job([one, fewer]), Store(tmp_path / "store"))
+    others = [row | {"problem": f"other {row['problem']}"} for row in own_rows(["1", "2"])]
+    apart = write(tmp_path / "apart.jsonl", others)
+    with pytest.raises(ProbeError, match="no problem is answered on both sides"):
+        run(published_job([one, apart]), Store(tmp_path / "store"))
 
 
 @pytest.mark.parametrize("samples", [1, 3])

@@ -4,7 +4,7 @@
 
 pass@k rewards guessing: with enough samples a wrong way ends in a right answer. Steps are what `probe.tasks.validity`
 can check, so a response that shows nothing to check counts as pass@k counts it (`trace_checked` says how many show
-something), and CoT-pass@k here is an upper bound of the one that a judge gives. Nothing where no trace can be checked.
+something), and CoT-pass@k here is an upper bound of the one that a judge gives.
 """
 
 from dataclasses import dataclass, replace
@@ -29,8 +29,6 @@ class CotPassAtK:
     def __call__(self, data: PairData) -> list[Estimate]:
         pair = paired(data)
         before, after = verdicts(data.before), verdicts(data.after)
-        if not (before[1].any() or after[1].any()):
-            return []
         pair = replace(
             pair, before=_without_false_steps(pair.before, before), after=_without_false_steps(pair.after, after)
         )

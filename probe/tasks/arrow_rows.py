@@ -28,11 +28,12 @@ def parquet_rows(path: Path, wanted: set[str] | None, most: int) -> Iterator[Row
     """The rows of one parquet file."""
     try:
         size, words = _batch_rows(path, wanted, most)
-        with pq.ParquetFile(path, read_dictionary=words, buffer_size=1 << 20) as file:
+        with pq.ParquetFile(path, read_dictionary=words, buffer_size=1 << 20, pre_buffer=False) as file:
             names = list(file.schema_arrow.names)
             check_names(names, str(path))
             names = [name for name in names if wanted is None or name in wanted]
-            batches = file.iter_batches(size, columns=names, use_threads=False)
+            groups = range(file.num_row_groups)  # one at a time: what they hold is freed behind each
+            batches = (batch for i in groups for batch in file.iter_batches(size, [i], names, use_threads=False))
             yield from rows_of(batches, Reading(str(path), None if wanted is None else set(names), most))
     except (pa.ArrowException, OSError, ValueError, MemoryError) as err:
         raise BadInput(f"not a whole parquet file: {str(err)[:300]}", where=str(path), do="write it again") from err

@@ -16,7 +16,7 @@ def readers() -> dict[str, Callable[[str], object]]:
 
     reward = {f"reward {name}": _rewarded(rewards.get(name)) for name in ("format", "python")}
     return reward | {
-        "cut_at_stop": answers.cut_at_stop,
+        "own_turn": answers.own_turn,
         "boxed": answers.boxed,
         "has_box": answers.has_box,
         "answer_tag": answers.answer_tag,
