@@ -207,3 +207,9 @@ def test_rows_are_padded_by_hand_on_either_side() -> None:
     right, seen = right_padded(rows, 9, more=1)
     assert right.tolist() == [[5, 6, 7, 9], [8, 9, 9, 9]] and seen.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
     assert left.dtype == right.dtype == seen.dtype == torch.long
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nowhere", "cpu:x"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(BadInput, match="there is no device"):
+        replicas(tiny("qwen2", 50), [device])

@@ -256,3 +256,14 @@ def test_what_nobody_vouched_for_is_not_kept_and_stays(tmp_path: Path) -> None:
     assert not is_kept(tmp_path / "y")
     assert (tmp_path / "x").exists()
     assert not list(tmp_path.glob(SPOILT))
+
+
+def test_a_pipe_in_the_place_of_a_digest_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "state.bin"
+    keep(file, b"state")
+    beside = tmp_path / ".state.bin.sha256"
+    beside.unlink()
+    os.mkfifo(beside)
+    assert not is_kept(file) and not file.exists()
+    keep(file, b"again")
+    assert is_kept(file) and file.read_bytes() == b"again"

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from probe.errors import BadInput
 from probe.store.files import (
     DIGESTS,
     SPOILT,
@@ -30,9 +31,10 @@ from probe.store.files import (
     write_table,
     writes_told_to,
 )
+from probe.store.regular import read_regular
 
 log = logging.getLogger(__name__)
-STATES, GROWS = 3, "+"
+STATES, GROWS, STATE_BYTES = 3, "+", 4096
 
 
 def keep(path: Path, data: bytes) -> str:
@@ -133,8 +135,8 @@ def _add_state(path: Path, state: str) -> None:
 
 def _states(path: Path) -> list[str]:
     try:
-        return _beside(path).read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
+        return read_regular(_beside(path), STATE_BYTES).decode("ascii").splitlines()
+    except (BadInput, ValueError):
         return []
 
 

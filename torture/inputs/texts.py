@@ -12,32 +12,50 @@ def readers() -> dict[str, Callable[[str], object]]:
     """Everything that reads a text of a model or a published answer."""
     from probe import strategy
     from probe.rewards import rewards
-    from probe.tasks import answers, arithmetic, equations, gold, grading, normalise, validity
+    from probe.tasks import (
+        answers,
+        arithmetic,
+        code_blocks,
+        equations,
+        extractors,
+        final_answer,
+        gold,
+        grading,
+        normalise,
+        validity,
+    )
+    from probe.tasks.reading import dress, groups, numerals, regions, unicode, units, words
 
     reward = {f"reward {name}": _rewarded(rewards.get(name)) for name in ("format", "python")}
-    return reward | {
-        "own_turn": answers.own_turn,
-        "boxed": answers.boxed,
-        "has_box": answers.has_box,
-        "answer_tag": answers.answer_tag,
-        "final_number": answers.final_number,
-        "arithmetic": arithmetic.read,
-        "equations": equations.equations,
-        "gold_answer": gold.gold_answer,
-        "marked_answer": gold.marked_answer,
-        "normalise": normalise.normalise,
-        "number": normalise.number,
-        "grouping": normalise.grouping,
-        "base": normalise.base,
-        "is_word": normalise.is_word,
-        "is_readable": grading.is_readable,
-        "cheap": lambda text: grading.cheap(text, "5"),
-        "cheap gold": lambda text: grading.cheap("5", text),
-        "check_text": validity.check_text,
-        "trace_valid": lambda text: validity.trace_valid("A:1+2=", text),
-        "detect": strategy.detect,
-        "mentions_python": strategy.mentions_python,
-    }
+    return (
+        reward
+        | extractors.ONE_RULE
+        | {
+            "own_turn": answers.own_turn,
+            "final_answer_at": final_answer.final_answer_at,
+            "blocks": lambda text: list(code_blocks.blocks(text)),
+            "arithmetic": arithmetic.read,
+            "equations": equations.equations,
+            "gold_answer": gold.gold_answer,
+            "marked_answer": gold.marked_answer,
+            "normalise": normalise.normalise,
+            "undress": dress.undress,
+            "plain": unicode.plain,
+            "number": numerals.number,
+            "group": groups.group,
+            "region": regions.region,
+            "units": units.split,
+            "clock": words.clock,
+            "is_word": words.is_word,
+            "is_readable": grading.is_readable,
+            "cheap": lambda text: grading.cheap(text, "5"),
+            "cheap gold": lambda text: grading.cheap("5", text),
+            "check_text": validity.check_text,
+            "trace_valid": lambda text: validity.trace_valid("A:1+2=", text),
+            "detect": strategy.detect,
+            "mentions_python": strategy.mentions_python,
+        }
+    )
 
 
 def _rewarded(kind: Callable[[], Callable[..., object]]) -> Callable[[str], object]:

@@ -145,10 +145,18 @@ def replicas(model: PreTrainedModel, devices: Sequence[str | torch.device]) -> l
     if len(set(parts.values())) > 1 or not devices:
         return [model]
     free, copies = [model], []
-    for device in devices:
-        place = torch.empty(0, device=device).device  # "cuda" is "cuda:0" then
+    for place in map(_place, devices):
         copies.append(free.pop() if free and place == model.device else _copy_to(model, place))
     return copies
+
+
+def _place(device: str | torch.device) -> torch.device:
+    """The device of that name; "cuda" is "cuda:0". BadInput where there is none."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, ValueError) as err:  # a torch without CUDA asserts that it has it
+        what = f"there is no device {str(device)!r} here: {str(err).splitlines()[0] if str(err) else err}"
+        raise BadInput(what, where="devices", do="give cpu, or cuda:0, cuda:1, ... as far as there are any") from err
 
 
 def _copy_to(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
