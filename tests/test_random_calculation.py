@@ -106,10 +106,11 @@ def test_closeness_by_hand(prediction: Any, gold: Any, score: float) -> None:
 
 
 def test_the_reward() -> None:
-    texts = [r"\boxed{5}", r"\boxed{4.5}", r"so \boxed{\frac{9}{2}}", "5", r"\boxed{five}", r"\boxed{5}", r"\boxed{5}"]
+    texts = [r"\boxed{5}", r"\boxed{4.5}", r"so \boxed{\frac{9}{2}}", "5", r"\boxed{odd}", r"\boxed{5}", r"\boxed{5}"]
     answers = ["5", "5", "5", "5", "5", "(1,2)", None]
     near = closeness(4.5, 5)
     assert Closeness()(completions=texts, answers=answers) == [1.0, near, near, 0.0, 0.0, None, None]
+    assert Closeness()(completions=[r"\boxed{five}"], answers=["5"]) == [1.0]
     assert Closeness()(completions=[r"\boxed{50\%}<|endoftext|>\boxed{1}"], answers=["50"]) == [1.0]
     assert Closeness()(completions=["\\boxed{" + "9" * 2000 + "}"], answers=["5"]) == [0.0]
     assert from_spec(spec(Closeness())) == Closeness()
