@@ -178,7 +178,7 @@ def test_integer_answers_never_start_the_worker() -> None:
         outcomes = [g.outcome for g in grader.grade_many(texts, ["7"] * 100)]
         assert outcomes.count(RIGHT) == 1
         assert outcomes.count(WRONG) == 99
-        assert not grader._verifier.running
+        assert not grader._verifier.child.running
 
 
 def test_grade_many_wants_one_gold_a_response() -> None:

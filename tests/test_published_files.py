@@ -73,7 +73,7 @@ def test_every_gold_answer_of_math500_is_readable_and_right(real_data: Path) -> 
         answers = [p.answer for p in read_math500(real_data / "math500")]
         grades = grader.grade_many([rf"\boxed{{{answer}}}" for answer in answers], answers)
         assert {grade.outcome for grade in grades} == {Outcome.right}
-        assert not grader._verifier.running
+        assert not grader._verifier.child.running
 
 
 def test_rlcr_accuracy_brier_and_python(rlcr: Outputs, real_data: Path) -> None:
@@ -150,7 +150,7 @@ def test_gsm8k_labels_are_reproduced(gsm8k: Outputs) -> None:
             assert round(100 * sum(right(system)) / 1319, 1) == share
             agreed = sum((g.outcome == Outcome.right) == r for g, r in zip(grades, right(system), strict=True))
             assert agreed == 1319  # the goal is 99 %; every label is met
-        assert not grader._verifier.running
+        assert not grader._verifier.child.running
 
 
 def test_gsm8k_has_no_code(gsm8k: Outputs) -> None:

@@ -67,7 +67,7 @@ def test_the_grader_reads_every_gold_answer() -> None:
             digits = f"{int(whole):09d}"
             decimal = f"{'-' if value < 0 else ''}{digits[:-8]}.{digits[-8:]}"
             assert grader.compare(decimal, problem.answer) is Outcome.right, (decimal, rest)
-        assert not grader._verifier.running
+        assert not grader._verifier.child.running
 
 
 @pytest.mark.parametrize("level", [-1, 101])

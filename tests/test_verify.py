@@ -24,37 +24,37 @@ RIGHT = Outcome.right
 def test_hostile_answers_end_as_timeout_and_the_next_one_is_graded(text: str) -> None:
     with Grader(timeout=0.2) as grader:
         assert grader.grade(text, "x+1").outcome == Outcome.timeout
-        assert not grader._verifier.running
+        assert not grader._verifier.child.running
         assert grader.grade(text, "x+1").outcome == Outcome.timeout  # from the cache: no second wait
-        assert not grader._verifier.running
+        assert not grader._verifier.child.running
 
 
 def test_a_killed_worker_is_replaced_and_none_is_left_behind() -> None:
     with Grader(timeout=0.5) as grader:
         assert grader.compare("9^{9^{9^9}}", "x+1") == Outcome.timeout
         assert grader.compare("1+x", "x+1") == RIGHT
-        child = grader._verifier._child
+        child = grader._verifier.child._process
         assert child is not None
-        assert grader._verifier.running
+        assert grader._verifier.child.running
     assert child.returncode is not None  # reaped, so no zombie either
-    assert not grader._verifier.running
+    assert not grader._verifier.child.running
     grader.close()  # closing twice is nothing
 
 
 def test_a_silent_worker_is_given_up_and_its_question_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "WALL_FACTOR", 3.0)
     with Grader(timeout=1.0) as grader:
-        child = grader._verifier._started()
+        child = grader._verifier.child.start()
         assert child is not None
         os.kill(child.pid, signal.SIGSTOP)  # it uses no processor time, so only the wall clock can end this
         assert grader.compare("1+x", "x+1") == RIGHT
         assert child.returncode is not None
-        assert grader._verifier._child is not child
+        assert grader._verifier.child._process is not child
 
 
 def test_a_worker_that_is_killed_at_work_loses_no_grade() -> None:
     with Grader(timeout=30) as grader:
-        child = grader._verifier._started()
+        child = grader._verifier.child.start()
         assert child is not None
         os.kill(child.pid, signal.SIGSTOP)  # so that it is at work when it dies
         killer = threading.Timer(0.2, os.kill, (child.pid, signal.SIGKILL))
@@ -71,7 +71,7 @@ def test_a_response_on_which_every_worker_is_killed_is_an_error_that_names_it() 
 
         def kill_all() -> None:
             while not stop.wait(0.05):
-                child = grader._verifier._child
+                child = grader._verifier.child._process
                 if child is not None and child.pid not in killed:
                     os.kill(child.pid, signal.SIGKILL)
                     killed.append(child.pid)
@@ -102,13 +102,13 @@ def test_a_formula_that_is_too_long_is_never_handed_over() -> None:
     verifier = verify.Verifier()
     assert verifier.ask("x+" * verify.MAX_CHARS, "x") == Outcome.unparsed
     assert verifier.ask("x", "x+" * verify.MAX_CHARS) == Outcome.gold_unparsed
-    assert not verifier.running
+    assert not verifier.child.running
 
 
 def test_a_worker_that_died_while_idle_is_replaced() -> None:
     grader = Grader()
     assert grader.compare("2+x", "x+2") == RIGHT
-    child = grader._verifier._child
+    child = grader._verifier.child._process
     assert child is not None
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -124,7 +124,7 @@ def test_the_worker_survives_no_parent() -> None:
         "from probe.tasks.verify import Verifier\n"
         "v = Verifier(timeout=0.5)\n"
         "v.ask('1+x', 'x+1')\n"
-        "print(v._child.pid, flush=True)\n"
+        "print(v.child._process.pid, flush=True)\n"
         "v.ask('9^{9^{9^9}}', 'x')\n"
     )
     root = Path(verify.__file__).parents[2]
@@ -148,13 +148,13 @@ def test_a_forked_process_starts_its_own_worker() -> None:
         "from probe.tasks.verify import Verifier\n"
         "v = Verifier()\n"
         "assert v.ask('1+x', 'x+1') == 'right'\n"
-        "mine = v._child.pid\n"
+        "mine = v.child._process.pid\n"
         "if (child := os.fork()) == 0:\n"
-        "    same = v.ask('2+x', 'x+2') == 'right' and v._child.pid != mine\n"
+        "    same = v.ask('2+x', 'x+2') == 'right' and v.child._process.pid != mine\n"
         "    v.close()\n"
         "    os._exit(0 if same else 1)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"
-        "assert v.ask('3+x', 'x+4') == 'wrong' and v._child.pid == mine\n"
+        "assert v.ask('3+x', 'x+4') == 'wrong' and v.child._process.pid == mine\n"
     )
     root = Path(verify.__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}

@@ -33,19 +33,24 @@ class Ended(Exception):
 class Child:
     """One lazily started child that runs a script. Safe to share between threads; a forked process starts its own."""
 
-    def __init__(self, script: Path, environment: dict[str, str] | None = None) -> None:
-        """`script` says `{"ready": true}` once; `environment` goes on top of ours."""
-        self.script, self.environment = script, environment or {}
+    def __init__(self, script: Path, needs: str, environment: dict[str, str] | None = None) -> None:
+        """`script` says `{"ready": true}` once, and imports `needs`; `environment` goes on top of ours."""
+        self.script, self.needs, self.environment = script, needs, environment or {}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._inherited: subprocess.Popen[bytes] | None = None  # kept, so that a fork does not try to reap it
         self._owner = os.getpid()
         self._stop: weakref.finalize[..., Any] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether it is alive."""
+        return self._process is not None and self._process.poll() is None
+
     def ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The answer. Ended where it died, or said nothing for `seconds`; ProbeError where it does not start."""
         with self._lock:
-            process = self._started()
+            process = self.start()
             try:
                 _send(process, question)
                 answer = _receive(process, seconds)
@@ -60,10 +65,11 @@ class Child:
         with self._lock:
             self._kill()
 
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def start(self) -> "subprocess.Popen[bytes]":
+        """The child, alive and ready. Ended where it was killed while it started, ProbeError where it cannot."""
         if self._owner != os.getpid():  # the pipes belong to the parent
             self._inherited, self._process, self._owner, self._stop = self._process, None, os.getpid(), None
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.running:
             return self._process
         self._kill()
         command, pipe = [sys.executable, "-P", str(self.script)], subprocess.PIPE
@@ -71,8 +77,10 @@ class Child:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=surroundings)
         self._process, self._stop = process, weakref.finalize(self, _end, process, os.getpid())
         if _receive(process, START_SECONDS) is None:
-            self._kill()
-            do = f"check that {sys.executable} can import what it imports"
+            code = self._code()
+            if code is not None and code < 0:
+                raise Ended(code)
+            do = f"check that {sys.executable} can import {self.needs}"
             raise ProbeError("a worker did not start", where=self.script.name, do=do)
         return process
 

@@ -136,4 +136,4 @@ def _why(end: Ended, seconds: float) -> str:
 
 @functools.cache
 def _worker() -> Child:
-    return Child(WORKER, OURS)
+    return Child(WORKER, "transformers", OURS)
