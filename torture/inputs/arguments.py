@@ -102,7 +102,8 @@ def name(scene: Scene) -> None:
     """A checkpoint, study, data set or figure that there is not, under every command that takes one."""
     rng = scene.rng
     known = commands()
-    command = rng.choice(sorted(set(known) - {"gc", "import-rollouts", "ls", "check", "figure"}))
+    taking = {each for each in known if arguments_of(known[each])}  # `mend` and `gc` take no name
+    command = rng.choice(sorted(taking - {"gc", "import-rollouts", "ls", "check", "figure"}))
     options = options_of(known[command])
     words = [
         rng.choice((*NAMES, hostile(rng), hostile(rng), hostile(rng))) for _ in range(arguments_of(known[command]))
