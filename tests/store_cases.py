@@ -1,7 +1,10 @@
 """What the tests of the store share: a small table to make, and processes that make slowly and can be killed."""
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,3 +76,21 @@ def slow(root: Path, *, steps: int = 20, pause: float = 0.0, gate: bool = False)
 def wait_for_making(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "making\n"
+
+
+def die_at(at: int, calls: tuple[str, ...]) -> None:
+    """From now on this process is killed just before its `at`-th of these functions of `os`, counted from 0."""
+    count = 0
+
+    def dying(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **kwargs: object) -> object:
+            nonlocal count
+            count += 1
+            if count > at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        return call
+
+    for name in calls:
+        setattr(os, name, dying(getattr(os, name)))

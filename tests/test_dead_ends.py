@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_cases import RECIPE, TABLE, flip, make_table, never, tree
+from store_cases import RECIPE, TABLE, die_at, flip, make_table, never, tree
 from toy_jobs import MAKER, diamond
 from typer.testing import CliRunner
 
@@ -121,20 +121,7 @@ def write(folder: Path, content: str) -> None:
 
 def export_and_die(out: Path, at: int) -> None:
     """In a child: kill this process just before its `at`-th system call that changes or syncs a file."""
-    count = 0
-
-    def dying(real: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object, **kwargs: object) -> object:
-            nonlocal count
-            count += 1
-            if count > at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **kwargs)
-
-        return call
-
-    for name in ("fsync", "rename", "unlink", "rmdir", "mkdir", "open"):
-        setattr(os, name, dying(getattr(os, name)))
+    die_at(at, ("fsync", "rename", "unlink", "rmdir", "mkdir", "open"))
     with whole_folder(out, overwrite=True, shows=CONFIG) as folder:
         write(folder, "new")
     os._exit(0)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_cases import RECIPE, TABLE, flip, make_table, never, slow, tree, two_parts, wait_for_making
+from store_cases import RECIPE, TABLE, die_at, flip, make_table, never, slow, tree, two_parts, wait_for_making
 
 from probe.store import Damaged, DiskFull, Recipe, Store, write_atomic
 from probe.store.locks import exclusive
@@ -95,20 +95,7 @@ def test_kills_at_many_moments_end_in_the_same_bytes(tmp_path: Path) -> None:
 
 def build_and_die(root: Path, at: int) -> None:
     """In a child: kill this process at its `at`-th system call that changes or syncs a file."""
-    count = 0
-
-    def dying(real: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object, **kwargs: object) -> object:
-            nonlocal count
-            count += 1
-            if count > at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return real(*args, **kwargs)
-
-        return call
-
-    for name in ("fsync", "replace", "unlink", "rmdir", "mkdir", "open"):
-        setattr(os, name, dying(getattr(os, name)))
+    die_at(at, ("fsync", "replace", "unlink", "rmdir", "mkdir", "open"))
     Store(root).build(RECIPE, two_parts)
     os._exit(0)
 
