@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from requests.exceptions import RequestException
 from typer.testing import CliRunner
 
 from probe.cli import app
@@ -218,6 +219,13 @@ def test_a_failure_is_named_and_leaves_everything_as_it_was(mirror: Mirror, kind
     mirror.mend()
     fetch("--url", mirror.url)
     assert files() == WHOLE
+
+
+def test_a_refusal_leaves_no_socket_open(mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(ProbeError) as caught:
+        bring("pair", entry(), tmp_path, base=lose(mirror))
+    refusal = caught.value.__cause__
+    assert isinstance(refusal, RequestException) and refusal.response is not None and refusal.response.raw.closed
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,8 @@ def _download(url: str, path: Path, sha256: str | None, bar: Any) -> None:
     try:
         pooch.retrieve(url, sha256 and f"sha256:{sha256}", path.name, path.parent, downloader=downloader)
     except RequestException as err:
+        if err.response is not None:
+            err.response.close()  # pooch leaves the socket of a refusal to the garbage collector
         raise _unreached(err, url) from err
     except ValueError as err:
         do = "fetch again; if it stays, this address serves something else: name another with --url"
