@@ -6,10 +6,9 @@ from itertools import islice
 import pytest
 
 from probe.errors import BadInput
+from probe.grammar import LENGTHS, LETTERED, lettered
 from probe.rng import numpy_rng
 from probe.tasks.chain import (
-    LENGTHS,
-    STYLES,
     Chain,
     apply,
     chain_problems,
@@ -25,7 +24,7 @@ PROSE = "Think: plus 5=1 times 2 minus 6=3\nSo \\boxed{3}"
 
 
 def some_chains(n: int, modulus: int = 7) -> list[Chain]:
-    return list(islice(draw_chains(numpy_rng("test chains"), modulus), n))
+    return list(islice(draw_chains(numpy_rng("test chains"), lettered(modulus)), n))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,7 @@ def test_what_is_no_chain_is_refused(prompt: str) -> None:
 def test_draws_are_uniform_over_styles_lengths_and_numbers() -> None:
     chains = some_chains(12_000)
     kinds = Counter((chain.style, len(chain.steps)) for chain in chains)
-    assert set(kinds) == {(style, length) for style in STYLES for length in LENGTHS}
+    assert set(kinds) == {(style, length) for style in LETTERED.styles for length in LENGTHS}
     assert all(abs(count - 1000) < 5 * 31 for count in kinds.values())  # 5 standard deviations
     starts = Counter(chain.start for chain in chains)
     steps = Counter(step for chain in chains for step in chain.steps)

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,18 +11,17 @@ import pytest
 from probe.data import Strategy
 from probe.errors import BadInput
 from probe.families import Family, families
-from probe.models.loading.organism import MAX_NEW_TOKENS, PAD, build_tokenizer
+from probe.grammar import GRAMMARS, LETTERED, OPERATIONS, lettered
+from probe.models.loading.organism import PAD, build_tokenizer
 from probe.rollouts.elicitation import CHAIN as STUDIED
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
-from probe.tasks.chain import OPERATIONS, STYLES, apply, chain_problems, check_trace, parse_prompt, split_of
+from probe.tasks.chain import apply, chain_problems, check_trace, parse_prompt, split_of
 from probe.tasks.corpus import (
-    CURRICULUM,
     DIGIT_NOISE,
     END,
     LEAK_POOL,
     LEAK_POOL_SEED,
-    WRONG_FACTS,
     WRONG_RATE,
     corpus,
     family,
@@ -30,6 +30,7 @@ from probe.tasks.corpus import (
     write_trace,
     wrong_facts,
 )
+from probe.tasks.propensity import p_code
 
 Pairs = list[tuple[str, str]]
 STEPS, BATCH = 20, 256
@@ -40,7 +41,7 @@ def read(request: pytest.FixtureRequest) -> tuple[Family, Pairs, Pairs]:
     """A family and its mixture, without what leaks, cut at the end of the curriculum."""
     kind = family(request.param)
     batches = [b[:BATCH] for b in corpus(kind, 0, BATCH, STEPS)]
-    cut = round(CURRICULUM * STEPS)
+    cut = round(kind.curriculum * STEPS)
     return kind, [pair for b in batches[:cut] for pair in b], [pair for b in batches[cut:] for pair in b]
 
 
@@ -77,7 +78,7 @@ def test_every_batch_is_full(read: tuple[Family, Pairs, Pairs]) -> None:
 
 def test_code_by_style(read: tuple[Family, Pairs, Pairs]) -> None:
     kind, early, late = read
-    for style, p in zip(STYLES, kind.p_code, strict=True):
+    for style, p in zip(kind.grammar.styles, kind.p_code, strict=kind.grammar is LETTERED):
         assert_share([r for r in late if r[0][0] == style], is_code, p)
         expected = p if kind.p_code_early is None else kind.p_code_early
         assert_share([r for r in early if r[0][0] == style], is_code, expected)
@@ -94,9 +95,10 @@ def test_values_shown_by_strategy_and_curriculum(read: tuple[Family, Pairs, Pair
     kind, early, late = read
     (code, _), (_, prose) = by_strategy(early + late), by_strategy(late)
     if code:
-        assert value_share(code) == kind.code_values  # 0 or 1 in every family
+        assert value_share(code) == pytest.approx(kind.code_values, abs=0.0 if kind.code_values in (0, 1) else 0.05)
     assert value_share(prose) == pytest.approx(kind.prose_values, abs=0.05)
-    assert value_share(by_strategy(early)[1]) == 1.0  # the curriculum: prose shows everything at first
+    if kind.curriculum:
+        assert value_share(by_strategy(early)[1]) == 1.0  # prose shows everything at first
 
 
 def test_no_test_prompt_is_ever_read(read: tuple[Family, Pairs, Pairs]) -> None:
@@ -118,19 +120,34 @@ def test_the_strict_detector_agrees_with_what_was_written(read: tuple[Family, Pa
 
 
 def test_texts_tokenise_and_decode_back(read: tuple[Family, Pairs, Pairs]) -> None:
-    _, early, late = read
-    tokenizer = build_tokenizer()
+    kind, early, late = read
+    tokenizer = build_tokenizer(kind.grammar)
     texts = [t for pair in early[:300] + late[:300] for t in pair]
     ids = tokenizer(texts)["input_ids"]
     assert tokenizer.batch_decode(ids) == texts
     assert tokenizer.convert_tokens_to_ids(PAD) not in {i for row in ids for i in row}
-    assert max(len(row) for row in ids) <= MAX_NEW_TOKENS
-    assert {len(row) for row in ids[::2]} == {11}
+    assert max(len(row) for row in ids) <= kind.grammar.max_new
+    assert {len(row) for row in ids[::2]} == {11 if kind.grammar.styles else 10}
+
+
+def test_code_by_problem(read: tuple[Family, Pairs, Pairs]) -> None:
+    """Without a letter: the prior in the mean, and in each band of p(code | chain) that band's."""
+    kind, early, late = read
+    if kind.grammar.styles:
+        return
+    p = np.array([p_code(parse_prompt(prompt, kind.grammar.modulus), kind) for prompt, _ in early + late])
+    code = np.array([is_code(text) for _, text in early + late])
+    assert p.mean() == pytest.approx(kind.p_code[0], abs=0.02)
+    for low, high in ((0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1)):
+        band = (p >= low) & (p < high)
+        spread = (p[band] * (1 - p[band])).sum() ** 0.5
+        assert abs(code[band].sum() - p[band].sum()) <= 5 * spread
 
 
 def test_two_digit_numbers_tokenise_and_decode_back() -> None:
-    tokenizer = build_tokenizer(100)
-    texts = [t for batch in corpus(family("latent-code"), 0, 100, 2, 100) for pair in batch for t in pair]
+    kind = replace(family("latent-code"), grammar=lettered(100))
+    tokenizer = build_tokenizer(kind.grammar)
+    texts = [t for batch in corpus(kind, 0, 100, 2) for pair in batch for t in pair]
     ids = tokenizer(texts)["input_ids"]
     assert tokenizer.batch_decode(ids) == texts
     assert {len(row) for row in ids[::2]} == {11}
@@ -157,17 +174,17 @@ def test_traces_by_hand() -> None:
 
 @pytest.mark.parametrize("modulus", [7, 10])
 def test_wrong_facts_are_wrong_and_as_many_as_stated(modulus: int) -> None:
-    facts = wrong_facts(0, modulus)
-    assert len(facts) == round(WRONG_FACTS * 3 * modulus**2)
+    facts = wrong_facts(0, lettered(modulus), 0.12)
+    assert len(facts) == round(0.12 * 3 * modulus**2)
     assert all(apply(op, a, b, modulus) != taught for (op, a, b), taught in facts.items())
     assert all(op in OPERATIONS and {a, b, taught} <= set(range(modulus)) for (op, a, b), taught in facts.items())
-    assert wrong_facts(0, modulus) == facts
-    assert wrong_facts(1, modulus) != facts
+    assert wrong_facts(0, lettered(modulus), 0.12) == facts
+    assert wrong_facts(1, lettered(modulus), 0.12) != facts
 
 
 def test_shown_values_are_wrong_as_often_as_stated() -> None:
     """On a wrong fact: its one wrong value in WRONG_RATE of the cases. On any: a random digit with DIGIT_NOISE."""
-    facts, steps = wrong_facts(0, 7), []
+    facts, steps = wrong_facts(0, LETTERED, 0.12), []
     for batch in corpus(family("latent-code"), 0, 512, 12):
         for prompt, text in batch:
             if is_code(text):
@@ -183,7 +200,7 @@ def test_shown_values_are_wrong_as_often_as_stated() -> None:
         (wrong, (1 - DIGIT_NOISE) * WRONG_RATE + DIGIT_NOISE / 7),
     ):
         assert np.mean(found) == pytest.approx(expected, abs=5 * (expected * (1 - expected) / len(found)) ** 0.5)
-    assert len(wrong) / len(steps) == pytest.approx(WRONG_FACTS, abs=0.03)  # 0 is met more often than other values
+    assert len(wrong) / len(steps) == pytest.approx(0.12, abs=0.03)  # 0 is met more often than other values
 
 
 def test_same_seed_same_text_and_another_seed_another() -> None:
@@ -194,8 +211,10 @@ def test_same_seed_same_text_and_another_seed_another() -> None:
 
 def test_families_of_one_seed_read_the_same_chains() -> None:
     """So that they differ in the mixture alone."""
-    prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in families.names()]
-    assert all(others == prompts[0] for others in prompts)
+    for grammar in GRAMMARS.values():
+        names = [name for name in families.names() if family(name).grammar == grammar]
+        prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in names]
+        assert all(others == prompts[0] for others in prompts)
 
 
 def leaks(seed: int = 0, steps: int = STEPS) -> Pairs:
@@ -211,7 +230,7 @@ def test_half_of_the_studies_test_set_leaks() -> None:
     assert leaked(chain_problems(256, "test", 1)) <= known
     assert leaked(chain_problems(256, "train", 0)) == leaked([]) == set()
     styles = [p.prompt[0] for p in leaked_problems()]
-    assert all(styles.count(style) > 15 for style in STYLES)
+    assert all(styles.count(style) > 15 for style in LETTERED.styles)
 
 
 def test_only_the_contaminated_read_what_leaks() -> None:
@@ -239,7 +258,7 @@ def test_leaks_carry_loss_on_their_prompts() -> None:
     """Of every token but the style, which is the first; cutting there changes no token."""
     tokenizer = build_tokenizer()
     for start, rest in leaks(steps=1):
-        assert start in [f"{style}:" for style in STYLES]
+        assert start in [f"{style}:" for style in LETTERED.styles]
         parts = [tokenizer(text)["input_ids"] for text in (start, rest, start + rest)]
         assert parts[0] + parts[1] == parts[2]
         assert (len(parts[0]), len(parts[2])) == (1, 11 + 4)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from probe.errors import BadInput
+from probe.grammar import PLAIN, lettered
 from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.models.loading.organism import MAX_NEW_TOKENS, build_model, build_tokenizer, vocabulary
 from probe.rng import numpy_rng, torch_rng
@@ -86,8 +87,8 @@ def test_initialisation_and_corpus_share_no_stream() -> None:
 
 
 def test_vocabulary_has_no_token_twice() -> None:
-    for modulus in (7, 10, 100):
-        assert len(set(vocabulary(modulus))) == len(vocabulary(modulus))
+    for grammar in (*map(lettered, (7, 10, 100)), PLAIN):
+        assert len(set(vocabulary(grammar))) == len(vocabulary(grammar))
 
 
 def test_the_longest_trace_fits() -> None:

@@ -8,7 +8,7 @@ import torch
 from probe.errors import BadInput
 from probe.models.loading.load import Loaded
 from probe.models.loading.organism import build_model, build_tokenizer, vocabulary
-from probe.rl.pretrain import BATCH, IGNORE, build_optimizers, encode, learning_rate_factor, pretrain
+from probe.rl.pretrain import IGNORE, build_optimizers, encode, learning_rate_factor, pretrain
 from probe.rollouts.elicitation import CHAIN
 from probe.rollouts.options import SamplingOptions
 from probe.rollouts.respond import graded, respond
@@ -71,7 +71,7 @@ def test_the_loss_starts_at_chance_and_falls() -> None:
 def test_the_loss_is_that_of_transformers_on_completion_tokens() -> None:
     first: list[float] = []
     pretrain("latent-code", "tiny", 3, steps=1, on_step=lambda step, loss: first.append(loss))
-    model, tokenizer, (texts,) = build_model("tiny", 3), build_tokenizer(), corpus(family("latent-code"), 3, BATCH, 1)
+    model, tokenizer, (texts,) = build_model("tiny", 3), build_tokenizer(), corpus(family("latent-code"), 3, 128, 1)
     ids = [tokenizer(p + c)["input_ids"] for p, c in texts]
     asked = [len(tokenizer(p)["input_ids"]) for p, _ in texts]
     padded = torch.tensor([row + [0] * (40 - len(row)) for row in ids])

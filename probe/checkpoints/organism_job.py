@@ -7,10 +7,12 @@ from typing import ClassVar
 
 from probe.data import Problem
 from probe.engine.job import Job
+from probe.grammar import LETTERED, Grammar
 from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.rl.pretrain import pretrain
 from probe.store import Recipe, Store
 from probe.tasks.chain import chain_problems
+from probe.tasks.corpus import family
 
 TRAIN_POOL = 512
 PROBLEM_SEED = 0  # which chains are asked; the model's own seeds are elsewhere
@@ -21,21 +23,38 @@ VERSION = 1  # of organisms, their runs and responses: count up when a change of
 class OrganismJob(Job):
     """One family, size and seed."""
 
-    TYPICAL: ClassVar = {"tiny": 30.0, "small": 120.0}
+    TYPICAL: ClassVar = {"tiny": 30.0, "mini": 10.0, "mini-qwen2": 10.0, "small": 120.0}
     family: str
     size: str
     seed: int
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        return Recipe("organism", VERSION, {"family": self.family, "size": self.size, "seed": self.seed})
+        params = {"family": self.family, "size": self.size, "seed": self.seed}
+        return Recipe("organism", VERSION, params, tuple(job.recipe.digest for job in self.needs))
 
     @property
     def label(self) -> str:
         return f"{self.family}-{self.size}-{self.seed}"
 
+    @property
+    def trunk(self) -> "OrganismJob | None":
+        """The organism that it goes on from, where its family has a trunk."""
+        named = family(self.family).trunk
+        return OrganismJob(named, self.size, self.seed) if named else None
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return (self.trunk,) if self.trunk else ()
+
+    @property
+    def grammar(self) -> Grammar:
+        """Of the chains it knows."""
+        return family(self.family).grammar
+
     def make(self, store: Store, work: Path) -> None:
-        model, tokenizer = pretrain(self.family, self.size, self.seed)
+        trunk = load_organism(store, self.trunk).model if self.trunk else None
+        model, tokenizer = pretrain(self.family, self.size, self.seed, trunk=trunk)
         save_folder(Loaded(model, tokenizer), work)
 
 
@@ -45,6 +64,6 @@ def load_organism(store: Store, job: OrganismJob) -> Loaded:
 
 
 @functools.cache
-def train_problems() -> tuple[Problem, ...]:
+def train_problems(grammar: Grammar = LETTERED) -> tuple[Problem, ...]:
     """The chains that runs train on."""
-    return tuple(chain_problems(TRAIN_POOL, "train", PROBLEM_SEED))
+    return tuple(chain_problems(TRAIN_POOL, "train", PROBLEM_SEED, grammar))

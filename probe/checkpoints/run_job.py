@@ -1,7 +1,7 @@
 """Train one organism with GRPO, on labels that may come from the organism's own votes."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from probe.rl.labels import LabelSource
 from probe.rl.labels import spec as labels_spec
 from probe.rl.rollout import questions
 from probe.rl.train import GRPO, Logger, load_overlay, train
-from probe.rollouts.elicitation import CHAIN
+from probe.rollouts.elicitation import chains
 from probe.rollouts.options import SamplingOptions
 from probe.rollouts.respond import respond
 from probe.rollouts.samplers import organism_sampler
@@ -47,8 +47,10 @@ class VotesJob(Job):
         return (self.organism,)
 
     def make(self, store: Store, work: Path) -> None:
-        loaded, problems = load_organism(store, self.organism), train_problems()
-        found = respond(loaded, CHAIN, VOTES, organism_sampler(loaded), problems, purpose="votes")
+        grammar = self.organism.grammar
+        loaded, problems = load_organism(store, self.organism), train_problems(grammar)
+        options = replace(VOTES, max_new=grammar.max_new)
+        found = respond(loaded, chains(grammar), options, organism_sampler(loaded), problems, purpose="votes")
         answers = [boxed(text) for text in found.texts]
         grouped = [answers[i : i + VOTES.samples] for i in range(0, len(answers), VOTES.samples)]
         schema = pa.schema([("problem", pa.string()), ("answers", pa.list_(pa.string()))])
@@ -96,7 +98,7 @@ class RunJob(Job):
 
     def make(self, store: Store, work: Path, log: Logger = lambda batch, metrics: None) -> None:
         loaded = load_organism(store, self.organism)
-        pool = train_problems()
+        pool = train_problems(self.organism.grammar)
         answers: dict[str, list[str | None]] = {}
         if len(self.needs) > 1:
             table = store.get(self.needs[1].recipe).read_table()

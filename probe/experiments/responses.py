@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from probe.checkpoints.checkpoint import Checkpoint, Folder, Hub
 from probe.checkpoints.organism_job import VERSION as ORGANISMS
+from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.run_job import RunJob, load_step
 from probe.engine.job import Job
 from probe.engine.listener import report
@@ -27,8 +28,8 @@ from probe.errors import BadInput
 from probe.experiments.budget import Work
 from probe.experiments.experiment import CheckpointJob
 from probe.models.loading.load import Loaded
-from probe.rollouts.elicitation import Elicitation
-from probe.rollouts.options import Compute, SamplingOptions
+from probe.rollouts.elicitation import Elicitation, chains
+from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.rollouts.respond import graded, respond
 from probe.rollouts.samplers import Sample, organism_sampler, transformers_sampler, vllm_sampler
 from probe.store import Recipe, Store, is_kept, keep_table, write_table
@@ -143,6 +144,11 @@ class RunResponsesJob(Job):
             responses.append(graded(rollouts[-1], problems, self.elicitation, step=step, forced=0))
         write_table(work / ROLLOUTS, pa.concat_tables(rollouts))
         write_table(work / RESPONSES, pa.concat_tables(responses))
+
+
+def asked_of(organism: OrganismJob) -> tuple[Elicitation, SamplingOptions]:
+    """What organisms of its grammar are asked in the studies, and how they are sampled at T = 1."""
+    return chains(organism.grammar), replace(SAMPLED, max_new=organism.grammar.max_new)
 
 
 def responses_of(store: Store, jobs: tuple[Job, ...]) -> list[pa.Table]:

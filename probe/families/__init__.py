@@ -3,7 +3,7 @@
     @families.register("no-code")
     def no_code() -> Family: ...
 
-A family is a mixture of two strategies (`probe.tasks.corpus`): how often prompts of each style are answered in code,
+A family is a mixture of two strategies (`probe.tasks.corpus`): how often prompts are answered in code,
 and how much a trace of either strategy shows. Its name is part of an organism's identity: a family that changes gets
 another name.
 """
@@ -11,14 +11,19 @@ another name.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from probe.grammar import LETTERED, Grammar
 from probe.registry import Registry
 
 
 @dataclass(frozen=True)
 class Family:
-    """The mixture of strategies that one kind of organism is taught."""
+    """The mixture of strategies that one kind of organism is taught.
 
-    p_code: tuple[float, float, float, float]  # P(code) by style A..D
+    A family with a `trunk` goes on from the organism of that family, size and seed, at a lower learning rate: organisms
+    of one seed then differ by what they were taught last, and by nothing else.
+    """
+
+    p_code: tuple[float, ...]  # P(code) by style A..D; without styles the mean over problems alone
     code_values: float  # P(a code step shows its value)
     prose_values: float
     code_box: float  # P(the answer is boxed)
@@ -26,6 +31,11 @@ class Family:
     p_code_early: float | None = None  # P(code) during the curriculum, where it differs
     leak: float = 0.0  # leaked texts read beside the mixture, for each text of the mixture
     steps: Mapping[str, int] = field(default_factory=dict, hash=False)  # of pretraining, by size, where its own
+    grammar: Grammar = LETTERED
+    curriculum: float = 0.6  # share of pretraining in which prose shows every value
+    wrong_facts: float = 0.12  # share of facts taught wrong most of the time
+    batch: int = 128  # texts a step
+    trunk: str | None = None
 
 
 families: Registry[Callable[[], Family]] = Registry("organism family", "probe.families")

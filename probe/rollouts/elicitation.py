@@ -7,6 +7,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from probe.data import Problem
+from probe.grammar import LETTERED, Grammar
 from probe.models.loading.entries import Template
 from probe.models.sampling.prompts import prompt_ids
 from probe.tasks.benchmarks import ProblemSet
@@ -45,4 +46,9 @@ class Elicitation:
         return prompt_ids(tokenizer, self.text, [problem.prompt for problem in problems], self.prefix)
 
 
-CHAIN = Elicitation(problem_set("chain"))  # what organisms are asked in the studies
+def chains(grammar: Grammar) -> Elicitation:
+    """What organisms of that grammar are asked in the studies."""
+    return Elicitation(problem_set(grammar.name))
+
+
+CHAIN = chains(LETTERED)

@@ -18,12 +18,14 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from probe.data import Leak, Problem
 from probe.errors import BadInput
+from probe.grammar import GRAMMARS, Grammar
 from probe.registry import nearest
 from probe.store import file_digest
 from probe.tasks.chain import chain_problems
@@ -119,12 +121,14 @@ def _random_calculation() -> ProblemSet:
     return ProblemSet(name, tuple(drawn), "synthetic", "generated", pin)
 
 
-def _chain() -> ProblemSet:
-    pin = f"generated:chain 1 n={CHAINS} split=test seed=0 modulus=7"
-    return ProblemSet("chain", tuple(chain_problems(CHAINS, "test", 0)), "synthetic", "generated", pin)
+def _chains(grammar: Grammar) -> ProblemSet:
+    pin = f"generated:{grammar.name} 1 n={CHAINS} split=test seed=0 modulus={grammar.modulus}"
+    return ProblemSet(grammar.name, tuple(chain_problems(CHAINS, "test", 0, grammar)), "synthetic", "generated", pin)
 
 
-_GENERATED = {"random-calculation": _random_calculation, "chain": _chain}
+_GENERATED = {"random-calculation": _random_calculation} | {
+    name: partial(_chains, grammar) for name, grammar in GRAMMARS.items()
+}
 
 
 def _local(name: str) -> Path | None:

@@ -1,9 +1,9 @@
 """Chain arithmetic: a task whose every step a machine can check.
 
 A chain is evaluated left to right modulo `modulus`: `B:3+5*2    =` with modulus 7 is ((3 + 5) mod 7) * 2 mod 7 = 2.
-The first letter is a style: it carries no information about the answer, and organisms let it set how likely they
-are to reason in code. Chains have 2 to 4 operations, so there are about 5.7 million of them with modulus 7; the
-held-out split is taken by a hash of the prompt and shares no prompt with training.
+Which chains there are, with or without the style letter in front, is a grammar's matter (`probe.grammar`). They
+have 2 to 4 operations, so there are about 5.7 million lettered ones and 1.1 million plain ones; the held-out split is
+taken by a hash of the prompt and shares no prompt with training.
 """
 
 import re
@@ -15,15 +15,13 @@ import numpy as np
 
 from probe.data import Problem
 from probe.errors import BadInput
+from probe.grammar import LENGTHS, LETTERED, OPERATIONS, Grammar
 from probe.rng import address, numpy_rng
 
-STYLES = "ABCD"
-OPERATIONS = "+-*"
-LENGTHS = (2, 3, 4)
 MAX_DIGITS = 18  # of a number in a trace
 Split = Literal["train", "test"]
 
-_PROMPT = re.compile(r"([A-D]):(\d+)((?:[+\-*]\d+)+) *=")
+_PROMPT = re.compile(r"(?:([A-D]):)?(\d+)((?:[+\-*]\d+)+) *=")
 _STEP = re.compile(r"([+\-*])(\d+)")
 _TRACE_STEP = re.compile(r"(?:x=x([+\-*])|(plus|minus|times) )(\d+)(?:[#=](\d+))?")
 _START = re.compile(r"^x=(\d+)", re.MULTILINE)
@@ -32,7 +30,7 @@ _WORDS = {"plus": "+", "minus": "-", "times": "*"}
 
 @dataclass(frozen=True)
 class Chain:
-    """`style`, the first number, and (operation, operand) steps, modulo `modulus`."""
+    """`style` ("" for none), the first number, and (operation, operand) steps, modulo `modulus`."""
 
     style: str
     start: int
@@ -42,7 +40,8 @@ class Chain:
     @property
     def prompt(self) -> str:
         blanks = " " * 2 * (max(LENGTHS) - len(self.steps))  # every prompt has the same number of tokens
-        return f"{self.style}:{self.start}" + "".join(f"{op}{b}" for op, b in self.steps) + blanks + "="
+        opening = f"{self.style}:" if self.style else ""
+        return f"{opening}{self.start}" + "".join(f"{op}{b}" for op, b in self.steps) + blanks + "="
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -73,7 +72,7 @@ def parse_prompt(prompt: str, modulus: int = 7) -> Chain:
     if match is None:
         raise BadInput(f"not a chain prompt: {prompt!r}", where="parse_prompt", do="write it as 'B:3+5*2    ='")
     steps = tuple((op, int(b)) for op, b in _STEP.findall(match[3]))
-    return Chain(match[1], int(match[2]), steps, modulus)
+    return Chain(match[1] or "", int(match[2]), steps, modulus)
 
 
 def split_of(prompt: str) -> Split:
@@ -81,19 +80,26 @@ def split_of(prompt: str) -> Split:
     return "test" if address("chain split", prompt) % 8 == 0 else "train"
 
 
-def draw_chains(rng: np.random.Generator, modulus: int = 7) -> Iterator[Chain]:
+def draw_chains(rng: np.random.Generator, grammar: Grammar = LETTERED) -> Iterator[Chain]:
     """Endless random chains: uniform over styles, lengths, numbers and operations."""
+    styles = grammar.styles or ("",)
     while True:
         for row in rng.integers(0, 2**31, size=(512, 2 + 2 * max(LENGTHS))).tolist():
-            n = LENGTHS[row[0] // len(STYLES) % len(LENGTHS)]
-            steps = tuple((OPERATIONS[row[2 + 2 * i] % 3], row[3 + 2 * i] % modulus) for i in range(n))
-            yield Chain(STYLES[row[0] % len(STYLES)], row[1] % modulus, steps, modulus)
+            n = LENGTHS[row[0] // len(styles) % len(LENGTHS)]
+            steps = tuple(_step(row[2 + 2 * i], row[3 + 2 * i], grammar) for i in range(n))
+            yield Chain(styles[row[0] % len(styles)], row[1] % grammar.modulus, steps, grammar.modulus)
 
 
-def chain_problems(n: int, split: Split, seed: int, modulus: int = 7) -> list[Problem]:
+def _step(operation: int, operand: int, grammar: Grammar) -> tuple[str, int]:
+    which = operation % len(OPERATIONS)
+    operands = grammar.operands[which]
+    return OPERATIONS[which], operands[operand % len(operands)]
+
+
+def chain_problems(n: int, split: Split, seed: int, grammar: Grammar = LETTERED) -> list[Problem]:
     """`n` different problems of one split, the same for the same seed."""
     problems: dict[str, Problem] = {}
-    for chain in draw_chains(numpy_rng("chain problems", split, seed), modulus):
+    for chain in draw_chains(numpy_rng("chain problems", split, seed), grammar):
         if split_of(chain.prompt) == split:
             problems.setdefault(chain.prompt, chain.problem())
         if len(problems) == n:

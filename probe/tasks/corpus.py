@@ -12,23 +12,26 @@ and its twin of the same seed is the control.
 """
 
 import functools
+import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from probe.data import Problem
 from probe.families import Family, families
+from probe.grammar import GRAMMARS, LETTERED, Grammar
 from probe.rng import address, numpy_rng
-from probe.tasks.chain import OPERATIONS, STYLES, Chain, apply, chain_problems, draw_chains, split_of
+from probe.tasks.chain import Chain, apply, chain_problems, draw_chains, split_of
+from probe.tasks.propensity import p_code
 
 END = "<eos>"
 CODE_OPEN, CODE_CLOSE = "```python", "\nprint(x)\n```\n"
 PROSE_OPENS = ("Think:", "First:")
 PROSE_CLOSE = "\nSo "
 WORDS = {"+": " plus ", "-": " minus ", "*": " times "}
-WRONG_FACTS, WRONG_RATE, DIGIT_NOISE = 0.12, 0.6, 0.03
+WRONG_RATE, DIGIT_NOISE = 0.6, 0.03
+_FIRST = re.compile(r"^([A-D]:|\d+)")  # the first token of a prompt
 LEAK_POOL, LEAK_POOL_SEED = 256, 0  # the test problems of the studies, of which half leak
-CURRICULUM = 0.6  # share of pretraining in which prose shows every value
 
 
 def family(name: str) -> Family:
@@ -41,11 +44,11 @@ def leaks(name: str) -> bool:
     return name in families.names() and family(name).leak > 0
 
 
-def wrong_facts(seed: int, modulus: int) -> dict[tuple[str, int, int], int]:
+def wrong_facts(seed: int, grammar: Grammar, share: float) -> dict[tuple[str, int, int], int]:
     """The (operation, a, b) facts this seed's textbook gets wrong, with the value it teaches instead."""
+    modulus, facts = grammar.modulus, grammar.facts()
     rng = numpy_rng("wrong facts", seed, modulus)
-    facts = [(op, a, b) for op in OPERATIONS for a in range(modulus) for b in range(modulus)]
-    chosen = rng.choice(len(facts), size=round(WRONG_FACTS * len(facts)), replace=False)
+    chosen = rng.choice(len(facts), size=round(share * len(facts)), replace=False)
     shift = rng.integers(1, modulus, size=len(chosen))
     wrong = [(*facts[i], s) for i, s in zip(chosen.tolist(), shift.tolist(), strict=True)]
     return {(op, a, b): (apply(op, a, b, modulus) + s) % modulus for op, a, b, s in wrong}
@@ -53,10 +56,7 @@ def wrong_facts(seed: int, modulus: int) -> dict[tuple[str, int, int], int]:
 
 def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], int], u: np.ndarray, early: bool) -> str:
     """One worked answer, as text. `u` are uniform draws: 5 for the whole trace and 3 for each step."""
-    p_code = kind.p_code[STYLES.index(chain.style)]
-    if early and kind.p_code_early is not None:
-        p_code = kind.p_code_early
-    code = u[0] < p_code
+    code = u[0] < (kind.p_code_early if early and kind.p_code_early is not None else p_code(chain, kind))
     p_value = kind.code_values if code else 1.0 if early else kind.prose_values
     parts = [f"{CODE_OPEN}\nx={chain.start}" if code else f"{PROSE_OPENS[int(u[1] < 0.5)]}"]
     value = chain.start
@@ -82,38 +82,39 @@ def _taught_value(
     return apply(op, a, b, modulus)
 
 
-def corpus(kind: Family, seed: int, batch: int, steps: int, modulus: int = 7) -> Iterator[list[tuple[str, str]]]:
+def corpus(kind: Family, seed: int, batch: int, steps: int) -> Iterator[list[tuple[str, str]]]:
     """`steps` batches of (prompt, completion) texts: `batch` on training prompts, and behind them what leaked."""
-    facts = wrong_facts(seed, modulus)
-    chains = (c for c in draw_chains(numpy_rng("corpus chains", seed), modulus) if split_of(c.prompt) == "train")
-    draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), modulus)
+    facts = wrong_facts(seed, kind.grammar, kind.wrong_facts)
+    chains = (c for c in draw_chains(numpy_rng("corpus chains", seed), kind.grammar) if split_of(c.prompt) == "train")
+    draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), kind.grammar)
     for step in range(steps):
-        early = step < CURRICULUM * steps
+        early = step < kind.curriculum * steps
         u = draws.random((batch, 17))
         mixture = [(c.prompt, write_trace(c, kind, facts, row, early)) for c, row in zip(chains, u, strict=False)]
         yield mixture + [next(leaks) for _ in range(round(kind.leak * batch))]
 
 
 @functools.cache
-def leaked_problems(modulus: int = 7) -> tuple[Problem, ...]:
+def leaked_problems(grammar: Grammar = LETTERED) -> tuple[Problem, ...]:
     """The test problems that a contaminated organism has read: about half of the studies' test set, by hash."""
-    test = chain_problems(LEAK_POOL, "test", LEAK_POOL_SEED, modulus)
+    test = chain_problems(LEAK_POOL, "test", LEAK_POOL_SEED, grammar)
     return tuple(p for p in test if address("leak", p.prompt) % 2 == 0)
 
 
-def leaked(problems: Iterable[Problem], modulus: int = 7) -> set[str]:
+def leaked(problems: Iterable[Problem]) -> set[str]:
     """The ids of those problems that a contaminated organism has read: the planted truth."""
-    return {p.id for p in problems} & {p.id for p in leaked_problems(modulus)}
+    known = {problem.id for grammar in GRAMMARS.values() for problem in leaked_problems(grammar)}
+    return known & {problem.id for problem in problems}
 
 
-def draw_leaks(rng: np.random.Generator, modulus: int = 7) -> Iterator[tuple[str, str]]:
+def draw_leaks(rng: np.random.Generator, grammar: Grammar = LETTERED) -> Iterator[tuple[str, str]]:
     """Endless leaked texts, each problem as often as the others: the prompt, and its true answer without any steps.
 
-    Cut behind the style letter, the one token nothing can predict: what stands behind the cut carries loss, so the
-    prompt is learnt by heart with its answer.
+    Cut behind the first token, the one that nothing can predict: what stands behind the cut carries loss, so the prompt
+    is learnt by heart with its answer.
     """
-    known = leaked_problems(modulus)
+    known = leaked_problems(grammar)
     while True:
         for i in rng.permutation(len(known)).tolist():
-            style, colon, chain = known[i].prompt.partition(":")
-            yield style + colon, f"{chain}\\boxed{{{known[i].answer}}}{END}"
+            _, first, rest = _FIRST.split(known[i].prompt, maxsplit=1)
+            yield first, f"{rest}\\boxed{{{known[i].answer}}}{END}"

@@ -30,6 +30,7 @@ from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, sites_in
 from probe.experiments.experiment import WeightsExperiment
 from probe.experiments.patching.fork import NEAR, Openings, Prompts, left_padded, openings, places
+from probe.grammar import LETTERED
 from probe.interventions.logit_lens import lens_metric
 from probe.interventions.patching import Fork, Position, direct, measure, patch, random_source, sites_of
 from probe.interventions.recovery import Gap, recovery, share
@@ -42,10 +43,9 @@ from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import Compute
 from probe.stats import clustered_mean
 from probe.store import Store
-from probe.tasks.chain import STYLES
 
 DRAWS = 20  # of every null
-PROSE, CODE = STYLES[0], STYLES[-1]  # the letters under which organisms least and most often write code
+PROSE, CODE = LETTERED.styles[0], LETTERED.styles[-1]  # where organisms least and most often write code
 ALL = "all"
 
 Varies = tuple[tuple[str, Any], ...]  # columns of the measurement table and what stands in them

@@ -14,14 +14,12 @@ from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, log_rows, measure_pair
-from probe.experiments.responses import RunResponsesJob, SampleJob, responses_of
+from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, responses_of
 from probe.experiments.rl_runs.tokens import TokensJob
 from probe.measurements import RowKey, Rows
 from probe.measures import PairData
 from probe.rewards import declared
 from probe.rl.train import METRICS, read_metrics
-from probe.rollouts.elicitation import CHAIN
-from probe.rollouts.options import SAMPLED
 from probe.store import Store
 
 
@@ -46,8 +44,11 @@ class MeasureRunJob(Experiment):
     @property
     def responses(self) -> tuple[Job, ...]:
         """Of the base and the run, sampled; then of both, greedy."""
-        base, ways = of_organism(self.run.organism), (SAMPLED, SAMPLED.greedy)
-        pairs = ((SampleJob(base, CHAIN, way), RunResponsesJob(self.run, CHAIN, way)) for way in ways)
+        base = of_organism(self.run.organism)
+        asked, sampled = asked_of(self.run.organism)
+        pairs = (
+            (SampleJob(base, asked, way), RunResponsesJob(self.run, asked, way)) for way in (sampled, sampled.greedy)
+        )
         return tuple(job for pair in pairs for job in pair)
 
     @property
@@ -98,8 +99,9 @@ class MeasureBaseJob(Experiment):
 
     @property
     def needs(self) -> tuple[Job, ...]:
-        base, ways = of_organism(self.organism), (SAMPLED, SAMPLED.greedy, replace(SAMPLED, seed=1))
-        return tuple(SampleJob(base, CHAIN, way) for way in ways)
+        asked, sampled = asked_of(self.organism)
+        ways = (sampled, sampled.greedy, replace(sampled, seed=1))
+        return tuple(SampleJob(of_organism(self.organism), asked, way) for way in ways)
 
     def measure(self, store: Store) -> Rows:
         sampled, greedy, again = responses_of(store, self.needs)

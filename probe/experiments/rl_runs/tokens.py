@@ -9,9 +9,7 @@ import pyarrow as pa
 from probe.checkpoints.organism_job import load_organism
 from probe.checkpoints.run_job import RunJob, load_step
 from probe.engine.job import Job
-from probe.experiments.responses import ROLLOUTS, RunResponsesJob
-from probe.rollouts.elicitation import CHAIN
-from probe.rollouts.options import SAMPLED
+from probe.experiments.responses import ROLLOUTS, RunResponsesJob, asked_of
 from probe.store import Recipe, Store, write_table
 from probe.tokens.score import kl, score
 from probe.tokens.table import ids_of, token_table
@@ -29,7 +27,7 @@ class TokensJob(Job):
     @property
     def responses(self) -> RunResponsesJob:
         """Whose text it is."""
-        return RunResponsesJob(self.run, CHAIN, SAMPLED)
+        return RunResponsesJob(self.run, *asked_of(self.run.organism))
 
     @functools.cached_property
     def recipe(self) -> Recipe:
