@@ -127,12 +127,30 @@ def expected(first: Rates, last: Rates) -> dict[tuple[str, str, str], float]:
         (s0, a0), (s1, a1) = now[cell[0]], then[cell[1]]
         found["switch_share", "", cell] = float((s0 * s1).mean())
         found["switch_gain", "change", cell] = float(100 * (s0 * s1 * (a1 - a0)).mean())
-    found["gain_parts", "change", "total"] = found["accuracy", "change", ""]
+    found |= {("gain_parts", "change", part): value for part, value in _parts(first, last).items()}
     found["collapse_ratio", "", "parse_rate"] = float(last.boxed.mean() / first.boxed.mean())
     for level in ("code", "prose"):
         ratio = sides[1]["within_strategy", level] / sides[0]["within_strategy", level]
         found["collapse_ratio", "", level] = ratio
     return found
+
+
+def _parts(first: Rates, last: Rates) -> dict[str, float]:
+    """What a gain is of: for each strategy, half of what a change does beside the other side's rates, both ways."""
+    parts = {"mix": 0.0, "parse": 0.0, "within": 0.0}
+    for code in (True, False):
+        (s0, p0, a0), (s1, p1, a1) = (_nested(rates, code) for rates in (first, last))
+        parts["mix"] += (s1 - s0) * (p0 * a0 + p1 * a1) / 2
+        parts["parse"] += (s0 + s1) / 2 * (p1 - p0) * (a0 + a1) / 2
+        parts["within"] += (s0 + s1) / 2 * (p0 + p1) / 2 * (a1 - a0)
+    return parts | {"total": float((last.right - first.right).mean())}
+
+
+def _nested(r: Rates, code: bool) -> tuple[float, float, float]:
+    """Share of a strategy, share of its responses with a box, share of those that are right."""
+    uses, right = (r.code, r.right_code) if code else (1 - r.code, r.right_prose)
+    share, boxed = float(uses.mean()), float((uses * r.boxed).mean())
+    return share, boxed / share, float((uses * r.boxed * right).mean()) / boxed
 
 
 def _side(r: Rates) -> dict[tuple[str, str], float]:

@@ -287,6 +287,44 @@ def test_weights_that_changed_by_very_different_amounts_stand_on_a_log_scale(stu
     assert not any("$" in label.get_text() for label in axes.get_yticklabels(which="both"))
 
 
+GAINS = {  # mix, parse, within, of which the total is the sum
+    "ground_truth": (0.1, 0.2, 0.3),
+    "format": (0.1, 0.3, -0.2),
+    "python": (0.3, 0.0, 0.1),
+    "random": (0.2, 0.0, -0.4),
+    "constant": (0.0, 0.0, 0.0),
+}
+
+
+def parts_of(family, gains):
+    """Three runs a reward, .01 apart in every part that moved at all."""
+    about = {"study": "tiny", "size": "tiny", "clip": "0.2", "temperature": 1.0, "step": 30, "family": family}
+    return [
+        bare(name="gain_parts", side="change", part=part, value=value + 0.01 * (seed - 1) * (value != 0))
+        | about
+        | {"kind": "null" if reward == "constant" else "rl", "reward": reward, "rl_seed": seed}
+        for reward, parts in gains.items()
+        for part, value in zip(("mix", "parse", "within", "total"), (*parts, sum(parts)), strict=True)
+        for seed in range(3)
+    ]
+
+
+def test_the_title_of_the_parts_counts_every_part_and_every_reward():
+    """Under each organism: of all rewards but the null one, those with a gain; of these, where each part goes."""
+    losses = {reward: tuple(-part for part in GAINS[reward]) for reward in ("format", "python")}
+    drawing = figures.get("gain_parts")([*parts_of("latent-code", GAINS), *parts_of("no-code", losses)])
+    head = " ".join(drawing.figure.texts[0].get_text().split())
+    assert head.endswith(": latent-code 3 of 4 (mix +3, parse +2, within +2 −1); no-code 0 of 2")
+    titles = [axes.get_title(loc="left") for axes in drawing.figure.axes[:4]]
+    assert titles == ["strategy mix", "parse rate", "within strategy", "total gain"]
+
+
+def test_one_run_each_is_no_clear_gain():
+    rows = [row for row in parts_of("latent-code", GAINS) if row["rl_seed"] == 0]
+    head = " ".join(figures.get("gain_parts")(rows).figure.texts[0].get_text().split())
+    assert head.endswith(": latent-code 0 of 4")
+
+
 # edge cases
 
 

@@ -69,6 +69,25 @@ def test_golden_code_shares(rows: Rows) -> None:
     assert values(rows, "code_share") == {"before": 0.034, "RLVR": 0.0, "RLCR": 0.0}
 
 
+def test_parts_of_the_change_add_up(rows: Rows) -> None:
+    """Every answer could be read, so that nothing is parse; the little code there was did worse than prose."""
+    for reward in ("RLVR", "RLCR"):
+        parts = {r["part"]: r for r in rows if r["name"] == "gain_parts" and r["reward"] == reward}
+        mix, parse, within = (parts[part]["value"] for part in ("mix", "parse", "within"))
+        change = ACCURACY[reward] - ACCURACY["before"]
+        assert mix + parse + within == pytest.approx(change, abs=1e-9) == parts["total"]["value"]
+        assert parse == 0 < parts["mix"]["lo"]
+
+
+def test_parts_of_the_change_add_up_where_few_answers_are_read(real_data: Path, store: Store) -> None:
+    """Read as boxes, 17 % of the base's answers are found: mix is what it is where all of them are."""
+    rows = run(published_job([real_data / "rlcr_math500"], "published", "boxed"), store).rows
+    parts = {r["part"]: r["value"] for r in rows if r["name"] == "gain_parts" and r["reward"] == "RLVR"}
+    assert sum(parts[part] for part in ("mix", "parse", "within")) == pytest.approx(-0.082, abs=1e-9)
+    assert parts["parse"] < -0.1
+    assert parts["mix"] == pytest.approx(0.012763, abs=1e-6)  # the published labels are the same, whatever is read
+
+
 def test_what_a_row_is_about(rows: Rows) -> None:
     about = {(row["study"], row["kind"], row["family"], row["temperature"]) for row in rows}
     assert about == {("real", "rl", "Qwen2.5-7B", 0.0)}

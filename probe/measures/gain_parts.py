@@ -1,6 +1,7 @@
-"""Did accuracy rise because more answers parse, because the mix of strategies moved, or within each strategy?
+"""Did accuracy rise because the mix of strategies moved, because more answers parse, or within each strategy?
 
-Kitagawa-Oaxaca-Blinder parts at the midpoint (`probe.stats.oaxaca`): parse + mix + within = total, exactly.
+Kitagawa-Oaxaca-Blinder parts at the midpoint (`probe.stats.oaxaca`): mix + parse + within = total, exactly. Parse rates
+are those of each strategy: a move to one that boxes its answers more often is mix.
 A response parses where it has a boxed answer, or was graded right without one (outputs graded elsewhere).
 """
 
@@ -18,7 +19,7 @@ from probe.stats import Graded, gain_estimates
 @measures.register("gain_parts")
 @dataclass(frozen=True)
 class GainParts:
-    """`gain_parts`, side "change", part "parse", "mix", "within" or "total"; null 0. n: both sides' responses."""
+    """`gain_parts`, side "change", part "mix", "parse", "within" or "total"; null 0. n: both sides' responses."""
 
     n_boot: int = 500
     needs: ClassVar[frozenset[str]] = frozenset({"responses"})

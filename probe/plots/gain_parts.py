@@ -1,6 +1,7 @@
-"""Is a gain more readable answers, another mix of strategies, or better answers within each? (Kitagawa-Oaxaca-Blinder)
+"""Is a gain another mix of strategies, more readable answers, or better answers within each? (Kitagawa-Oaxaca-Blinder)
 
-parse + mix + within = total, exactly, per run. H1 of 2506.10947 says mix; H4 says parse. Null 0 for each part.
+mix + parse + within = total, exactly, per run; the parse rate is that of each strategy. H1 of 2506.10947 says mix; H4
+says parse. Null 0 for each part.
 """
 
 from collections.abc import Sequence
@@ -8,11 +9,12 @@ from collections.abc import Sequence
 from probe.measurements import Rows
 from probe.plots import Drawing, figures
 from probe.plots._designs import by_reward, main_setting
-from probe.plots._grid import largest, parts
+from probe.plots._frame import NO_BREAK
+from probe.plots._grid import parts
 from probe.plots._replicates import Mean, families_of, last_step, means_by, trained
 from probe.plots._style import FAMILIES, look, styled
 
-PARTS = {"parse": "parse rate", "mix": "strategy mix", "within": "within strategy", "total": "total gain"}
+PARTS = {"mix": "strategy mix", "parse": "parse rate", "within": "within strategy", "total": "total gain"}
 
 
 @figures.register("gain_parts")
@@ -25,14 +27,21 @@ def gain_parts(rows: Rows) -> Drawing | None:
 
 
 def _title(means: Sequence[Mean]) -> str:
-    """Per organism: which part is the largest, and clearly above 0, under how many of the rewards with a clear gain."""
+    """Per organism: under how many rewards accuracy clearly rises, and how often each part rises or falls there."""
     text = []
     for family in families_of(means):
-        mine = [mean for mean in means if mean.key["family"] == family]
-        gains = [m.key["reward"] for m in mine if m.key["part"] == "total" and m.verdict() == "rises"]
-        best = [largest(mine, "part", reward) for reward in gains]
-        most = [mean.key["part"] for mean in best if mean]
-        counts = [f"{PARTS[part]} under {most.count(part)}" for part in PARTS if part in most]
-        name = look(family, FAMILIES).label
-        text.append(f"{name} {', '.join(counts)} of {len(gains)}" if counts else f"{name} none")
-    return f"Largest part of a clear gain: {'; '.join(text)}"
+        mine = [mean for mean in means if mean.key["family"] == family and not mean.is_null]
+        totals = [mean for mean in mine if mean.key["part"] == "total"]
+        gains = [mean.key["reward"] for mean in totals if mean.verdict() == "rises"]
+        clear = [mean for mean in mine if mean.key["reward"] in gains]
+        said = ", ".join(_moves(clear, part) for part in PARTS if part != "total")
+        name = f"{look(family, FAMILIES).label} {len(gains)} of {len(totals)}"
+        text.append(f"{name} ({said})" if gains else name)
+    return f"Rewards with a clear gain, and parts that clearly rise (+) or fall (−) under them: {'; '.join(text)}"
+
+
+def _moves(means: Sequence[Mean], part: str) -> str:
+    """A part under some rewards: mix +3 −1, or mix 0."""
+    found = [mean.verdict() for mean in means if mean.key["part"] == part]
+    counts = [f"{sign}{found.count(word)}" for sign, word in (("+", "rises"), ("−", "falls")) if word in found]
+    return NO_BREAK.join([part, *(counts or ["0"])])

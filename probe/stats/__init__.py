@@ -3,7 +3,7 @@
 passk          what would k samples solve                       intervals   mean, ratio, proportion, by problem
 bootstrap      any statistic, whole problems resampled          replicates  over training seeds
 permutation    paired sign flips; Holm                          calibration Brier, ECE, AUROC, reliability
-switches       gain shared out over strategy switches           oaxaca      gain = parse + mix + within
+switches       gain shared out over strategy switches           oaxaca      gain = mix + parse + within
 """
 
 from probe.stats.bootstrap import clustered_bootstrap

@@ -1,15 +1,22 @@
-"""Did accuracy rise because the mix of strategies moved, or because each strategy got better?
+"""Did accuracy rise because the mix of strategies moved, because more answers could be read, or within each strategy?
 
-With p the share of responses that parse, and among those s_k the share of strategy k and a_k its accuracy,
-accuracy = p * sum_k s_k a_k. Kitagawa-Oaxaca-Blinder at the midpoint (D after - before, bar the mean of both sides):
+With s_k the share of strategy k among all responses, p_k the share of its responses whose answer could be read, and a_k
+the share of those that are right, accuracy = sum_k s_k p_k a_k. Kitagawa-Oaxaca-Blinder at the midpoint, the parse rate
+nested in the strategy (D after - before, bar the mean of both sides):
 
-    parse = Dp * bar(sum_k s_k a_k)      mix = bar(p) * sum_k Ds_k bar(a_k)      within = bar(p) * sum_k Da_k bar(s_k)
+    mix = sum_k Ds_k bar(p_k a_k)    parse = sum_k bar(s_k) Dp_k bar(a_k)    within = sum_k bar(s_k) bar(p_k) Da_k
 
-and parse + mix + within = total exactly; swapping the sides flips every sign. Without unparsed responses parse = 0.
-A strategy absent on one side has no accuracy there: it is given the other side's, so that all it brings counts as mix.
-Likewise where nothing parses on one side, shares and accuracies are the other side's and all is parse.
-Source: Kitagawa (1955), Blinder (1973), Oaxaca (1973). Left out: an interaction term (the midpoint splits it evenly),
-item groups and sharpening. An account, not a causal effect: strategies are chosen per problem.
+and mix + parse + within = total exactly; swapping the sides flips every sign. A move to a strategy whose answers are
+read more often is mix, not parse. Where every answer is read, parse = 0.
+A strategy absent on one side has no rates there: it is given the other side's, so that all it brings is mix. Likewise
+the accuracy of one of which nothing is read on one side, so that it brings nothing to within. What neither side has
+is 0.
+Source: Kitagawa (1955), Blinder (1973), Oaxaca (1973). An account, not an effect: a strategy is chosen per problem, so
+mix holds the net traffic alone, and a strategy's accuracy also changes with the problems that come to it or leave. On
+the counts of 2506.10947 responses that switched bring most of the gain (`switches`) under four rewards of five, and yet
+within is the largest part under all five.
+Left out: an interaction term (the midpoint splits it evenly), item groups, sharpening, and parts by strategy (the mix
+of one alone depends on what its share is traded for).
 """
 
 from collections.abc import Mapping
@@ -25,7 +32,7 @@ from probe.errors import BadInput
 from probe.stats.bootstrap import bootstrap_totals, percentile_estimate
 from probe.stats.checks import About, binary, cluster_codes, cluster_totals, label_column
 
-PARTS = ("parse", "mix", "within", "total")
+PARTS = ("mix", "parse", "within", "total")
 
 
 @dataclass(frozen=True)
@@ -44,29 +51,29 @@ def gain_parts(
     n_after: ArrayLike,
     right_after: ArrayLike,
     *,
-    unparsed_before: ArrayLike = 0,
-    unparsed_after: ArrayLike = 0,
+    parsed_before: ArrayLike | None = None,
+    parsed_after: ArrayLike | None = None,
 ) -> dict[str, Float[np.ndarray, "*batch"]]:
-    """The PARTS of an accuracy change, each `[...]`, from counts `[..., strategy]` of parsed responses and right ones.
+    """The PARTS of an accuracy change, fractions, each `[...]`, from counts `[..., strategy]`: responses, right ones.
 
-    `unparsed_*` `[...]` count the responses without a readable answer (all wrong). Counts may be weighted.
-    BadInput unless 0 <= right <= n and each side has a response.
+    `parsed_*` `[..., strategy]` count the responses whose answer could be read (None: all). Counts may be weighted.
+    BadInput unless both sides have one shape, 0 <= right <= parsed <= n, and each side has a response.
     """
-    parse0, share0, accuracy0 = _rates(n_before, right_before, unparsed_before, "before")
-    parse1, share1, accuracy1 = _rates(n_after, right_after, unparsed_after, "after")
-    if share0.shape[-1] != share1.shape[-1]:
-        raise BadInput("before and after count different strategies", do="give one count per strategy, 0 where absent")
-    share0, share1 = _fill(share0, share1), _fill(share1, share0)
+    share0, parse0, accuracy0 = _rates(n_before, parsed_before, right_before, "before")
+    share1, parse1, accuracy1 = _rates(n_after, parsed_after, right_after, "after")
+    if share0.shape != share1.shape:
+        shapes = f"{share0.shape} before and {share1.shape} after"
+        raise BadInput(f"counts have shapes {shapes}", do="give one count per strategy, 0 where absent")
+    parse0, parse1 = _fill(parse0, parse1), _fill(parse1, parse0)
     accuracy0, accuracy1 = _fill(accuracy0, accuracy1), _fill(accuracy1, accuracy0)
-    given0, given1 = (share0 * accuracy0).sum(-1), (share1 * accuracy1).sum(-1)
-    readable = (parse0 + parse1) / 2
+    share, parse, accuracy = (share0 + share1) / 2, (parse0 + parse1) / 2, (accuracy0 + accuracy1) / 2
     parts = {
-        "parse": (parse1 - parse0) * (given0 + given1) / 2,
-        "mix": readable * ((share1 - share0) * (accuracy0 + accuracy1) / 2).sum(-1),
-        "within": readable * ((accuracy1 - accuracy0) * (share0 + share1) / 2).sum(-1),
-        "total": parse1 * given1 - parse0 * given0,
+        "mix": (share1 - share0) * (parse0 * accuracy0 + parse1 * accuracy1) / 2,
+        "parse": share * (parse1 - parse0) * accuracy,
+        "within": share * parse * (accuracy1 - accuracy0),
+        "total": share1 * parse1 * accuracy1 - share0 * parse0 * accuracy0,
     }
-    return {part: np.asarray(value) for part, value in parts.items()}
+    return {part: np.asarray(parts[part].sum(-1)) for part in PARTS}
 
 
 def gain_estimates(
@@ -99,9 +106,8 @@ def gain_estimates(
 
 def _parts(totals: Float[np.ndarray, "draw feature"]) -> Float[np.ndarray, "draw part"]:
     """PARTS from both sides' `_totals` side by side."""
-    k = (totals.shape[-1] // 2 - 1) // 2
-    n0, right0, lost0, n1, right1, lost1 = np.split(totals, np.cumsum([k, k, 1, k, k]), axis=-1)
-    parts = gain_parts(n0, right0, n1, right1, unparsed_before=lost0[..., 0], unparsed_after=lost1[..., 0])
+    n0, parsed0, right0, n1, parsed1, right1 = np.split(totals, 6, axis=-1)
+    parts = gain_parts(n0, right0, n1, right1, parsed_before=parsed0, parsed_after=parsed1)
     return np.stack([parts[part] for part in PARTS], axis=-1)
 
 
@@ -110,7 +116,7 @@ def _names(labels: ArrayLike, name: str) -> np.ndarray:
 
 
 def _totals(side: Graded, names: np.ndarray, where: str) -> Float[np.ndarray, "cluster feature"]:
-    """Per problem: parsed responses of each strategy, right ones of each, unparsed ones."""
+    """Per problem: responses of each strategy, parsed ones of each, right ones of each."""
     correct = binary(side.correct, "correct")
     parsed = np.ones(correct.size) if side.parsed is None else binary(side.parsed, "parsed", rows=correct.size)
     if (correct > parsed).any():
@@ -118,26 +124,30 @@ def _totals(side: Graded, names: np.ndarray, where: str) -> Float[np.ndarray, "c
     codes = cluster_codes(side.clusters, correct.size)
     labels = label_column(side.strategy, "strategy", correct.size)
     which, k = np.searchsorted(names, labels), len(names)
-    lost = cluster_totals(1 - parsed, codes, np.zeros_like(which), 1)
-    return np.hstack([cluster_totals(parsed, codes, which, k), cluster_totals(correct, codes, which, k), lost])
+    return np.hstack([cluster_totals(each, codes, which, k) for each in (np.ones(correct.size), parsed, correct)])
 
 
 def _rates(
-    n: ArrayLike, right: ArrayLike, unparsed: ArrayLike, where: str
+    n: ArrayLike, parsed: ArrayLike | None, right: ArrayLike, where: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parse rate `[...]`, shares and accuracies `[..., strategy]`; nan where a rate has nothing to be taken over."""
-    size, hits, lost = (np.asarray(counts, dtype=np.float64) for counts in (n, right, unparsed))
-    if size.ndim == 0 or size.shape != hits.shape:
-        raise BadInput(
-            f"counts have shapes {size.shape} and {hits.shape}", where=where, do="give one count per strategy"
-        )
-    if not ((hits >= 0) & (hits <= size) & np.isfinite(size)).all() or not (np.isfinite(lost) & (lost >= 0)).all():
-        raise BadInput("right answers do not fit the counts of responses", where=where, do="give 0 <= right <= n")
-    parsed = size.sum(-1)
-    if not (parsed + lost > 0).all():
+    """Shares, parse rates and accuracies of what was read `[..., strategy]`; nan where a rate is over nothing."""
+    size, read, hits = (_counts(each, where) for each in (n, n if parsed is None else parsed, right))
+    if size.ndim == 0 or not size.shape == read.shape == hits.shape:
+        shapes = f"{size.shape} (n), {read.shape} (parsed) and {hits.shape} (right)"
+        raise BadInput(f"counts have shapes {shapes}", where=where, do="give one count per strategy")
+    responses = size.sum(-1, keepdims=True)
+    if not np.isfinite(responses).all() or not ((hits >= 0) & (hits <= read) & (read <= size)).all():
+        raise BadInput("these are not counts of responses", where=where, do="give finite 0 <= right <= parsed <= n")
+    if not (responses > 0).all():
         raise BadInput("no responses", where=where, do="give counts with at least one response on each side")
-    share = _over(size, np.broadcast_to(parsed[..., None], size.shape))
-    return np.asarray(parsed / (parsed + lost)), share, _over(hits, size)
+    return size / responses, _over(read, size), _over(hits, read)
+
+
+def _counts(counts: ArrayLike, where: str) -> np.ndarray:
+    try:
+        return np.asarray(counts, dtype=np.float64)
+    except (TypeError, ValueError) as err:
+        raise BadInput(f"counts are not numbers: {err}", where=where, do="give one number per strategy") from err
 
 
 def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:

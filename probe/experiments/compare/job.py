@@ -39,7 +39,7 @@ STUDY = "compare"
 class CompareJob(PairExperiment):
     """Every measure of one pair of checkpoints."""
 
-    VERSION: ClassVar = 3
+    VERSION: ClassVar = 4  # 4: the parse part of a gain is that of each strategy
     pair: Pair
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = SAMPLED  # of what is not greedy

@@ -29,7 +29,7 @@ class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
 
     FIGURES: ClassVar = ("response_curves", "code_share", "gain_parts")
-    VERSION: ClassVar = 2
+    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy
     study: str
     run: RunJob
 
@@ -85,7 +85,7 @@ class MeasureRunJob(Experiment):
 class MeasureBaseJob(Experiment):
     """An organism before RL, and the null pair: the same weights sampled twice."""
 
-    VERSION: ClassVar = 2
+    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy
     study: str
     organism: OrganismJob
 
