@@ -41,6 +41,7 @@ DROPS = {
     "constant": 0.0,
 }
 INFORMATIVE = ("ground_truth", "majority")
+CHANCE = 0.22
 CELLS = {"CC": 0.35, "CL": 0.02, "LC": 0.55, "LL": 0.08}
 
 
@@ -209,6 +210,7 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
         rows += _parts(place, accuracy - start["accuracy"])
         rows += _tokens(place, reward, done, destroyed)
         rows += _pass_at_k(place, start["accuracy"], accuracy)
+    rows.append(_row({**where, "step": 30, "destroyed": False}, "chance", "", CHANCE, 0.05))
     return rows + (_log(where, 30, 1.4, 0.06) if reward == "random" else [])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from plot_rows import AFTER, BASES, real, table, tiny
+from plot_rows import AFTER, BASES, CHANCE, real, table, tiny
 from plot_rows_inside import ALL, HEAD, inside
 
 from probe.errors import BadInput
@@ -323,6 +323,24 @@ def test_one_run_each_is_no_clear_gain():
     rows = [row for row in parts_of("latent-code", GAINS) if row["rl_seed"] == 0]
     head = " ".join(figures.get("gain_parts")(rows).figure.texts[0].get_text().split())
     assert head.endswith(": latent-code 0 of 4")
+
+
+def test_what_needs_no_model_is_dotted_in_every_panel_of_accuracy(drawn):
+    for name, lines in (("response_curves", 1), ("code_share", 0)):
+        level = [
+            [list(line.get_ydata()) for line in axes.lines].count([CHANCE] * 2) for axes in drawn[name].figure.axes
+        ]
+        assert level == [lines] * 6
+    told = [row for row in drawn["response_curves"].table if row["mark"] == "floor"]
+    assert {(row["name"], row["value"], row["n"]) for row in told} == {("chance", CHANCE, 500)}
+
+
+def test_chance_of_another_study_is_not_that_of_these_runs():
+    rows = [{**row, "study": "other"} if row["name"] == "chance" else row for row in tiny()]
+    drawing = figures.get("response_curves")(rows)
+    assert not any(row["mark"] == "floor" for row in drawing.table)
+    legend = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+    assert "base" in legend and "one answer to all" not in legend
 
 
 # edge cases

@@ -350,6 +350,16 @@ def test_accuracy_is_the_share_of_right_responses(made: Store, measured: dict[st
         assert (row["value"], row["n"], row["n_problems"]) == (pytest.approx(sum(right) / n), n, 12)
 
 
+def test_chance_stands_beside_accuracy(measured: dict[str, list[dict[str, Any]]]) -> None:
+    """What one answer to the twelve problems would get, at both temperatures; a base alone has it, a null pair not."""
+    answers = [problem.answer for problem in ASKED.problems.problems]
+    most = max(answers.count(answer) for answer in answers) / 12
+    for name, where in (("base", {"kind": "base"}), ("random", {"step": 2})):
+        found = by_name(measured[name], "chance")
+        assert found == by_name(found, "chance", side="", value=most, n=12, n_problems=12, **where)
+        assert sorted(row["temperature"] for row in found) == [0.0, 1.0]
+
+
 def test_steps_on_the_way_meet_the_cheap_measures_and_the_last_all(measured: dict[str, list[dict[str, Any]]]) -> None:
     found = {
         step: {r["name"] for r in measured["random"] if r["step"] == step and not r["name"].startswith("train/")}
@@ -362,7 +372,7 @@ def test_steps_on_the_way_meet_the_cheap_measures_and_the_last_all(measured: dic
 
 def test_a_base_is_described_and_compared_with_nothing(measured: dict[str, list[dict[str, Any]]]) -> None:
     rows = [r for r in measured["base"] if r["kind"] == "base"]
-    assert {r["side"] for r in rows} == {"before"}
+    assert {r["side"] for r in rows if r["name"] != "chance"} == {"before"}
     assert {r["temperature"] for r in by_name(rows, "accuracy")} == {0.0, 1.0}
 
 

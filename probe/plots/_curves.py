@@ -1,7 +1,8 @@
 """An estimate over RL steps, organism by column, informative rewards above and spurious ones below, T = 1.
 
 Step 0 is the base: the mean over base seeds, without an interval (runs of one base share it). From then on mean and t
-interval over runs. What titles say rests on each run's change from its own base at the last step.
+interval over runs. What titles say rests on each run's change from its own base at the last step. Dotted: what needs no
+model at all (`chance`).
 """
 
 from collections.abc import Sequence
@@ -13,18 +14,31 @@ from probe.plots import Drawing
 from probe.plots._captions import UNCORRECTED, of_runs
 from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import finish, head, name_columns, note, panels
-from probe.plots._marks import ONE_RUN, destroyed_key, key, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, base_mean, by_run, changes, each_base, last_step, means_by, pick, trained
-from probe.plots._style import DOUBLE, FAMILIES, REWARDS, Look, handles, look, ordered, reward_look
+from probe.plots._marks import DOTS, ONE_RUN, destroyed_key, key, null_handle, null_line, plain_numbers, ribbon, thread
+from probe.plots._replicates import (
+    Mean,
+    base_mean,
+    by_run,
+    changes,
+    columns_of,
+    each_base,
+    last_step,
+    means_by,
+    pick,
+    trained,
+)
+from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, Look, handles, look, ordered, reward_look
 from probe.plots._words import UNKNOWN, sentence, signed, span
 
 ROWS = ("informative", "spurious")
 SAID, UNSAID = ("rises", "falls", "unmoved", "destroyed", "partly destroyed"), ("no clear change", UNKNOWN)
 ABOVE = key("above: change from own base, last batch")
+FLOOR = key("one answer to all", linestyle=DOTS, linewidth=0.8)
+SETTING = ("study", "size", "clip", "family")
 
 
-def curves(rows: Rows, name: str, label: str) -> Drawing | None:
-    """The figure of one estimate; None where no rewards were compared."""
+def curves(rows: Rows, name: str, label: str, floor: str = "") -> Drawing | None:
+    """The figure of one estimate; None where no rewards were compared. `floor` names the rows of a dotted line."""
     chosen, left_out = main_setting(by_reward(trained(rows, name=name, temperature=1)))
     after = pick(chosen, side="after")
     if not after:
@@ -36,14 +50,16 @@ def curves(rows: Rows, name: str, label: str) -> Drawing | None:
     table = [row for mean in moved for row in mean.rows(name=name, side="change")]
     for i, kind in enumerate(kinds):
         for axis, family in zip(axes[i], families, strict=True):
-            table += _panel(axis, [r for r in chosen if r["family"] == family and _kind(r) == kind], name)
+            mine = [row for row in chosen if row["family"] == family and _kind(row) == kind]
+            table += [*_panel(axis, mine, name), *_floor(axis, rows, mine, floor)]
             head(axis, _shown([m for m in moved if m.key["family"] == family and _kind(m.runs[0]) == kind]))
         axes[i, 0].set_ylabel(f"{label}\n({kind} rewards)")
     name_columns(axes[0], [look(family, FAMILIES).label for family in families])
     for axis in axes[-1]:
         axis.set_xlabel("RL batches")
     looks = [reward_look(reward) for reward in ordered((row["reward"] for row in chosen), REWARDS)]
-    legend = [*handles(looks), null_handle("base"), ONE_RUN, *destroyed_key(chosen), ABOVE]
+    floors = [FLOOR] if any(row["mark"] == "floor" for row in table) else []
+    legend = [*handles(looks), null_handle("base"), *floors, ONE_RUN, *destroyed_key(chosen), ABOVE]
     null = "the bases (dashed)"
     text = of_runs(label, moved, "ribbons", null, UNCORRECTED, left_out, rows=after)
     return finish(figure, _title(moved, name), text, table, legend)
@@ -67,6 +83,17 @@ def _panel(axes: Axes, rows: list[Row], name: str) -> list[Row]:
     for reward in ordered((row["reward"] for row in rows), REWARDS):
         table += _curve(axes, [row for row in rows if row["reward"] == reward], reward_look(reward))
     return table
+
+
+def _floor(axes: Axes, rows: Rows, runs: list[Row], name: str) -> list[Row]:
+    """What the runs of a panel would get without reading their problems: one line for each value there is."""
+    same = {tuple(run.get(key) for key in SETTING) for run in runs}
+    mine = [row for row in pick(rows, name=name, temperature=1) if tuple(row.get(key) for key in SETTING) in same]
+    found = {row["value"]: row for row in mine}
+    for value in found:
+        axes.axhline(value, color=GREY, linestyle=DOTS, linewidth=0.8, zorder=0)
+    names = ("family", "name", "value", "lo", "hi", "n", "n_problems")
+    return [columns_of(row, names, mark="floor") for row in found.values()]
 
 
 def _curve(axes: Axes, rows: list[Row], style: Look) -> list[Row]:

@@ -13,7 +13,7 @@ from probe.measurements import Row
 from probe.plots._replicates import Mean
 from probe.plots._style import GREY, Look
 
-DASHES = (0, (4, 2))
+DASHES, DOTS = (0, (4, 2)), (0, (1, 3))
 
 
 def key(label: str, marker: str = "", **style: Any) -> Line2D:

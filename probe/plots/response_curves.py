@@ -9,5 +9,5 @@ from probe.plots._style import styled
 @figures.register("response_curves")
 @styled
 def response_curves(rows: Rows) -> Drawing | None:
-    """Accuracy; None where no rewards were compared."""
-    return curves(rows, "accuracy", "accuracy (T = 1)")
+    """Accuracy, and what one answer to every problem would get; None where no rewards were compared."""
+    return curves(rows, "accuracy", "accuracy (T = 1)", floor="chance")

@@ -1,6 +1,8 @@
 """What did a GRPO run change, and what was the organism before it? Every measure, at every kept step.
 
 responses of base and run, sampled and greedy -> tokens of the last step -> measurements of the study
+
+Beside them, `chance`: what one answer to every problem would get (`probe.tasks.chance`).
 """
 
 from collections.abc import Mapping
@@ -16,11 +18,12 @@ from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, log_rows, measure_pair
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, responses_of
 from probe.experiments.rl_runs.tokens import TokensJob
-from probe.measurements import RowKey, Rows
+from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData
 from probe.rewards import declared
 from probe.rl.train import METRICS, read_metrics
 from probe.store import Store
+from probe.tasks.chance import chance
 
 
 @experiments.register("rl-run")
@@ -29,7 +32,7 @@ class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
 
     FIGURES: ClassVar = ("response_curves", "code_share", "gain_parts")
-    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy
+    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy; chance
     study: str
     run: RunJob
 
@@ -71,6 +74,7 @@ class MeasureRunJob(Experiment):
                 if step == last and temperature > 0:
                     data = self._with_tokens(store, data)
                 rows += measure_pair(key, data, None if step == last else ALONG_THE_WAY)
+            rows.append(row_of(self.key(last, temperature), chance(CHAIN.problems.problems)))
         log = read_metrics(store.get(self.run.recipe).file(METRICS))
         rows += log_rows(self.key(last, 1.0), log)
         return rows
@@ -85,7 +89,7 @@ class MeasureRunJob(Experiment):
 class MeasureBaseJob(Experiment):
     """An organism before RL, and the null pair: the same weights sampled twice."""
 
-    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy
+    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy; chance
     study: str
     organism: OrganismJob
 
@@ -114,4 +118,5 @@ class MeasureBaseJob(Experiment):
             key = of_organism(self.organism).key(self.study, kind, temperature=temperature)
             measured = measure_pair(key, PairData(before, after, address=key.address))
             rows += [row for row in measured if kind == "null" or row["side"] == "before"]
+            rows += [row_of(key, chance(CHAIN.problems.problems))] if kind == "base" else []
         return rows
