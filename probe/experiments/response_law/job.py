@@ -84,7 +84,7 @@ class LawJob(Experiment):
 
 
 def law(before: pa.Table, after: pa.Table, code: pa.Table, prose: pa.Table) -> list[Estimate]:
-    """`gap` and `predicted` of four RESPONSES tables on the same problems: both sides, and the base under each opening."""
+    """`gap` and `predicted` of four RESPONSES tables on the same problems: both sides, the base under each opening."""
     shares = [by_problem(table, "strategy", Strategy.code) for table in (before, after)]
     right = [by_problem(table, "outcome", Outcome.right) for table in (code, prose)]
     problems = np.arange(right[0].size)
