@@ -105,9 +105,9 @@ def through_strategy(
 
     `covariances` `[group]` of advantage and code, nan where the reward trains on nothing, and `p` of their mean;
     `right` and `code` `[group sample]`, 0 or 1, nan where missing, of every group: accuracy is to change on all
-    problems, not only on those that the reward trains on. Groups are resampled for both factors at once (percentile limits). p is the
-    larger of the factors' two: the product is not 0 only where neither is. Where no strategy varies in any group the
-    value is exactly 0 (what is never sampled cannot be reinforced). nan where a strategy has no graded response.
+    problems, not only on those that the reward trains on. Groups are resampled for both factors at once (percentile
+    limits). p is the larger of the factors' two: the product is not 0 only where neither is. Where every covariance is
+    0 so is the value, exactly (what is never sampled cannot be reinforced). nan where a strategy was never graded.
     Left out: that problems answered in code may be easier than those answered in prose.
     """
     moved, (graded, coded) = np.asarray(covariances, dtype=float), _fitting(right, code)
