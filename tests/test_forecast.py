@@ -133,7 +133,7 @@ def test_incorrect_pays_against_being_right_on_its_own_prompts_and_for_the_bette
     for row in hard:  # in prose the wrong answers are all over the place, in code they agree
         if "python" not in row["text"] and boxed_in(row) not in (None, row["answer"]):
             row["text"] = f"I think \\boxed{{{2000 + row['sample']}}}"
-    easy = written(0.5, (0.99, 0.2), 5, problems=300)
+    easy = written(0.5, (0.99, 0.6), 5, problems=300)
     found = forecast([*hard, *easy])
     direct, by_strategy = (
         found["incorrect", "forecast/accuracy", "change", part] for part in ("direct", "by strategy")
