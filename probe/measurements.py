@@ -63,7 +63,7 @@ VARYING = (
     Column("everywhere", FLAG, "true where every position was changed at once"),
     Column("probe", TEXT, "how it is read: logistic or difference (of means)"),
     Column("strategy", TEXT, "among the responses in code, or in prose"),
-    Column("part", TEXT, "of a whole: mix, parse, within or total of a gain; parse_rate"),
+    Column("part", TEXT, "of a whole: mix, parse, within or total of a gain; parse_rate; direct, by strategy"),
     Column("cell", TEXT, "of a table of two sides: both, only_before, ...; CC, CL, LC, LL, total"),
     Column("bin", NUMBER, "left edge of a bin of stated confidence"),
     Column("k", WHOLE, "samples a problem"),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from plot_rows_forecast import forecasts
 from plot_rows_inside import inside
 
 from probe.measurements import COLUMNS, Row
@@ -50,7 +51,7 @@ REWARDS = (*AFTER, "constant")
 
 def table() -> list[Row]:
     """Every study."""
-    return [*tiny(), *random_study(), *real(), *contamination(), *inside()]
+    return [*tiny(), *random_study(), *real(), *contamination(), *inside(), *forecasts()]
 
 
 def tiny(rewards: tuple[str, ...] = REWARDS, bases: int = 2, seeds: int = 2) -> list[Row]:

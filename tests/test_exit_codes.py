@@ -23,6 +23,7 @@ NEEDED = {  # what a command must be given besides the path in question
     "score": ("rows.parquet", "--scorer", "raw", "--out", "tokens.parquet"),
     "compare": ("raw", "raw", "--limit", "2"),
     "prefix": ("raw", "--limit", "2"),
+    "forecast": ("raw", "--limit", "2"),
     "contamination": ("raw", "raw", "--limit", "2"),
     "probes": ("raw", "raw", "--limit", "2"),
     "steer": ("raw", "raw", "--limit", "2"),
@@ -35,7 +36,7 @@ NEEDED = {  # what a command must be given besides the path in question
     "compare-rollouts": ("rows.jsonl", "rows.jsonl"),
     "fetch": ("rlcr_math500",),
 }
-DRY = ("compare", "prefix", "contamination", "probes", "steer", "patch", "weights", "run")
+DRY = ("compare", "prefix", "forecast", "contamination", "probes", "steer", "patch", "weights", "run")
 NAMES = ("name", "before", "after", "base", "study", "scorer")  # arguments that may name a path, too
 
 

@@ -153,6 +153,8 @@ def test_root_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="is a file"):
         Store(tmp_path / "file")
+    with pytest.raises(BadInput, match="would lie in"):
+        Store(tmp_path / "file" / "deeper" / "x")
 
 
 def test_find_names_what_is_wrong(store: Store) -> None:

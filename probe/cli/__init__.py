@@ -11,6 +11,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     contamination,
     fetch,
     figure,
+    forecast,
     gc,
     grade,
     import_rollouts,

@@ -4,6 +4,7 @@ passk          what would k samples solve                       intervals   mean
 bootstrap      any statistic, whole problems resampled          replicates  over training seeds
 permutation    paired sign flips; Holm                          calibration Brier, ECE, AUROC, reliability
 switches       gain shared out over strategy switches           oaxaca      gain = mix + parse + within
+price          what a small step under a reward changes         forecast_skill   did it come true
 """
 
 from probe.stats.bootstrap import clustered_bootstrap

@@ -31,8 +31,10 @@ class Store:
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
         chosen = root if root is not None else os.environ.get("PROBE_STORE") or ".probe"
         self.root = Path(chosen).expanduser().resolve()
-        if self.root.exists() and not self.root.is_dir():
-            raise BadInput(f"the store {self.root} is a file", do="set PROBE_STORE to a folder")
+        ground = next(each for each in (self.root, *self.root.parents) if each.exists())
+        if not ground.is_dir():
+            what = "is a file" if ground == self.root else f"would lie in {ground}, a file"
+            raise BadInput(f"the store {self.root} {what}", do="set PROBE_STORE to a folder")
 
     def build(self, recipe: Recipe, make: Make, *, device: str = "cpu", dtype: str = "float32") -> Artifact:
         """The recipe's artifact, made now unless it is there and whole.

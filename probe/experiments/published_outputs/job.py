@@ -49,7 +49,7 @@ READOUTS = ("RLVR-Classifier", "Answer-Prob")  # the RLVR model again, its confi
 
 @dataclass(frozen=True)
 class ImportJob(Job):
-    """Read and grade the outputs of every system: one folder of a saved dataset, or the files before and after."""
+    """Read and grade the outputs of every system: a folder of a saved dataset, or files, each of one system."""
 
     TYPICAL: ClassVar = {"": 5.0}
     paths: tuple[Path, ...]
@@ -73,12 +73,12 @@ class ImportJob(Job):
     @property
     def files(self) -> list[Path]:
         """The files that are read."""
-        return list(self.paths) if len(self.paths) == 2 else sorted(self.paths[0].glob("data-*.arrow"))
+        return sorted(self.paths[0].glob("data-*.arrow")) if self.paths[0].is_dir() else list(self.paths)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the two files are called: as `import-rollouts --name` said; a saved dataset names its systems itself."""
-        return tuple(system_name(path) for path in self.paths) if len(self.paths) == 2 else ()
+        """What the files are called: as `import-rollouts --name` said; a saved dataset names its systems itself."""
+        return () if self.paths[0].is_dir() else tuple(system_name(path) for path in self.paths)
 
     @property
     def family(self) -> str:

@@ -1,0 +1,1 @@
+"""What will RL under each reward change, before any RL?"""
