@@ -89,7 +89,9 @@ def answers(model: Model, n: int, temperature: float, names: Sequence[str], rng:
     rows = np.repeat(np.arange(len(names)), count)
     told = {"entropy": nats.ravel(), "tokens": tokens.ravel()} if temperature else {}
     kinds = np.array(KINDS)[which].ravel()
-    return arm(np.array(names)[rows], kinds, read.ravel().astype(int), right.ravel().astype(int), strategies=KINDS, **told)
+    return arm(
+        np.array(names)[rows], kinds, read.ravel().astype(int), right.ravel().astype(int), strategies=KINDS, **told
+    )
 
 
 Plant = Callable[[Model, Rng], Model]
@@ -103,7 +105,7 @@ def expected(model: Model) -> float:
 
 
 def models(plants: Sequence[Plant], seed: int, n: int) -> tuple[Model, Model]:
-    """Before and after on `n` problems. What is to be learnt is beyond the base, what is to be sharpened mostly right."""
+    """Before and after on `n` problems; what will be learnt is beyond the base, what will be sharpened mostly right."""
     rng = numpy_rng("explained pair", seed)
     before = base(rng, n)
     if learnt in plants:

@@ -1,4 +1,4 @@
-"""The accounting of an accuracy change: parts that sum, overlaps by hand, and the true explanation found among rivals."""
+"""The accounting of an accuracy change: parts that sum, overlaps by hand, the true explanation found among rivals."""
 
 from collections import Counter
 from dataclasses import replace
@@ -159,7 +159,7 @@ def verdicts():
     found = {}
     for plant in (same, *TRUE):
         pairs = [made([plant], seed, n=120, fall=bool(seed % 2)) for seed in range(PAIRS)]
-        accounts = [account(each, address=("pair", i), n_boot=200) for i, each in enumerate(pairs)]
+        accounts = [account(each, address=("pair", i), n_boot=300) for i, each in enumerate(pairs)]
         for each in accounts:
             np.testing.assert_allclose(sum(a.amount for a in each.pieces), each.change, atol=1e-9)
         found[plant] = [decide(each, MEASURED) for each in accounts]
@@ -189,12 +189,12 @@ def test_the_true_explanation_is_found_and_no_rival(verdicts, plant) -> None:
 def test_both_of_two_are_found_where_both_are_large(plants) -> None:
     """Large: what each brings by itself is at least .35 of what both bring."""
     tried = {}
-    for seed in range(100):
-        start, after = map(expected, models(plants, seed, 2000))
-        own = [expected(models([plant], seed, 2000)[1]) - start for plant in plants]
+    for seed in range(150):
+        start, after = map(expected, models(plants, seed, 400))
+        own = [expected(models([plant], seed, 400)[1]) - start for plant in plants]
         if abs(after - start) > 0.1 and min(each / (after - start) for each in own) > 0.35:
-            pair = made(plants, seed, n=160)
-            tried[seed] = decide(account(pair, address=("both", seed), n_boot=200), MEASURED).findings
+            pair = made(plants, seed)
+            tried[seed] = decide(account(pair, address=("both", seed), n_boot=400), MEASURED).findings
     standing = [tuple(found[TRUE[plant]].standing for plant in plants) for found in tried.values()]
     others = set(CLAIMANTS) - {TRUE[plant] for plant in plants}
     assert len(tried) >= 5

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from probe.data import Estimate
 from probe.errors import BadInput
 from probe.stats.accounting.arms import Arm, check_same, halves, solved_at, summed
-from probe.stats.accounting.atoms import Atom, Cuts, atoms
+from probe.stats.accounting.atoms import CLAIMANTS, Atom, Cuts, atoms
 from probe.stats.accounting.best_prompt import under_best
 from probe.stats.accounting.channels import channels
 from probe.stats.accounting.sharpening import sharpened
@@ -75,6 +75,7 @@ class Account:
     null: Draws | None
     solved: Draws | None
     best_prompt: Draws | None
+    measured: tuple[str, ...]  # whose amounts are more than a zero for what was not measured
     n: int
     n_problems: int
 
@@ -100,8 +101,8 @@ def account(evidence: Evidence, *, address: tuple[str | int, ...], n_boot: int =
         apart = _weights(len(evidence.fresh.before.problems), n_boot, (*address, "fresh"))
         there, sharp_there = _moves(evidence.fresh, apart)
         leak = gain - there
-        measured = None not in (asked.colder, evidence.fresh.colder)
-        sharp_leak = sharp - sharp_there if measured else nothing
+        both = None not in (asked.colder, evidence.fresh.colder)
+        sharp_leak = sharp - sharp_there if both else nothing
     prompt, best = nothing, None
     if evidence.tried is not None:
         base, trained = under_best(weights, [(asked.before, asked.after), *evidence.tried], _half(asked))
@@ -112,9 +113,10 @@ def account(evidence: Evidence, *, address: tuple[str | int, ...], n_boot: int =
         again = channels(*(summed(weights, one.shares) for one in (asked.before, evidence.again))).sum(-1)
     pieces = atoms(Cuts(gain, sharp, leak, sharp_leak, prompt))
     n = int(asked.before.n.sum() + asked.after.n.sum())
-    return Account(
-        gain.sum(-1), tuple(pieces), again, _solved(evidence, weights), best, n, len(asked.before.problems)
-    )
+    unknown = {"sharpening": asked.colder is None, "leak": evidence.fresh is None}
+    measured = tuple(name for name in CLAIMANTS if not unknown.get(name))
+    solved, size = _solved(evidence, weights), len(asked.before.problems)
+    return Account(gain.sum(-1), tuple(pieces), again, solved, best, measured, n, size)
 
 
 def _moves(answers: Answers, weights: Weights) -> tuple[np.ndarray, np.ndarray]:

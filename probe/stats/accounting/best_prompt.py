@@ -26,6 +26,10 @@ def under_best(
         right = np.stack([summed(elsewhere, base.shares)[..., 2].sum(-1) for base, _ in tried])
         best = right.argmax(0)
         picked = [(best == i)[:, None, None] for i in range(len(tried))]
-        before = before + sum(is_best * summed(here, base.shares) for is_best, (base, _) in zip(picked, tried, strict=True))
-        after = after + sum(is_best * summed(here, trained.shares) for is_best, (_, trained) in zip(picked, tried, strict=True))
+        before = before + sum(
+            is_best * summed(here, base.shares) for is_best, (base, _) in zip(picked, tried, strict=True)
+        )
+        after = after + sum(
+            is_best * summed(here, trained.shares) for is_best, (_, trained) in zip(picked, tried, strict=True)
+        )
     return np.asarray(before), np.asarray(after)
