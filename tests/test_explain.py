@@ -1,4 +1,4 @@
-"""probe explain: a planted cause is found in real organisms, a null pair has none, outputs alone say what they cannot."""
+"""probe explain: a planted cause is found in real organisms, a null pair has none, outputs say what they cannot."""
 
 import copy
 import json
@@ -71,7 +71,7 @@ def test_sharper_logits_are_found_to_be_sharpening(store: Store, colder: Checkpo
     assert change > 0.03
     assert value(rows, "total", "sharpening") == pytest.approx(change, abs=0.04)
     for name in set(CLAIMANTS) - {"sharpening"}:
-        assert not value(rows, "verdict", name, side="") == 1.0, name
+        assert value(rows, "verdict", name, side="") != 1.0, name
     assert value(rows, "verdict", "sharpening", side="") != 0.0
     assert abs(value(rows, "change", temperature=0.0)) < 0.01  # greedy, it is the same model
     assert value(rows, "state", temperature=0.0, side="") == 0.0

@@ -4,6 +4,7 @@ passk          what would k samples solve                       intervals   mean
 bootstrap      any statistic, whole problems resampled          replicates  over training seeds
 permutation    paired sign flips; Holm                          calibration Brier, ECE, AUROC, reliability
 switches       gain shared out over strategy switches           oaxaca      gain = parse + mix + within
+accounting     rival explanations of a gain, and a verdict (a package: import its modules)
 """
 
 from probe.stats.bootstrap import clustered_bootstrap
