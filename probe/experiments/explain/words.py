@@ -1,4 +1,4 @@
-"""The verdict in one sentence, and what the explanations are called (science: H1 to H6 of the README's question)."""
+"""The verdict in one sentence, and what the explanations H1 to H6 are called."""
 
 from probe.numbers import bracketed, decimal
 from probe.stats.accounting.account import Account, Draws, estimate_of
