@@ -8,11 +8,16 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import explained_pairs
 from plot_rows_forecast import forecasts
 from plot_rows_inside import inside
 
-from probe.measurements import COLUMNS, Row
+from probe.experiments.explain.rows import rows_of
+from probe.measurements import COLUMNS, Row, RowKey
 from probe.rng import numpy_rng
+from probe.stats.accounting.account import account
+from probe.stats.accounting.atoms import CLAIMANTS
+from probe.stats.accounting.verdict import Finding, Needs, decide
 
 BLANK: Row = dict.fromkeys(COLUMNS)
 
@@ -51,7 +56,18 @@ REWARDS = (*AFTER, "constant")
 
 def table() -> list[Row]:
     """Every study."""
-    return [*tiny(), *random_study(), *real(), *contamination(), *inside(), *forecasts()]
+    return [*tiny(), *random_study(), *real(), *contamination(), *inside(), *forecasts(), *explained()]
+
+
+def explained() -> list[Row]:
+    """Two explained pairs: more of the better strategy, and nothing at all."""
+    rows: list[Row] = []
+    for reward, plant in (("format", explained_pairs.strategy), ("random", explained_pairs.same)):
+        found = account(explained_pairs.made([plant], 3), address=("rows", reward), n_boot=200)
+        verdict = decide(found, {name: Needs() for name in CLAIMANTS})
+        key = RowKey("explain", family="latent-code", size="tiny", reward=reward, step=30, temperature=1.0)
+        rows += rows_of(key, found, verdict, Finding("excluded", "", math.nan), 8)
+    return rows
 
 
 def tiny(rewards: tuple[str, ...] = REWARDS, bases: int = 2, seeds: int = 2) -> list[Row]:

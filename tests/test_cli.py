@@ -226,6 +226,7 @@ OTHER = "qwen2.5-math-7b-incorrect-150"
 BUDGET = {"weights", "cache", "memory", "sampling_hours", "reading_hours", "hours"}
 ON_PAIRS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", *LARGE, "--problems", "chain"),
+    "explain": ("explain", *LARGE, "--problems", "chain"),
     "prefix": ("prefix", LARGE[0], "--problems", "chain"),
     "contamination": ("contamination", *LARGE, "--problems", "chain"),
     "probes": ("probes", *LARGE, "--problems", "chain"),

@@ -22,6 +22,7 @@ NEEDED = {  # what a command must be given besides the path in question
     "sample": ("raw", "--limit", "2", "--samples", "1"),
     "score": ("rows.parquet", "--scorer", "raw", "--out", "tokens.parquet"),
     "compare": ("raw", "raw", "--limit", "2"),
+    "explain": ("raw", "raw", "--limit", "2"),
     "prefix": ("raw", "--limit", "2"),
     "forecast": ("raw", "--limit", "2"),
     "contamination": ("raw", "raw", "--limit", "2"),
@@ -34,9 +35,10 @@ NEEDED = {  # what a command must be given besides the path in question
     "why": ("response_curves",),
     "import-rollouts": ("rows.jsonl", "--out", "rows"),
     "compare-rollouts": ("rows.jsonl", "rows.jsonl"),
+    "explain-rollouts": ("rows.jsonl", "rows.jsonl"),
     "fetch": ("rlcr_math500",),
 }
-DRY = ("compare", "prefix", "forecast", "contamination", "probes", "steer", "patch", "weights", "run")
+DRY = ("compare", "explain", "prefix", "forecast", "contamination", "probes", "steer", "patch", "weights", "run")
 NAMES = ("name", "before", "after", "base", "study", "scorer")  # arguments that may name a path, too
 
 

@@ -9,6 +9,8 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     compare,
     compare_rollouts,
     contamination,
+    explain,
+    explain_rollouts,
     fetch,
     figure,
     forecast,

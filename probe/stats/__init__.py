@@ -5,6 +5,7 @@ bootstrap      any statistic, whole problems resampled          replicates  over
 permutation    paired sign flips; Holm                          calibration Brier, ECE, AUROC, reliability
 switches       gain shared out over strategy switches           oaxaca      gain = mix + parse + within
 price          what a small step under a reward changes         forecast_skill   did it come true
+accounting     rival explanations of a gain, and a verdict (a package: import its modules)
 """
 
 from probe.stats.bootstrap import clustered_bootstrap

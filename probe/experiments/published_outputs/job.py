@@ -12,7 +12,7 @@ Left out: outputs of more than one step. Other column names: `probe import-rollo
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -152,16 +152,24 @@ class PublishedJob(Experiment):
         return (self.source,)
 
     def measure(self, store: Store) -> Rows:
-        table = store.get(self.source.recipe).read_table("responses.parquet")
-        names = table["checkpoint"].unique().to_pylist()  # in order of appearance
-        family, rows = self.source.family, []
-        for name in names[1:]:
-            before, after, _ = shared(_of(table, names[0]), _of(table, name))
-            _check_temperatures(before, after)
-            temperature = float(after["temperature"][0].as_py())
-            key = RowKey(study="real", kind="rl", family=family, reward=name, temperature=temperature)
+        rows = []
+        for key, before, after in self.pairs(store, "real"):
             rows += measure_pair(key, PairData(before, after, address=key.address))
         return rows
+
+    def pairs(self, store: Store, study: str) -> Iterator[tuple[RowKey, pa.Table, pa.Table]]:
+        """Of each other system the key of its rows, and what the baseline and it answer to the same; `source` is made.
+
+        BadInput where the two were not sampled at one temperature.
+        """
+        table = store.get(self.source.recipe).read_table("responses.parquet")
+        first, *others = table["checkpoint"].unique().to_pylist()  # in order of appearance
+        for name in others:
+            before, after, _ = shared(_of(table, first), _of(table, name))
+            _check_temperatures(before, after)
+            temperature = float(after["temperature"][0].as_py())
+            family = self.source.family
+            yield RowKey(study=study, kind="rl", family=family, reward=name, temperature=temperature), before, after
 
     def left_out(self, store: Store) -> list[str]:
         """What each comparison leaves out, in words."""

@@ -1,0 +1,1 @@
+"""Which of the rival explanations accounts for what RL changed in accuracy?"""

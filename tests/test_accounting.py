@@ -1,0 +1,238 @@
+"""The accounting of an accuracy change: parts that sum, overlaps by hand, the true explanation found among rivals."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from explained_pairs import (
+    KINDS,
+    answers,
+    base,
+    expected,
+    leaked,
+    learnt,
+    made,
+    models,
+    readable,
+    same,
+    sharper,
+    strategy,
+)
+from scipy.stats import binom
+
+from probe.errors import BadInput
+from probe.rng import numpy_rng
+from probe.stats.accounting.account import Answers, Evidence, account
+from probe.stats.accounting.arms import arm, halves
+from probe.stats.accounting.atoms import CLAIMANTS, Cuts, alone, atoms, beyond, shares, total, unclaimed
+from probe.stats.accounting.channels import CHANNELS, channels, nested_parts
+from probe.stats.accounting.sharpening import place
+from probe.stats.accounting.verdict import Needs, decide
+
+PAIRS = 200
+MEASURED = {name: Needs() for name in CLAIMANTS}
+TRUE = {strategy: "strategy", sharper: "sharpening", leaked: "leak", readable: "prompt", learnt: "acquired"}
+
+
+def upper(rate: float, n: int) -> int:
+    """A count that a share of `rate` of n exceeds once in a thousand times."""
+    return int(binom.isf(1e-3, n, rate))
+
+
+# identities
+
+
+def random_counts(seed: int, strategies: int, draws: int = 50) -> np.ndarray:
+    """Nested counts, some strategies absent and some without a readable answer."""
+    rng = numpy_rng("counts", seed)
+    n = rng.integers(0, 9, size=(draws, strategies)) * rng.integers(0, 2, size=(draws, strategies))
+    n[:, 0] += 1
+    parsed = rng.binomial(n, rng.random(n.shape))
+    return np.stack([n, parsed, rng.binomial(parsed, 0.5)], axis=-1).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_channels_sum_to_the_change_and_flip_with_the_sides(seed: int) -> None:
+    before, after = (random_counts(2 * seed + side, 1 + seed % 4) for side in (0, 1))
+    found = channels(before, after)
+    rates = [each[..., 2].sum(-1) / each[..., 0].sum(-1) for each in (before, after)]
+    np.testing.assert_allclose(found.sum(-1), rates[1] - rates[0], atol=1e-9)
+    np.testing.assert_allclose(channels(after, before), -found, atol=1e-12)
+    assert np.abs(channels(before, before)).max() == 0
+
+
+def test_each_channel_alone_by_hand() -> None:
+    told = {"parsed_before": [8, 2], "parsed_after": [4, 6]}
+    parts = nested_parts([8, 2], [4, 0], [4, 6], [2, 0], **told)  # code right half the time, prose never
+    assert parts["mix"] == pytest.approx(-0.4 * 0.5)
+    assert parts["parse"] == parts["within"] == 0
+    read = nested_parts([10], [2], [10], [4], parsed_before=[4], parsed_after=[8])
+    assert read["parse"] == pytest.approx(0.4 * 0.5)
+    assert nested_parts([10], [2], [10], [4])["within"] == pytest.approx(0.2)
+    gone = nested_parts([5, 5], [5, 0], [0, 10], [0, 0])  # code is gone: all it brought was mix
+    assert gone["mix"] == pytest.approx(-0.5)
+    assert gone["within"] == 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_table_sums_to_the_change(seed: int) -> None:
+    rng = numpy_rng("cuts", seed)
+    cuts = Cuts(*rng.normal(size=(5, 40, len(CHANNELS))))
+    pieces, change = atoms(cuts), cuts.gain.sum(-1)
+    np.testing.assert_allclose(sum(each.amount for each in pieces), change, atol=1e-9)
+    np.testing.assert_allclose(sum(shares(pieces).values()), change, atol=1e-9)
+    for name in CLAIMANTS:
+        rest = unclaimed(pieces, [name])
+        np.testing.assert_allclose(total(pieces, name) + rest, change, atol=1e-9)
+        others = set(CLAIMANTS) - {name}
+        np.testing.assert_allclose(beyond(pieces, name, others), alone(pieces, name), atol=1e-12)
+        np.testing.assert_allclose(beyond(pieces, name, ()), total(pieces, name), atol=1e-12)
+    assert np.abs(unclaimed(pieces, CLAIMANTS)).max() == 0
+
+
+def test_overlaps_by_hand() -> None:
+    """A gain of .5, all mix; sharpening the base gives .2 of that and .1 within."""
+    zero = np.zeros((1, 3))
+    pieces = atoms(Cuts(np.array([[0.5, 0.0, 0.0]]), np.array([[0.2, 0.0, 0.1]]), zero, zero, zero))
+    found = {name: (alone(pieces, name)[0], total(pieces, name)[0]) for name in CLAIMANTS}
+    assert found["strategy"] == pytest.approx((0.3, 0.5))
+    assert found["sharpening"] == pytest.approx((0.1, 0.3))
+    assert found["acquired"] == pytest.approx((-0.1, -0.1))  # the base, as sure, would be better within
+    assert found["prompt"] == found["leak"] == (0, 0)
+    assert shares(pieces)["strategy"][0] == pytest.approx(0.4)
+
+
+# counterfactuals
+
+
+def test_the_place_on_the_ladder_is_the_temperature_that_was_planted() -> None:
+    rng = numpy_rng("ladder")
+    model, names = base(rng, 300), [f"p{i}" for i in range(300)]
+    temperatures = (1.4, 1.0, 0.8, 0.6, 0.4, 0.0)
+    rungs = [answers(model, 8, t, names, rng) for t in temperatures]
+    weights = np.ones((1, 300))
+    for planted in (1.4, 1.2, 1.0, 0.7, 0.5, 0.2):
+        after = answers(replace(model, temperature=planted), 8, 1.0, names, rng)
+        found = place(weights, rungs, rungs[1], after)[0]
+        assert np.interp(found, range(6), temperatures) == pytest.approx(planted, abs=0.05)
+
+
+def test_a_move_to_the_surer_strategy_is_no_sharpening() -> None:
+    rng, names = numpy_rng("surer"), [f"p{i}" for i in range(300)]
+    model = replace(base(rng, 300), nats=np.array([0.2, 0.9]))
+    moved = replace(model, code=model.code + 2.5)
+    rungs = [answers(model, 8, t, names, rng) for t in (1.0, 0.6, 0.0)]
+    after = answers(moved, 8, 1.0, names, rng)
+    assert place(np.ones((1, 300)), rungs, rungs[0], after)[0] < 0.1
+
+
+def test_a_prompt_that_repairs_the_base_explains_what_is_gone_under_it() -> None:
+    rng, names = numpy_rng("prompt"), [f"p{i}" for i in range(200)]
+    bad, good = base(rng, 200), None
+    bad = replace(bad, right=bad.right - 1.0)
+    good = replace(bad, right=bad.right + 2.0)
+    sides = [answers(each, 8, 1.0, names, rng) for each in (bad, good)]
+    repaired = tuple(answers(good, 8, 1.0, names, rng) for _ in range(2))
+    worse = tuple(answers(replace(bad, right=bad.right - 2), 8, 1.0, names, rng) for _ in range(2))
+    evidence = Evidence(Answers(*sides, colder=()), tried=(worse, repaired))
+    found = account(evidence, address=("prompt",), n_boot=200)
+    assert alone(found.pieces, "prompt")[0] == pytest.approx(found.change[0], abs=0.05)
+    assert found.best_prompt is not None
+    assert found.best_prompt[0] == pytest.approx(found.change[0], abs=0.05)
+    assert decide(found, MEASURED).main == "prompt"
+
+
+def test_halves_are_equal_whatever_the_order() -> None:
+    names = [f"p{i}" for i in range(101)]
+    which = dict(zip(names, halves(names), strict=True))
+    assert Counter(which.values()) == {0: 51, 1: 50}
+    assert dict(zip(names[::-1], halves(names[::-1]), strict=True)) == which
+
+
+# the verdict
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    """By plant: of each pair the verdict, half of them gains and half of them losses."""
+    found = {}
+    for plant in (same, *TRUE):
+        pairs = [made([plant], seed, n=120, fall=bool(seed % 2)) for seed in range(PAIRS)]
+        accounts = [account(each, address=("pair", i), n_boot=300) for i, each in enumerate(pairs)]
+        for each in accounts:
+            np.testing.assert_allclose(sum(a.amount for a in each.pieces), each.change, atol=1e-9)
+        found[plant] = [decide(each, MEASURED) for each in accounts]
+    return found
+
+
+def test_nothing_is_explained_where_nothing_changed(verdicts) -> None:
+    changed = sum(each.state == "changed" for each in verdicts[same])
+    assert changed <= upper(0.05, PAIRS)
+    assert sum(each.main is not None for each in verdicts[same]) <= upper(0.05, PAIRS)
+
+
+@pytest.mark.parametrize("plant", TRUE)
+def test_the_true_explanation_is_found_and_no_rival(verdicts, plant) -> None:
+    clear = [each for each in verdicts[plant] if each.state == "changed"]
+    assert len(clear) > PAIRS / 3
+    n, true = len(clear), TRUE[plant]
+    least = 0.45 if plant is sharper else 0.9  # what colder sampling makes readable or moves is shared with others
+    assert sum(each.main == true for each in clear) >= least * n
+    assert sum(each.findings[true].standing == "excluded" for each in clear) <= upper(0.05, n)
+    for rival in set(CLAIMANTS) - {true}:
+        standing = Counter(each.findings[rival].standing for each in clear)
+        assert standing["supported"] <= upper(0.05, n), (rival, standing)
+
+
+@pytest.mark.parametrize("plants", [(strategy, readable), (leaked, strategy)])
+def test_both_of_two_are_found_where_both_are_large(plants) -> None:
+    """Large: what each brings by itself is at least .35 of what both bring."""
+    tried = {}
+    for seed in range(150):
+        start, after = map(expected, models(plants, seed, 400))
+        own = [expected(models([plant], seed, 400)[1]) - start for plant in plants]
+        if abs(after - start) > 0.1 and min(each / (after - start) for each in own) > 0.35:
+            pair = made(plants, seed)
+            tried[seed] = decide(account(pair, address=("both", seed), n_boot=400), MEASURED).findings
+    standing = [tuple(found[TRUE[plant]].standing for plant in plants) for found in tried.values()]
+    others = set(CLAIMANTS) - {TRUE[plant] for plant in plants}
+    assert len(tried) >= 5
+    assert sum(each == ("supported", "supported") for each in standing) >= 0.7 * len(tried), Counter(standing)
+    for rival in others:
+        assert sum(found[rival].standing == "supported" for found in tried.values()) <= upper(0.05, len(tried))
+
+
+def test_what_was_not_measured_is_undecided_and_says_what_would_decide() -> None:
+    evidence = made([strategy], 1)
+    bare = Evidence(replace(evidence.asked, colder=None, hotter=()))
+    needs = {name: Needs(("the base's weights",), ("fresh problems",)) for name in CLAIMANTS}
+    found = decide(account(bare, address=("bare",), n_boot=100), needs)
+    assert found.state == "changed"
+    assert found.main is None
+    assert all(each.standing != "supported" for each in found.findings.values())
+    assert found.findings["strategy"].why == "the base's weights; fresh problems"
+
+
+def test_a_destroyed_model_is_not_explained() -> None:
+    found = decide(account(made([strategy], 1), address=("x",), n_boot=50), MEASURED, destroyed=True)
+    assert (found.state, found.main) == ("destroyed", None)
+    assert {each.standing for each in found.findings.values()} == {"undecided"}
+
+
+# bad input
+
+
+def test_arms_that_do_not_belong_together_are_refused() -> None:
+    one, two = (arm([name, "b"], ["code"] * 2, [1, 1], [1, 0], strategies=KINDS) for name in ("a", "c"))
+    with pytest.raises(BadInput, match="different problems"):
+        Answers(one, two)
+    with pytest.raises(BadInput, match="right but not parsed"):
+        arm(["a"], ["code"], [0], [1], strategies=KINDS)
+    with pytest.raises(BadInput, match="'rhyme' is no strategy"):
+        arm(["a"], ["rhyme"], [1], [1], strategies=KINDS)
+    lone = arm(["a"], ["code"], [1], [1], strategies=KINDS)
+    with pytest.raises(BadInput, match="at least two problems"):
+        Answers(lone, lone)
+    with pytest.raises(BadInput, match="right <= parsed"):
+        nested_parts([1], [2], [1], [1])
