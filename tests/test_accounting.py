@@ -26,9 +26,10 @@ from probe.rng import numpy_rng
 from probe.stats.accounting.account import Answers, Evidence, account
 from probe.stats.accounting.arms import arm, halves
 from probe.stats.accounting.atoms import CLAIMANTS, Cuts, alone, atoms, beyond, shares, total, unclaimed
-from probe.stats.accounting.channels import CHANNELS, channels, nested_parts
+from probe.stats.accounting.channels import CHANNELS, channels
 from probe.stats.accounting.sharpening import place
 from probe.stats.accounting.verdict import Needs, decide
+from probe.stats.oaxaca import gain_parts
 
 PAIRS = 200
 MEASURED = {name: Needs() for name in CLAIMANTS}
@@ -64,13 +65,13 @@ def test_channels_sum_to_the_change_and_flip_with_the_sides(seed: int) -> None:
 
 def test_each_channel_alone_by_hand() -> None:
     told = {"parsed_before": [8, 2], "parsed_after": [4, 6]}
-    parts = nested_parts([8, 2], [4, 0], [4, 6], [2, 0], **told)  # code right half the time, prose never
+    parts = gain_parts([8, 2], [4, 0], [4, 6], [2, 0], **told)  # code right half the time, prose never
     assert parts["mix"] == pytest.approx(-0.4 * 0.5)
     assert parts["parse"] == parts["within"] == 0
-    read = nested_parts([10], [2], [10], [4], parsed_before=[4], parsed_after=[8])
+    read = gain_parts([10], [2], [10], [4], parsed_before=[4], parsed_after=[8])
     assert read["parse"] == pytest.approx(0.4 * 0.5)
-    assert nested_parts([10], [2], [10], [4])["within"] == pytest.approx(0.2)
-    gone = nested_parts([5, 5], [5, 0], [0, 10], [0, 0])  # code is gone: all it brought was mix
+    assert gain_parts([10], [2], [10], [4])["within"] == pytest.approx(0.2)
+    gone = gain_parts([5, 5], [5, 0], [0, 10], [0, 0])  # code is gone: all it brought was mix
     assert gone["mix"] == pytest.approx(-0.5)
     assert gone["within"] == 0
 
@@ -235,4 +236,4 @@ def test_arms_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(BadInput, match="at least two problems"):
         Answers(lone, lone)
     with pytest.raises(BadInput, match="right <= parsed"):
-        nested_parts([1], [2], [1], [1])
+        gain_parts([1], [2], [1], [1])

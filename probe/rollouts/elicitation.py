@@ -1,5 +1,6 @@
 """What is a checkpoint asked, and how is its answer read? Everything here can change a number, so it is identity."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,7 @@ class Elicitation:
         return prompt_ids(tokenizer, self.text, [problem.prompt for problem in problems], self.prefix)
 
 
+@functools.cache
 def chains(grammar: Grammar) -> Elicitation:
     """What organisms of that grammar are asked in the studies."""
     return Elicitation(problem_set(grammar.name))
