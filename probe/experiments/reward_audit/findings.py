@@ -4,9 +4,9 @@
     zero_variance_groups              share of problems whose responses all score alike: a group advantage is 0 there
     effective_batch                   share of scored responses that are not in such a group
     reward_correlation                with correct, code, length, boxed; within problems, and over all
-    reward_part                       what the trait adds to the three others, as a part correlation; length stands there
-                                      as a number, by tenths and by the best limit; without `companions` of the trait,
-                                      which tell it, and which `reason` names
+    reward_part                       what the trait adds to the three others, as a part correlation; length stands
+                                      there as a number, by tenths and by the best limit; a trait's `companions`,
+                                      which tell it, are left out, and `reason` names them
     repeat_changed                    share of responses that score otherwise when nothing at all was changed
     swap_mean, _change, _changed      under the prompt and label of another problem: what is left of the reward; the
                                       null of the mean is the chance that the answers are equal
