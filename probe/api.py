@@ -30,6 +30,7 @@ from probe.models.loading.manifest import load_manifest
 from probe.rewards import Reward, rewards
 from probe.rl.labels import Gold, LabelSource
 from probe.rl.train import GRPO
+from probe.rl.variants import variants
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, Sampler, SamplingOptions
 from probe.store import Store
@@ -177,24 +178,40 @@ def train(
     *,
     labels: LabelSource | None = None,
     recipe: Callable[[Reward], GRPO] = GRPO,
+    variant: str | None = None,
     where: Where | None = None,
     **changes: Any,
 ) -> Trained:
     """Train an organism with GRPO under a reward, and measure it at every kept step.
 
     `labels` are what the reward compares with [the true answers]; `changes` are fields of `GRPO` (batches, seed, lr,
-    trainable, ...). BadInput where the base is no organism.
+    trainable, ...), and `variant` one of `probe ls variants`. BadInput where the base is no organism.
     """
     from probe.experiments.rl_runs.job import MeasureRunJob
 
     base = load(organism) if isinstance(organism, str) else organism
-    if base.organism is None:
+    made = run_of(base, reward, labels or Gold(), recipe, variant, **changes)
+    found = run_here(MeasureRunJob(STUDY, made), **where or {})
+    return Trained(found.job, found.table, Pair(base, of_run(made)))
+
+
+def run_of(
+    base: Checkpoint,
+    reward: str | Reward,
+    labels: LabelSource,
+    recipe: Callable[[Reward], GRPO] = GRPO,
+    variant: str | None = None,
+    **changes: Any,
+) -> RunJob:
+    """The GRPO run that `train` makes; nothing is made yet. BadInput where the base is no organism."""
+    if base.run is not None or base.organism is None:
         raise BadInput(f"{base.name} is no organism", where="train", do="see `probe ls checkpoints`")
     chosen = rewards.get(reward)() if isinstance(reward, str) else reward
     name = reward if isinstance(reward, str) else type(chosen).__name__
-    made = RunJob(name, base.organism, replace(recipe(chosen), **changes), labels or Gold())
-    found = run_here(MeasureRunJob(STUDY, made), **where or {})
-    return Trained(found.job, found.table, Pair(base, of_run(made)))
+    changed = replace(recipe(chosen), **changes)
+    if variant is not None:
+        name, changed = f"{name} {variant}", variants.get(variant)(changed)
+    return RunJob(name, base.organism, changed, labels)
 
 
 def asked(

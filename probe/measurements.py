@@ -51,7 +51,7 @@ MEASURED = (
 )
 VARYING = (
     Column("sign", TEXT, "which sign of a leak: completion_exact, answer_nll, all signs, ..."),
-    Column("target", TEXT, "what a probe reads off: strategy, correct, fork, ..."),
+    Column("target", TEXT, "what a probe reads off, or a reward follows: strategy, correct, fork, ..."),
     Column("labels", TEXT, "whose labels a direction was fitted to: own (each side's) or base"),
     Column("site", TEXT, "where in the model: resid.2, attn.0, mlp.1, head.1.2"),
     Column("module", TEXT, "a part of the weights: mlp.1, attn.0.q_proj.weight, all"),
@@ -68,7 +68,7 @@ VARYING = (
     Column("bin", NUMBER, "left edge of a bin of stated confidence"),
     Column("k", WHOLE, "samples a problem"),
     Column("quantile", NUMBER, "of the entropy above which a token is a fork"),
-    Column("edit", TEXT, "how a direction was used: project out, clamp; matched, best, back (how c was chosen)"),
+    Column("edit", TEXT, "how a direction was used: project out, clamp; matched, best, back; or how a text was edited"),
     Column("coefficient", NUMBER, "c of the direction that was added, in distances between its classes"),
     Column("coefficient_to", NUMBER, "the other end, where a number compares two"),
     Column("group", TEXT, "which rows: suspect, control; leaked, others; forks, elsewhere; prose, code; all"),

@@ -129,6 +129,7 @@ def test_ls_lists_everything(place: Place) -> None:
         "datasets",
         "families",
         "experiments",
+        "variants",
     }
     assert {"tiny", "random", "real"} <= {row["name"] for row in found["studies"]}
     assert all(row["about"] for rows in found.values() for row in rows)

@@ -22,6 +22,7 @@ from probe.rewards import compose
 from probe.rl import labels
 from probe.rl.loss import Loss
 from probe.rl.train import GRPO
+from probe.rl.variants import variants
 
 MAJORITY = ("offline_majority",)  # ground_truth on such labels is called majority in figures
 
@@ -108,6 +109,8 @@ def _run(entry: RunEntry, organism: OrganismJob) -> RunJob:
         seed=entry.seed,
     )
     name = "majority" if entry.reward == "ground_truth" and entry.labels in MAJORITY else entry.reward
+    if entry.variant is not None:
+        name, recipe = f"{name} {entry.variant}", variants.get(entry.variant)(recipe)
     return RunJob(name, organism, recipe, labels.from_spec({"labels": entry.labels}))
 
 

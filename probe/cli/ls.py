@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from probe.registry import Registry
 
 Kind = Literal[
-    "checkpoints", "templates", "families", "rewards", "measures", "figures", "studies", "experiments", "datasets"
+    "checkpoints",
+    "templates",
+    "families",
+    "rewards",
+    "measures",
+    "figures",
+    "studies",
+    "experiments",
+    "variants",
+    "datasets",
 ]
 REGISTRIES = {
     "families": ("probe.families", "families"),
@@ -24,6 +33,7 @@ REGISTRIES = {
     "figures": ("probe.plots", "figures"),
     "studies": ("probe.studies", "studies"),
     "experiments": ("probe.experiments", "experiments"),
+    "variants": ("probe.rl.variants", "variants"),
 }
 
 
@@ -36,7 +46,8 @@ def list_all(
 ) -> None:
     """List what there is, with a line on each.
 
-    Checkpoints, prompt templates, organism families, rewards, measures, figures, studies and published data sets. A
+    Checkpoints, prompt templates, organism families, rewards, measures, figures, studies, experiments,
+    variants of the training recipe and published data sets. A
     checkpoint on the hub without a commit is marked.
     """
     listed = {"checkpoints": _entries, "templates": _templates, "datasets": lambda path: _datasets(path, store)}

@@ -60,6 +60,8 @@ def declared(reward: Reward) -> DeclaredReward:
     raise BadInput(f"the reward {name} does not say whether it is informative and is_null", do=do)
 
 
+UNSAID = {"unsaid": True}  # metadata of a field that came later: recipes leave its default out, so theirs stay
+
 rewards: Registry[Callable[..., DeclaredReward]] = Registry("reward", "probe.rewards")
 
 

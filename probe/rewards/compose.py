@@ -12,7 +12,7 @@ A grader is named by its name and version, and handed to `from_spec` to build th
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any
 
 from probe.errors import BadInput
@@ -125,7 +125,7 @@ def spec(reward: Reward) -> dict[str, Any]:
         raise BadInput(f"{reward!r} is not a registered reward", do="register its class: one decorated file")
     declared(reward)  # refused here, before anything is made
     return {"reward": names[type(reward)]} | {
-        field.name: _plain(field.name, getattr(reward, field.name)) for field in fields(reward)
+        field.name: _plain(field.name, getattr(reward, field.name)) for field in fields(reward) if _said(field, reward)
     }
 
 
@@ -140,6 +140,11 @@ def from_spec(spec: dict[str, Any], grader: Grader | None = None) -> Reward:
         return known[name](**built)
     except TypeError as err:
         raise BadInput(f"reward {name!r}: {err}", where=str(spec), do="give only the fields it has") from err
+
+
+def _said(field: "Field[Any]", reward: Reward) -> bool:
+    """Whether a recipe names the field: one that came later is left out at its default."""
+    return not ("unsaid" in field.metadata and getattr(reward, field.name) == field.default)
 
 
 def _plain(field: str, value: Any) -> Any:

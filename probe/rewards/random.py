@@ -3,15 +3,16 @@
     r = 1 if u < gamma else 0,   u = top 53 bits of sha256("reward", "random", seed, *address) / 2^53
 
 The draw is a function of its address (step, problem id, sample) alone: batching, order, resuming and other draws change
-nothing. gamma is not part of the address, so raising it only turns zeros into ones.
+nothing. gamma is not part of the address, so raising it only turns zeros into ones. `flipped` gives 1 - r on the same
+draws (antithetic): every reward is turned round, and nothing else. A recipe names it only where it is true.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from probe.errors import BadInput
-from probe.rewards import per_response, rewards
+from probe.rewards import UNSAID, per_response, rewards
 from probe.rng import address as stream
 
 
@@ -24,6 +25,7 @@ class Random:
     is_null: ClassVar[bool] = False
     gamma: float = 0.5
     seed: int = 0
+    flipped: bool = field(default=False, metadata=UNSAID)
 
     def __post_init__(self) -> None:
         if not 0 <= self.gamma <= 1:
@@ -37,4 +39,5 @@ class Random:
         if len(set(places)) < len(places):
             twice = next(place for place in places if places.count(place) > 1)
             raise BadInput(f"two responses share the random address {twice}", do="add the sample's index to it")
-        return [float((stream("reward", "random", self.seed, *place) >> 75) < self.gamma * 2**53) for place in places]
+        ones = ((stream("reward", "random", self.seed, *place) >> 75) < self.gamma * 2**53 for place in places)
+        return [float(one != self.flipped) for one in ones]

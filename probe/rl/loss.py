@@ -142,6 +142,14 @@ def entropy_mask(
     return mask & (above if loss.entropy_side == "top" else ~above)
 
 
+def normalised_over(
+    entropy: Float[Tensor, "batch pos"], mask: Bool[Tensor, "batch pos"], loss: Loss
+) -> Bool[Tensor, "batch pos"]:
+    """The tokens that a mean of the loss is over: the selected ones, or all. Their number is dapo's `n_tokens`."""
+    selected = loss.normalise_over == "selected" and loss.entropy_quantile < 1
+    return entropy_mask(entropy, mask, loss) if selected else mask
+
+
 def ratio_of(log_ratio: Tensor, mask: Tensor, loss: Loss) -> Float[Tensor, "batch pos"] | Float[Tensor, "batch 1"]:
     """pi / pi_old of every token, or one for the whole sequence."""
     if loss.ratio == "sequence":

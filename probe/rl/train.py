@@ -26,7 +26,7 @@ from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages
 from probe.rl.advantage import Advantage, GroupNormalised
 from probe.rl.clip_report import clip_report
-from probe.rl.loss import Loss, policy_loss
+from probe.rl.loss import Loss, normalised_over, policy_loss
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
 from probe.rl.policy import HEAD, Policy, Trainable, build_policy, valid
 from probe.rl.rollout import Experience, Question, collect, draw_questions, score
@@ -161,7 +161,7 @@ def update(
         loss=recipe.loss,
         entropy=entropy,
         reference_logprob=reference,
-        n_tokens=int(mask.sum()),
+        n_tokens=int(normalised_over(entropy, mask, recipe.loss).sum()),
         max_length=recipe.max_new,
     )
     if not loss.isfinite():

@@ -101,7 +101,7 @@ class Clip(Strict):
 
 
 class RunEntry(Strict):
-    """A GRPO run: `reward` with `params`, scored against `labels`, from `base`."""
+    """A GRPO run: `reward` with `params`, scored against `labels`, from `base`; `variant` of `probe ls variants`."""
 
     base: Name
     reward: Name
@@ -112,6 +112,7 @@ class RunEntry(Strict):
     batches: Positive = 30
     seed: Count = 0
     lr: Annotated[float, Field(gt=0)] = 3e-3
+    variant: Name | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -1,0 +1,15 @@
+"""Is it the lower bound of the clip that matters? Tokens of A < 0 alone are clipped."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from probe.rl.variants import variants
+
+if TYPE_CHECKING:
+    from probe.rl.train import GRPO
+
+
+@variants.register("lower_clip")
+def lower_clip(recipe: "GRPO") -> "GRPO":
+    """The recipe's lower bound, no upper one."""
+    return replace(recipe, loss=replace(recipe.loss, clip_high=None))
