@@ -221,6 +221,15 @@ def test_a_failure_is_named_and_leaves_everything_as_it_was(mirror: Mirror, kind
     assert files() == WHOLE
 
 
+def test_what_is_no_part_of_a_set_is_said_and_left(mirror: Mirror) -> None:
+    fetch("--url", mirror.url)
+    stranger = Path(".probe/published/pair/zz.bin")
+    stranger.write_bytes(b"x")
+    assert "zz.bin is no part of the set" in fetch("--url", mirror.url).stderr
+    assert "zz.bin is no part of pair" in probe("check", "--manifest", "m.yaml").stdout.replace("\n", " ")
+    assert stranger.read_bytes() == b"x"
+
+
 def test_a_refusal_leaves_no_socket_open(mirror: Mirror, tmp_path: Path) -> None:
     with pytest.raises(ProbeError) as caught:
         bring("pair", entry(), tmp_path, base=lose(mirror))

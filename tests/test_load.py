@@ -461,3 +461,16 @@ def test_tiny_is_a_function_of_its_seed() -> None:
     first, again, other = (tiny("qwen2", 50, seed=seed).lm_head.weight for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert Loaded(tiny("qwen2", 50), byte_tokenizer()).tokenizer is byte_tokenizer()
+
+
+@pytest.mark.parametrize("come", ["loop", "dangling", "folder"])
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "generation_config.json", "chat_template.jinja"])
+def test_what_would_be_left_out_without_a_word_is_refused(saved: Path, tmp_path: Path, name: str, come: str) -> None:
+    """transformers takes a file that cannot be opened for one that is not there."""
+    folder = tmp_path / "copy"
+    shutil.copytree(saved, folder)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir() if come == "folder" else (folder / name).symlink_to(name if come == "loop" else "nowhere")
+    with pytest.raises(BadInput) as caught:
+        load_folder(folder)
+    assert name in caught.value.where

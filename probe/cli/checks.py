@@ -81,7 +81,7 @@ def store(held: "Store") -> Iterator[Finding]:
 def published(held: "Store", path: Path | None) -> Iterator[Finding]:
     """The files of every data set that was fetched, against what was published."""
     from probe.models.loading.manifest import load_manifest
-    from probe.tasks.published_data import fetched_at, lacking
+    from probe.tasks.published_data import fetched_at, lacking, strangers
 
     for name, entry in load_manifest(path).datasets.items():
         folder = fetched_at(name, held.root)
@@ -89,6 +89,8 @@ def published(held: "Store", path: Path | None) -> Iterator[Finding]:
             bad = lacking(entry, folder)
             what = f"{name} lacks, or has damaged: {', '.join(bad)} [{folder}]: mend it with probe fetch {name}"
             yield Finding("failed", "published", what) if bad else Finding("ok", "published", f"{name} is whole")
+            for stranger in strangers(entry, folder):
+                yield Finding("warning", "published", f"{folder / stranger} is no part of {name}, and is not read")
 
 
 def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:

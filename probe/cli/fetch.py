@@ -27,7 +27,7 @@ def fetch(
     serves BASE/OWNER/REPOSITORY/COMMIT/PATH; proxies are read from HTTPS_PROXY, as everywhere.
     """
     from probe.models.loading.manifest import load_manifest
-    from probe.tasks.published_data import bring
+    from probe.tasks.published_data import bring, strangers
 
     entry = load_manifest(manifest).dataset(name)
     for warning in entry.warnings:
@@ -35,6 +35,8 @@ def fetch(
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=messages(), transient=True, disable=not messages().is_terminal) as progress:
         found = bring(name, entry, settings.open_store(store).root, base=url, bar=lambda file: Bar(progress, file))
+    for stranger in strangers(entry, found.folder):
+        say(f"{name}: {stranger} is no part of the set, and none of it is read")
     if as_json:
         facts = entry.model_dump(include={"repository", "commit", "licence"})
         return emit({"name": name, "folder": str(found.folder), "fetched": list(found.files), **facts})

@@ -98,6 +98,11 @@ def lacking(entry: DatasetEntry, folder: Path) -> list[str]:
     return [name for name, file in entry.files.items() if not _whole(folder / name, file)]
 
 
+def strangers(entry: DatasetEntry, folder: Path) -> list[str]:
+    """What stands in the folder and is no part of the set."""
+    return sorted(file.name for file in folder.iterdir() if file.name not in entry.files) if folder.is_dir() else []
+
+
 def bring(name: str, entry: DatasetEntry, root: Path, *, base: str | None = None, bar: Bar | None = None) -> Brought:
     """Fetch what is lacking of a set into the store at `root`; nothing where it is whole.
 

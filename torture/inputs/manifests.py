@@ -105,7 +105,7 @@ def manifest(scene: Scene) -> None:
 
 @case("input", "manifest-large")
 def manifest_large(scene: Scene) -> None:
-    """Right manifests of many entries and long chains load; what is over a megabyte is refused."""
+    """Right manifests of many entries and long chains load; what is over two megabytes is refused."""
     rng = scene.rng
     n = rng.choice((1000, 3000))
     if rng.random() < 0.5:  # a chain: each run trained from the one before
@@ -114,7 +114,7 @@ def manifest_large(scene: Scene) -> None:
         entries = "".join(f"  r{i}: {{base: raw, reward: format, seed: {i}}}\n" for i in range(n * 4))
     bad = False
     if rng.random() < 0.2:
-        entries, bad = "# " + "x" * 1_100_000 + "\n", True
+        entries, bad = "# " + "x" * 2_100_000 + "\n", True
     _use(scene, MANIFEST.replace("runs:\n", f"runs:\n{entries}").encode(), bad)
 
 

@@ -75,10 +75,10 @@ def check_safetensors(file: Path) -> frozenset[str]:
 
 
 def _check_kinds(folder: Path) -> None:
-    """Nothing that blocks or never ends stands where transformers may open a file."""
+    """Only files stand where transformers may open one: nothing that blocks, never ends, or is silently left out."""
     for place in (folder, folder / "additional_chat_templates"):
         for file in sorted(place.iterdir()) if place.is_dir() else ():
-            if file.suffix in READ and file.exists() and not file.is_dir():
+            if file.suffix in READ:
                 regular(file, MAX_WEIGHTS if file.suffix == ".safetensors" else MAX_BYTES)
 
 
