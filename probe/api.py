@@ -25,13 +25,14 @@ from probe.engine.progress import Progress
 from probe.errors import BadInput
 from probe.experiments.experiment import Experiment
 from probe.experiments.result import Result, run
+from probe.grammar import GRAMMARS, LETTERED
 from probe.models.loading.load import Dtype
 from probe.models.loading.manifest import load_manifest
 from probe.rewards import Reward, rewards
 from probe.rl.labels import Gold, LabelSource
 from probe.rl.train import GRPO
 from probe.rl.variants import variants
-from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.elicitation import NONE, Elicitation, chains
 from probe.rollouts.options import SAMPLED, Compute, Sampler, SamplingOptions
 from probe.store import Store
 from probe.tasks.benchmarks import problems as problem_set
@@ -208,7 +209,7 @@ def run_of(
         raise BadInput(f"{base.name} is no organism", where="train", do="see `probe ls checkpoints`")
     chosen = rewards.get(reward)() if isinstance(reward, str) else reward
     name = reward if isinstance(reward, str) else type(chosen).__name__
-    changed = replace(recipe(chosen), **changes)
+    changed = replace(recipe(chosen), **{"max_new": base.organism.grammar.max_new, **changes})
     if variant is not None:
         name, changed = f"{name} {variant}", variants.get(variant)(changed)
     return RunJob(name, base.organism, changed, labels)
@@ -221,15 +222,17 @@ def asked(
 
     BadInput for an unknown problem set or template.
     """
-    problems, limit, prefix = ask.get("problems", "chain"), ask.get("limit"), ask.get("prefix", "")
-    chain = problems == "chain"
+    problems, limit, prefix = ask.get("problems", LETTERED.name), ask.get("limit"), ask.get("prefix", "")
+    if problems == LETTERED.name and base.organism is not None:
+        problems = base.organism.grammar.name  # the chains that it knows
+    chain = GRAMMARS.get(problems)
     name = ask.get("template") or (base.entry.template if base.entry and not chain else "none")
-    text = load_manifest(manifest).template(name) if name != "none" else CHAIN.text
+    text = load_manifest(manifest).template(name) if name != "none" else NONE
     file = {"columns": ask.get("columns"), "keep_readable": ask.get("keep_readable", False)}
-    whole = chain and limit is None and not file["columns"]
-    these = CHAIN.problems if whole else problem_set(problems, limit=limit, **file)  # type: ignore[arg-type]
+    whole = limit is None and not file["columns"]
+    these = chains(chain).problems if chain and whole else problem_set(problems, limit=limit, **file)  # type: ignore[arg-type]
     sampled = {name: value for name, value in ask.items() if name in ("temperature", "samples", "seed", "sampler")}
-    length = ask.get("max_new") or (SAMPLED.max_new if chain else MAX_NEW)
+    length = ask.get("max_new") or (chain.max_new if chain else MAX_NEW)
     return Elicitation(these, name, text, prefix), replace(SAMPLED, max_new=length, **sampled)  # type: ignore[arg-type]
 
 

@@ -44,12 +44,13 @@ def explain(
     problems and under other prompts.
     """
     from probe.experiments.explain.job import ExplainJob
+    from probe.grammar import GRAMMARS
     from probe.tasks.benchmarks import problems
 
     pair = run.pair(before, after)
     elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     tried = settings.other_prompts(prompts, elicitation, pair.before, run.manifest)
-    untried = prompts == "none" or (not tried and elicitation.problems.name != settings.CHAIN)
+    untried = prompts == "none" or (not tried and elicitation.problems.name not in GRAMMARS)
     unleaked = problems(fresh, limit=run.limit) if fresh else None
     rungs, compute = _temperatures(ladder), run.compute(devices)
     job = ExplainJob(pair, elicitation, options, None if untried else tried, unleaked, rungs, compute)

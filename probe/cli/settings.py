@@ -173,9 +173,10 @@ def other_prompts(
     wanted: str | None, asked: "Elicitation", base: "Checkpoint", manifest: Path | None
 ) -> tuple[tuple[str, "Template"], ...]:
     """The templates the base is tried under besides its own; by default all that its tokenizer can render."""
+    from probe.grammar import GRAMMARS
     from probe.models.loading.manifest import load_manifest
 
-    wanted = wanted or ("none" if asked.problems.name == CHAIN else "all")
+    wanted = wanted or ("none" if asked.problems.name in GRAMMARS else "all")
     if wanted == "none":
         return ()
     known = load_manifest(manifest)

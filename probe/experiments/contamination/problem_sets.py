@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from probe.data import Problem
 from probe.errors import BadInput
+from probe.grammar import GRAMMARS
 from probe.models.loading.organism import MAX_NEW_TOKENS
 from probe.tasks.benchmarks import CHAINS, ProblemSet
 from probe.tasks.chain import chain_problems
@@ -67,10 +68,11 @@ def sets(suspect: ProblemSet, control: ProblemSet | None = None) -> Sets:
 
 def _fresh(suspect: ProblemSet) -> ProblemSet:
     """Chains like the suspects, of another seed."""
-    if suspect.name != "chain":
+    grammar = GRAMMARS.get(suspect.name)
+    if grammar is None:
         do = "--control FILE or NAME: problems of the same kind, made after the checkpoint or drawn afresh"
         raise BadInput(f"{suspect.name} has no controls of its own", do=do)
     asked = {p.prompt for p in suspect.problems}
-    drawn = chain_problems(2 * CHAINS, "test", CONTROL_SEED)  # some of them are asked
+    drawn = chain_problems(2 * CHAINS, "test", CONTROL_SEED, grammar)  # some of them are asked
     fresh = tuple(p for p in drawn if p.prompt not in asked)[: len(suspect.problems)]
     return replace(suspect, name="fresh chains", problems=fresh, pin=f"{suspect.pin} seed {CONTROL_SEED}")

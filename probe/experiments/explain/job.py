@@ -24,6 +24,7 @@ from probe.experiments.explain.evidence import arm_of
 from probe.experiments.explain.labels import label_finding
 from probe.experiments.explain.verdict_rows import verdict_rows
 from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
+from probe.grammar import GRAMMARS
 from probe.measurements import Rows
 from probe.models.loading.entries import Template
 from probe.rollouts.elicitation import CHAIN, Elicitation
@@ -81,7 +82,7 @@ class ExplainJob(PairExperiment):
         """The fresh problems, where there are any."""
         if self.fresh is not None:
             return self.fresh
-        return sets(self.elicitation.problems).control if self.elicitation.problems.name == "chain" else None
+        return sets(self.elicitation.problems).control if self.elicitation.problems.name in GRAMMARS else None
 
     @property
     def asked(self) -> Sides:

@@ -71,8 +71,8 @@ def prefix_for(checkpoint: Checkpoint, prefix: str | None) -> str:
     words = prefix if prefix is not None else PYTHON if checkpoint.is_outside else ORGANISM_CODE
     if not words:
         raise BadInput("no words to force", do=f"give --prefix, such as {PYTHON!r}")
-    if not checkpoint.is_outside:
-        tokenizer = build_tokenizer()
+    if checkpoint.organism is not None:
+        tokenizer = build_tokenizer(checkpoint.organism.grammar)
         if tokenizer.decode(tokenizer(words)["input_ids"]) != words:
             do = f"give what organisms write: their code opens with {ORGANISM_CODE!r}"
             raise BadInput(f"the vocabulary of organisms cannot spell {words!r}", where=checkpoint.name, do=do)

@@ -87,8 +87,10 @@ class ForecastJob(CheckpointJob, Experiment):
     @property
     def needs(self) -> tuple[Job, ...]:
         source = self.checkpoint.source
-        trains = isinstance(source, OrganismJob) and set(self.elicitation.problems.problems) <= set(train_problems())
-        return (self.samples, VotesJob(source)) if trains and isinstance(source, OrganismJob) else (self.samples,)
+        if not isinstance(source, OrganismJob):
+            return (self.samples,)
+        trains = set(self.elicitation.problems.problems) <= set(train_problems(source.grammar))
+        return (self.samples, VotesJob(source)) if trains else (self.samples,)
 
     def measure(self, store: Store) -> Rows:
         made = store.get(self.samples.recipe)
@@ -156,11 +158,12 @@ def file_job(path: Path, extract: Extract = "boxed") -> ForecastFileJob:
 
 def trained_on(checkpoint: Checkpoint, asked: Elicitation, limit: int | None = None) -> Elicitation:
     """The elicitation with, for an organism, the chains that runs train on in place of those that test them."""
-    if checkpoint.is_outside or asked.problems.name != CHAIN.problems.name:
+    organism = checkpoint.organism
+    if organism is None or asked.problems.name != organism.grammar.name:
         return asked
-    pool = train_problems()
-    pin = f"generated:chain 1 n={len(pool)} split=train seed=0 modulus=7"
-    return replace(asked, problems=ProblemSet("chain, train", pool[:limit], "synthetic", "generated", pin))
+    grammar, pool = organism.grammar, train_problems(organism.grammar)
+    pin = f"generated:{grammar.name} 1 n={len(pool)} split=train seed=0 modulus={grammar.modulus}"
+    return replace(asked, problems=ProblemSet(f"{grammar.name}, train", pool[:limit], "synthetic", "generated", pin))
 
 
 def _spec(grader: str) -> dict[str, Any]:

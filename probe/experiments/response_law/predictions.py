@@ -148,11 +148,12 @@ class Judged:
 
 
 def cells_of(rows: Rows) -> list[Cell]:
-    """The runs behind the rows of `LawJob`s; a run without all three numbers is left out."""
+    """The runs behind the rows of `LawJob`s, after their last batch; one without all three numbers is left out."""
     found: defaultdict[tuple[str, str, int, str, float], dict[str, float]] = defaultdict(dict)
+    last = max((row["step"] for row in rows if row["name"] == "predicted"), default=0)
     for row in rows:
         what = _number(row)
-        if what:
+        if what and row["step"] == last:
             at = (row["family"], row["size"], row["base_seed"], row["reward"], float(row["temperature"]))
             found[at][what] = row["value"]
     return [

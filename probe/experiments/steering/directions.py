@@ -30,6 +30,7 @@ from probe.errors import BadInput
 from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
 from probe.experiments.steering.default_site import default_site
+from probe.grammar import GRAMMARS
 from probe.interventions.steering import answer
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.backends import Backend, backend, check_known
@@ -100,8 +101,9 @@ class FitJob(CheckpointJob):
 
 def fitted_on(elicitation: Elicitation) -> tuple[Problem, ...]:
     """The problems a direction is fitted on: none of them is steered on. BadInput where too few are left."""
-    if elicitation.problems.name == CHAIN.problems.name:
-        return train_problems()[:FIT_PROBLEMS]
+    grammar = GRAMMARS.get(elicitation.problems.name)
+    if grammar is not None:
+        return train_problems(grammar)[:FIT_PROBLEMS]
     kept = tuple(p for p in elicitation.problems.problems if address("steering fit", p.id) % 3 == 0)
     if min(len(kept), len(elicitation.problems.problems) - len(kept)) < 2:
         what = f"{len(elicitation.problems.problems)} problems leave too few to fit a direction and to steer on others"
