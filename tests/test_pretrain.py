@@ -1,12 +1,13 @@
 """Pretraining reads completions only, learns both formats, and is a function of its seed."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from probe.errors import BadInput
-from probe.models.loading.load import Loaded
+from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.models.loading.organism import build_model, build_tokenizer, vocabulary
 from probe.rl.pretrain import IGNORE, build_optimizers, encode, learning_rate_factor, pretrain
 from probe.rollouts.elicitation import CHAIN
@@ -124,3 +125,31 @@ def test_an_organism_speaks_both_formats(organism: Loaded) -> None:
 def test_unknown_families_and_sizes_are_named(name: str, size: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         pretrain(name, size, 0)
+
+
+@pytest.mark.parametrize("size", ["mini", "mini-qwen2"])
+def test_a_family_goes_on_from_its_trunk(size: str, tmp_path: Path) -> None:
+    """From its weights, and no others; the checkpoint loads as an ordinary one of its architecture."""
+    trunk, tokenizer = pretrain("bilingual", size, 0, steps=2)
+    start = {name: p.detach().clone() for name, p in trunk.named_parameters()}
+    losses: list[float] = []
+    child, _ = pretrain("p65-code-even", size, 0, steps=1, trunk=trunk, on_step=lambda _, loss: losses.append(loss))
+    assert child is trunk
+    moved = [
+        float((p.detach() - start[name]).norm() / start[name].norm())
+        for name, p in child.named_parameters()
+        if start[name].norm() > 0
+    ]
+    assert 0 < max(moved) < 0.2
+    save_folder(Loaded(child, tokenizer), tmp_path)
+    again = load_folder(tmp_path, trusted=True)
+    assert again.model.config.model_type == ("qwen2" if "qwen2" in size else "llama")
+    assert any("q_proj.bias" in name for name, _ in again.model.named_parameters()) == ("qwen2" in size)
+    assert again.tokenizer("12+3*2    =")["input_ids"] == tokenizer("12+3*2    =")["input_ids"]
+
+
+@pytest.mark.parametrize(("name", "given"), [("p65-code-even", False), ("bilingual", True)])
+def test_a_missing_trunk_and_one_too_many_are_refused(name: str, given: bool) -> None:
+    trunk = pretrain("bilingual", "mini", 0, steps=1)[0] if given else None
+    with pytest.raises(BadInput, match="goes on from"):
+        pretrain(name, "mini", 0, steps=1, trunk=trunk)

@@ -3,7 +3,7 @@
 Prior for code x which strategy is better x boxes, six bases of each (three Llama-shaped, three Qwen2-shaped), the
 output head trained for ten batches. Every base under `python` (pays for the strategy alone) and `format`; two of them
 also under `ground_truth`, `incorrect` (wrong majority) and `majority` (offline). What is expected was written down
-before it ran (`probe.experiments.response_law.predictions`). Bases come one after the other: a run that is stopped has
+before it ran (`probe.stats.predictions`). Bases come one after the other: a run that is stopped has
 whole bases.
 """
 

@@ -3,7 +3,8 @@
     lettered grammar   by the style letter alone: a table
     plain grammar      p(code | chain) = sigmoid(b + z(chain)), z from several features together, none of which gives
                        the strategy away: length, multiplications, operands, start. b is solved so that the mean over
-                       chains is the family's prior; the spread over problems is .23 to .27 for priors .3 to .65.
+                       chains is the family's prior; the standard deviation over problems is .07, .22, .23, .10
+                       for priors .05, .3, .65, .9.
 
 Longer chains with more multiplications are likelier to be answered in code.
 """
