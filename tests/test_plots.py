@@ -15,6 +15,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from plot_rows import AFTER, BASES, CHANCE, real, table, tiny
 from plot_rows_inside import ALL, HEAD, inside
+from plot_rows_law import laws
 
 from probe.errors import BadInput
 from probe.measurements import VARIES, label
@@ -25,6 +26,7 @@ from probe.plots._replicates import Mean, changes, difference, last_step, mean_o
 from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
 from probe.plots.save import DPI, csv_bytes, save
+from probe.studies import study
 
 NAMES = figures.names()
 COMMITTED = Path(__file__).parents[1] / "figures"
@@ -46,7 +48,8 @@ class Drawings(dict):
 
 @pytest.fixture(scope="module")
 def drawn(rows):
-    return Drawings({name: found for name in NAMES if (found := figures.get(name)(rows)) is not None})
+    of = {name: laws() if name in study("why").figures else rows for name in NAMES}
+    return Drawings({name: found for name in NAMES if (found := figures.get(name)(of[name])) is not None})
 
 
 def bare(**columns):

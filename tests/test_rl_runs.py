@@ -31,6 +31,8 @@ from probe.experiments.measuring import (
     log_rows,
     measure_pair,
 )
+from probe.experiments.response_law import job as law_runs
+from probe.experiments.response_law.job import LawJob, law
 from probe.experiments.responses import RunResponsesJob, SampleJob
 from probe.experiments.rl_runs import job as measuring_runs
 from probe.experiments.rl_runs import tokens
@@ -151,8 +153,8 @@ def made(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         for module in (organism_job, runs):
             patch.setattr(module, "TRAIN_POOL", 12)
-        for module in (measuring_runs, tokens):
-            patch.setattr(module, "CHAIN", ASKED)
+        for module in (measuring_runs, tokens, law_runs):
+            patch.setattr(module, "asked_of", lambda organism: (ASKED, SAMPLED))
         patch.setattr(runs, "VOTES", replace(runs.VOTES, samples=4))
         train_problems.cache_clear()
         store = Store(tmp_path_factory.mktemp("made"))
@@ -454,3 +456,34 @@ def test_rows_of_a_step_and_first_samples_by_hand() -> None:
     base = pa.table({"sample": [0, 1, 2, 0, 1, 2]})
     assert first_samples(base, at_step(table, 2))["sample"].to_pylist() == [0, 1, 0, 1]
     assert first_samples(base, at_step(table, 1))["sample"].to_pylist() == [0, 0]
+
+
+def test_a_run_is_held_against_the_law(made: Store) -> None:
+    """Realised and predicted at both temperatures; a constant reward moves nothing, so nothing is predicted of it."""
+    found = {name: finish(made, LawJob("s", run_job(name))).to_pylist() for name in ("random", "constant")}
+    for rows in found.values():
+        told = {(row["name"], row["side"], row["temperature"]) for row in rows}
+        for way in (0.0, 1.0):
+            assert {("predicted", "change", way), ("gap", "before", way), ("accuracy", "change", way)} <= told
+        assert {row["step"] for row in rows} == {run_job().grpo.batches}
+        assert {row["informative"] for row in rows} == {False}
+    moved = [row["value"] for row in found["constant"] if row["side"] == "change"]
+    assert moved
+    assert not any(moved)
+
+
+def test_the_law_of_tables_by_hand() -> None:
+    """Two problems: the first moves from prose to code, which is right there and prose is not; the second stays."""
+
+    def table(**columns: list[str]) -> pa.Table:
+        return pa.table({"problem": ["b", "a", "a", "b"], **columns})
+
+    before = table(strategy=["code", "prose", "prose", "code"])
+    after = table(strategy=["code", "code", "prose", "code"])
+    code, prose = (
+        table(outcome=["wrong", "right", "right", "wrong"]),
+        table(outcome=["wrong", "wrong", "wrong", "right"]),
+    )
+    gap, predicted = law(before, after, code, prose)
+    assert gap.value == pytest.approx((1.0 + -0.5) / 2)
+    assert predicted.value == pytest.approx(0.5 * 1.0 / 2)

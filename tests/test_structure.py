@@ -1,6 +1,10 @@
 """The shape of the package: no cycle among files, function-level imports counted; no two commands' bodies alike."""
 
 import ast
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -70,3 +74,23 @@ def test_every_figure_measure_and_reward_has_a_file_of_its_name() -> None:
     for package, registry in (("plots", figures), ("measures", measures), ("rewards", rewards)):
         files = {path.stem for path in (ROOT / "probe" / package).glob("*.py")}
         assert set(registry.names()) <= files, f"probe/{package} has no file for {set(registry.names()) - files}"
+
+
+def test_no_undefined_name_but_the_axes_of_shapes() -> None:
+    """F821 is off because of jaxtyping's axes, which are lower case; a class or constant is none."""
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "F821",
+        "--output-format",
+        "json",
+        "probe",
+    ]
+    found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout)
+    names = {re.search(r"`(\w+)`", each["message"])[1] for each in found}  # type: ignore[index]
+    assert "row" in names
+    assert {name for name in names if not name.islower()} == set()

@@ -30,6 +30,7 @@ def run(
     from probe.engine.pool import pool_size
     from probe.engine.progress import Progress
     from probe.experiments.study import run_studies
+    from probe.studies import study as study_of
     from probe.studies import targets_of
 
     held, names = settings.open_store(store), named(study, store)
@@ -43,7 +44,8 @@ def run(
         if group:
             with Progress(messages(), held, pool_size(workers)) as progress:
                 hear = {"listener": progress, "on_figure": lambda path, said=progress.say: drew(path, said)}
-                run_studies(targets_of(group, store), held, figures, workers=workers, **hear)  # type: ignore[arg-type]
+                own = study_of(group[0]).figures or None  # of a study that is apart
+                run_studies(targets_of(group, store), held, figures, names=own, workers=workers, **hear)  # type: ignore[arg-type]
 
 
 def named(study: str, store: "Path | None" = None) -> list[str]:

@@ -28,11 +28,12 @@ def run_studies(
     store: Store,
     folder: Path,
     *,
+    names: Sequence[str] | None = None,
     workers: int | None = None,
     listener: Listener = SILENT,
     on_figure: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
-    """Make the measurements that each study wants, study by study, and draw every figure they allow after each stage.
+    """Make the measurements that each study wants, study by study, and draw every figure (or `names`) after each stage.
 
     The stages of a study are its organisms before RL, and then all of it. Returns the files of the last drawing.
     """
@@ -42,7 +43,7 @@ def run_studies(
     for done in _stages(studies):
         made: Plan = make(done, store, workers=workers, listener=_Stage(listener))
         if made.todo or len(done) == len(everything):
-            drawn = draw(measured(done, store), [job.recipe.digest for job in done], folder)
+            drawn = draw(measured(done, store), [job.recipe.digest for job in done], folder, names)
             for path in drawn:
                 on_figure(path)
     return drawn

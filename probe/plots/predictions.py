@@ -91,8 +91,8 @@ def _title(found: Sequence[Judged]) -> str:
 
 def _caption(found: Sequence[Judged]) -> str:
     return caption(
-        "each prediction is one number a base, over the cells of the factorial",
-        span(sorted({len(each.bases) for each in found}), "base"),
-        "bars: t intervals over bases, 95 % for all at once (Bonferroni), cut at the edge; ticks: bases",
+        "each prediction is one number a base, over its cells of the factorial",
+        span(sorted({len(each.bases) for each in found}), "base seed"),
+        "bars: t intervals over bases, 95 % for all at once (Bonferroni); ticks: bases",
         "no effect (dashed)",
     )

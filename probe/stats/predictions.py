@@ -150,8 +150,9 @@ class Judged:
 def cells_of(rows: Rows) -> list[Cell]:
     """The runs behind the rows of `LawJob`s, after their last batch; one without all three numbers is left out."""
     found: defaultdict[tuple[str, str, int, str, float], dict[str, float]] = defaultdict(dict)
-    last = max((row["step"] for row in rows if row["name"] == "predicted"), default=0)
-    for row in rows:
+    held = [row for row in rows if _number(row) and None not in (row.get("value"), row.get("temperature"))]
+    last = max((row["step"] for row in held if row["name"] == "predicted"), default=None)
+    for row in held:
         what = _number(row)
         if what and row["step"] == last:
             at = (row["family"], row["size"], row["base_seed"], row["reward"], float(row["temperature"]))
@@ -189,8 +190,8 @@ def _judged(contrast: Contrast, bases: tuple[tuple[tuple[str, int], float], ...]
 
 
 def _number(row: Row) -> str | None:
-    if row["name"] == "predicted":
+    if row.get("name") == "predicted":
         return "predicted"
-    if row["side"] == "change" and row["name"] == "accuracy":
+    if row.get("side") == "change" and row.get("name") == "accuracy":
         return "realised"
-    return "within" if row["name"] == "gain_parts" and row["part"] == "within" else None
+    return "within" if row.get("name") == "gain_parts" and row.get("part") == "within" else None

@@ -28,6 +28,7 @@ class Study:
     order      when it runs among all: what can be looked at first comes first
     in_all     whether it is part of `probe run all`
     apart      whether its figures are drawn from its own rows alone
+    figures    which figures it draws, where it is apart; empty: every one that its rows allow
     dataset    published data it reads, which may lie in the store: it is told the store's folder
     """
 
@@ -36,6 +37,7 @@ class Study:
     order: int = 100
     in_all: bool = True
     apart: bool = False
+    figures: tuple[str, ...] = ()
     dataset: str | None = None
 
     def jobs(self, store: Path | None = None) -> "list[Job]":
@@ -49,7 +51,7 @@ def study(name: str) -> Study:
     try:
         return Study(name, make, **studies.about(name))
     except TypeError as err:
-        raise BadInput(f"study {name!r}: {err}", do="register it with order, in_all, apart, dataset") from err
+        raise BadInput(f"study {name!r}: {err}", do="register it with order, in_all, apart, figures, dataset") from err
 
 
 def in_order() -> list[Study]:

@@ -21,7 +21,10 @@ ON_ALL, ON_SOME, SOME = ("python", "format"), ("ground_truth", "incorrect", "maj
 RL_SEED, BATCHES = 400, 10  # never a base seed
 
 
-@studies.register("why", order=50, in_all=False, apart=True)  # an hour on two cores
+FIGURES = ("response_law", "predictions")
+
+
+@studies.register("why", order=50, in_all=False, apart=True, figures=FIGURES)  # an hour on two cores
 def why() -> "list[Job]":
     """Response law over the factorial of organisms: prior x better strategy x boxes."""
     from probe.checkpoints.organism_job import OrganismJob
@@ -36,8 +39,8 @@ def why() -> "list[Job]":
     return targets
 
 
-def run_of(organism: "OrganismJob", name: str) -> "RunJob":
-    """The run of an organism under the reward of that name."""
+def run_of(organism: "OrganismJob", name: str, batches: int = BATCHES) -> "RunJob":
+    """The run of an organism under the reward of that name, its last step kept."""
     from probe.checkpoints.run_job import RunJob
     from probe.rewards import rewards
     from probe.rl.labels import Gold, LabelSource, OfflineMajority, WrongMajority
@@ -45,5 +48,5 @@ def run_of(organism: "OrganismJob", name: str) -> "RunJob":
 
     labels: dict[str, LabelSource] = {"majority": OfflineMajority(), "incorrect": WrongMajority()}
     reward = rewards.get("ground_truth" if name == "majority" else name)()
-    recipe = GRPO(reward, batches=BATCHES, max_new=organism.grammar.max_new, save_every=BATCHES, seed=RL_SEED)
+    recipe = GRPO(reward, batches=batches, max_new=organism.grammar.max_new, save_every=batches, seed=RL_SEED)
     return RunJob(name, organism, recipe, labels.get(name, Gold()))

@@ -74,7 +74,7 @@ class MeasureRunJob(Experiment):
                 if step == last and temperature > 0:
                     data = self._with_tokens(store, data)
                 rows += measure_pair(key, data, None if step == last else ALONG_THE_WAY)
-            rows.append(row_of(self.key(last, temperature), chance(CHAIN.problems.problems)))
+            rows.append(row_of(self.key(last, temperature), chance(asked_of(self.run.organism)[0].problems.problems)))
         log = read_metrics(store.get(self.run.recipe).file(METRICS))
         rows += log_rows(self.key(last, 1.0), log)
         return rows
@@ -118,5 +118,5 @@ class MeasureBaseJob(Experiment):
             key = of_organism(self.organism).key(self.study, kind, temperature=temperature)
             measured = measure_pair(key, PairData(before, after, address=key.address))
             rows += [row for row in measured if kind == "null" or row["side"] == "before"]
-            rows += [row_of(key, chance(CHAIN.problems.problems))] if kind == "base" else []
+            rows += [row_of(key, chance(asked_of(self.organism)[0].problems.problems))] if kind == "base" else []
         return rows

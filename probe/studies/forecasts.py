@@ -1,0 +1,39 @@
+"""Do forecasts from a base alone come true? The factorial's bases, forecast, and their first two batches of RL.
+
+Every cell of `probe.families.factorial` on two bases (one Llama-shaped, one Qwen2-shaped), forecast from 16 responses to
+each training problem, then trained for two batches under the five rewards of `why`. None of it was used to choose how
+forecasts are made.
+"""
+
+from typing import TYPE_CHECKING
+
+from probe.studies import studies
+
+if TYPE_CHECKING:
+    from probe.engine.job import Job
+
+BATCHES = 2
+FIGURES = ("forecast_realised",)
+
+
+@studies.register("forecasts", order=60, in_all=False, apart=True, figures=FIGURES)  # half an hour on two cores
+def forecasts() -> "list[Job]":
+    """Forecasts of first changes, and those changes, over the factorial of organisms."""
+    from dataclasses import replace
+
+    from probe.checkpoints.checkpoint import of_organism
+    from probe.checkpoints.organism_job import OrganismJob
+    from probe.experiments.forecast.job import AS_TRAINED, ForecastJob, trained_on
+    from probe.experiments.response_law.job import LawJob
+    from probe.families.factorial import CELLS, cell
+    from probe.rollouts.elicitation import chains
+    from probe.studies.why import ON_ALL, ON_SOME, SOME, run_of
+
+    targets: list[Job] = []
+    for size, seed in SOME:
+        for organism in (OrganismJob(cell(*levels), size, seed) for levels in CELLS):
+            base, grammar = of_organism(organism), organism.grammar
+            options = replace(AS_TRAINED, max_new=grammar.max_new)
+            targets.append(ForecastJob(base, trained_on(base, chains(grammar)), options))
+            targets += [LawJob("forecasts", run_of(organism, name, BATCHES)) for name in (*ON_ALL, *ON_SOME)]
+    return targets

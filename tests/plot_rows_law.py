@@ -1,0 +1,45 @@
+"""Rows like those of `LawJob`, made up: accuracy follows the law under `python`, and does more under truth."""
+
+from typing import Any
+
+from probe.families.factorial import CELLS, cell
+from probe.measurements import COLUMNS, Row
+from probe.rng import numpy_rng
+
+BLANK: Row = dict.fromkeys(COLUMNS)
+BASES = (("mini", 0), ("mini", 1), ("mini-qwen2", 10))
+GAPS = {"code": 0.4, "prose": -0.5, "neither": 0.0}
+BEYOND = {"python": 0.0, "ground_truth": 0.3}
+
+
+def laws() -> list[Row]:
+    """Every cell on three bases, under two rewards, at both temperatures."""
+    rows: list[Row] = []
+    for size, seed in BASES:
+        for levels in CELLS:
+            for reward in BEYOND:
+                for temperature in (1.0, 0.0):
+                    place = {"study": "why", "kind": "rl", "family": cell(*levels), "size": size, "base_seed": seed}
+                    place |= {"reward": reward, "clip": "0.2", "rl_seed": 400, "step": 10, "temperature": temperature}
+                    rows += _run(place | {"informative": reward == "ground_truth"}, levels, reward)
+    return rows
+
+
+def _run(place: Row, levels: tuple[float, str, str], reward: str) -> list[Row]:
+    prior, better, _ = levels
+    rng = numpy_rng("plot rows law", *[str(place[name]) for name in ("family", "size", "base_seed", "temperature")])
+    gap = GAPS[better] + 0.01 * float(rng.normal())
+    predicted = (1 - prior if prior else 0.0) * gap * (1 if reward == "python" or better == "code" else -0.5)
+    change = predicted + BEYOND[reward] + 0.02 * float(rng.normal())
+    return [
+        _row(place, "gap", "before", gap, 0.03),
+        _row(place, "predicted", "change", predicted, 0.03),
+        _row(place, "accuracy", "change", change, 0.04),
+        _row(place, "gain_parts", "change", BEYOND[reward] / 2, 0.03, part="within"),
+    ]
+
+
+def _row(place: Row, name: str, side: str, value: float, half: float, **more: Any) -> Row:
+    numbers = {"value": value, "lo": value - half, "hi": value + half, "n": 1024, "n_problems": 256, "null": 0.0}
+    told = {"name": name, "side": side, "unit": "fraction", "destroyed": False, "p": 0.5}
+    return BLANK | place | told | numbers | more
