@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from probe.data import Estimate
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import caption, counts, not_drawn
+from probe.plots._captions import caption, counts
 from probe.plots._forecasts import changes, rewards_in
 from probe.plots._frame import finish, head, name_columns, panels
 from probe.plots._marks import key, null_handle, null_line, plain_numbers
@@ -24,20 +24,21 @@ from probe.plots._words import interval, number, span
 from probe.stats.forecast_skill import Point, matched, skill
 
 SHOWN = ("accuracy", "code_share", "parse_rate")
-LEAST, MOST = 3, 4  # runs, for a relation; families that fit beside each other
+LEAST, MOST = 3, 4  # runs, for a relation; families that fit beside each other: more are drawn together
+TOGETHER = ""
 FIT = key("fit, all runs", linestyle="-", linewidth=0.9)
 
 
 @figures.register("forecast_realised")
 @styled
 def forecast_realised(rows: Rows) -> Drawing | None:
-    """A row of panels a trait, a column a family; None with fewer than three runs whose base was forecast."""
+    """A row of panels a trait, a column a family (few of them); None with fewer than three runs whose base was forecast."""
     found = {trait: points for trait in SHOWN if len(points := _points(rows, trait)) >= LEAST}
     if not found:
         return None
     every = [point for points in found.values() for point in points]
     families = ordered({point.forecast["family"] for point in every}, FAMILIES)
-    shown = families[:MOST]
+    shown = families if len(families) <= MOST else [TOGETHER]
     width = COLUMN if len(shown) == 1 else DOUBLE
     figure, axes = panels(len(found), len(shown), width=width, height=1.65, sharex="row", sharey="row")
     table: list[Row] = [{"mark": "null", "value": 0.0}]
@@ -46,15 +47,15 @@ def forecast_realised(rows: Rows) -> Drawing | None:
         estimates = skill(points, ("forecast realised", trait))
         skills[trait] = {each.name.removeprefix("forecast_skill/"): each for each in estimates}
         for axis, family in zip(axes[i], shown, strict=True):
-            mine = [point for point in points if point.forecast["family"] == family]
+            mine = [point for point in points if family in (TOGETHER, point.forecast["family"])]
             table += _panel(axis, trait, mine, _line(points, skills[trait]["slope"].value))
         axes[i, 0].set_ylabel(f"realised, {trait.replace('_', ' ')}")
         head(axes[i, 0], _r2(skills[trait]), 4)
-    name_columns(axes[0], [look(family, FAMILIES).label for family in shown])
+    name_columns(axes[0], [f"{len(families)} kinds" if f == TOGETHER else look(f, FAMILIES).label for f in shown])
     looks = [reward_look(name) for name in rewards_in([point.forecast for point in every])]
     legend = [*(replace(style, line="").handle() for style in looks), null_handle("no change"), FIT]
     title = _title(next(iter(found)), next(iter(skills.values())))
-    return finish(figure, title, _caption(every, len(families) - len(shown)), table, legend)
+    return finish(figure, title, _caption(every), table, legend)
 
 
 def _points(rows: Rows, trait: str) -> list[Point]:
@@ -131,7 +132,7 @@ def _title(trait: str, found: dict[str, Estimate]) -> str:
     return f"Forecasts from the base alone {verb} how {what} changes under RL: {explained}"
 
 
-def _caption(points: Sequence[Point], left_out: int) -> str:
+def _caption(points: Sequence[Point]) -> str:
     steps = sorted({int(point.realised["step"]) for point in points})
     problems = counts([point.realised for point in points], "n_problems")
     runs = len({(point.base, point.reward, point.realised.get("rl_seed")) for point in points})
@@ -142,5 +143,4 @@ def _caption(points: Sequence[Point], left_out: int) -> str:
         n,
         "bars: 95 % interval (forecast: problems; realised: runs)",
         "forecasts shuffled",
-        not_drawn(left_out, "organism"),
     )
