@@ -170,7 +170,33 @@ def removed() -> str:
     )
 
 
-@pytest.mark.parametrize("text", [rewards_table, bases, switched, random_reward, read_off, moved, steered, removed])
+def slope(reward: str, temperature: str) -> dict[str, str]:
+    return one("response_law", mark="slope", reward=reward, temperature=temperature)
+
+
+def law() -> str:
+    """Slopes of realised on predicted change, and what they rest on."""
+    python, truth = ([slope(reward, at) for at in ("1.0", "0.0")] for reward in ("python", "ground_truth"))
+    runs = table("response_law", mark="predicted", temperature="1.0")
+    bases = {(row["size"], row["base_seed"]) for row in runs}
+    organisms = {(row["family"], row["size"], row["base_seed"]) for row in runs}
+    return (
+        f"slope {with_interval(python[0])} at T = 1 and {with_interval(python[1])} greedy ({len(runs)} runs of "
+        f"{len(organisms)} organisms on {len(bases)} of the study's 6 bases). Under the true reward the slope is "
+        f"{with_interval(truth[0])} at T = 1 and {with_interval(truth[1])} greedy"
+    )
+
+
+def foretold() -> str:
+    found = [row["verdict"] for row in table("predictions", mark="mean")]
+    counts = [found.count(verdict) for verdict in ("holds", "fails", "undecided")]
+    said = f"{counts[0]} hold, {counts[1]} fail, {counts[2]} are undecided"
+    return f"Of {len(found)} predictions written down before the run, {said}"
+
+
+@pytest.mark.parametrize(
+    "text", [law, foretold, rewards_table, bases, switched, random_reward, read_off, moved, steered, removed]
+)
 def test_the_readme_says_what_the_tables_hold(text: Callable[[], str]) -> None:
     expected = text()
     assert expected in README, f"the README should say:\n{expected}"

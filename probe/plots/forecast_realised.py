@@ -32,7 +32,7 @@ FIT = key("fit, all runs", linestyle="-", linewidth=0.9)
 @figures.register("forecast_realised")
 @styled
 def forecast_realised(rows: Rows) -> Drawing | None:
-    """A row of panels a trait, a column a family (few of them); None with fewer than three runs whose base was forecast."""
+    """A row of panels a trait, a column a family where they are few; None with fewer than three forecast runs."""
     found = {trait: points for trait in SHOWN if len(points := _points(rows, trait)) >= LEAST}
     if not found:
         return None

@@ -1,8 +1,8 @@
 """Do forecasts from a base alone come true? The factorial's bases, forecast, and their first two batches of RL.
 
 Every cell of `probe.families.factorial` on two bases (one Llama-shaped, one Qwen2-shaped), forecast from 16 responses
-to each training problem, then trained for two batches under the five rewards of `why`. None of it was used to choose how
-forecasts are made.
+to each training problem, then trained for two batches under the five rewards of `why`. None of it was used to choose
+how forecasts are made.
 """
 
 from typing import TYPE_CHECKING
