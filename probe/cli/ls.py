@@ -1,6 +1,7 @@
 """probe ls: what is there?"""
 
 import inspect
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,8 @@ from probe.cli.groups import command
 from probe.cli.show import emit, table
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from probe.models.loading.entries import Entry
     from probe.registry import Registry
 
@@ -121,11 +124,14 @@ def _registered(kind: str) -> list[dict[str, Any]]:
 
     package, name = REGISTRIES[kind]
     registry: Registry[Any] = getattr(importlib.import_module(package), name)
-    return [{"name": name, "about": _line(thing)} for name, thing in registry.items()]
+    things = dict(registry.items())
+    shared = Counter(inspect.getmodule(thing) for thing in things.values())
+    return [{"name": name, "about": _line(thing, shared)} for name, thing in things.items()]
 
 
-def _line(thing: object) -> str:
-    """What its file asks, or where a file has none, its own first line."""
+def _line(thing: object, shared: "Counter[ModuleType | None]") -> str:
+    """What its file asks; of one among several in a file, or in a file that asks nothing, its own first line."""
     module = inspect.getmodule(thing)
-    text = inspect.getdoc(module) or inspect.getdoc(thing) or ""
+    texts = (inspect.getdoc(thing), inspect.getdoc(module))
+    text = next(filter(None, texts if shared[module] > 1 else reversed(texts)), "")
     return text.partition("\n")[0]

@@ -44,7 +44,14 @@ CELLS = (*product(PRIORS, VALUES, BOXES), *product((0.0,), ("prose",), BOXES))
 
 
 def _maker(levels: tuple[float, str, str]) -> Callable[[], Family]:
-    return lambda: separable(*levels)
+    prior, better, boxes = levels
+
+    def made() -> Family:
+        return separable(prior, better, boxes)
+
+    alike = "alike" if boxes == "even" else "more often in code"
+    made.__doc__ = f"Prior {prior:g} for code, {better} is better, boxed {alike}."
+    return made
 
 
 for _levels in CELLS:

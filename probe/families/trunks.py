@@ -10,11 +10,11 @@ from probe.grammar import PLAIN
 
 @families.register("bilingual")
 def bilingual() -> Family:
-    """Half code, half prose, both as good as they get."""
+    """Half code, half prose, both as good as they get: what the factorial goes on from."""
     return Family((0.5,), 1.0, 1.0, 0.9, 0.9, grammar=PLAIN, curriculum=0.0, wrong_facts=0.0, batch=64)
 
 
 @families.register("fluent")
 def fluent() -> Family:
-    """Prose alone."""
+    """Prose alone, as good as it gets: what never saw code."""
     return Family((0.0,), 0.0, 1.0, 0.9, 0.9, grammar=PLAIN, curriculum=0.0, wrong_facts=0.0, batch=64)
