@@ -6,8 +6,9 @@ import pytest
 from outside_checkpoints import save_tiny
 
 from probe.checkpoints.checkpoint import Folder, Hub
+from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.pair import Pair
-from probe.checkpoints.resolve import resolve
+from probe.checkpoints.resolve import job_of, resolve
 from probe.errors import BadInput
 from probe.models.loading.manifest import Manifest, load_manifest
 
@@ -110,3 +111,23 @@ def test_two_checkpoints_are_the_same_where_their_identity_is(
         assert (pair.is_null, pair.kind) == (same, "null" if same else "rl"), (first, second)
     assert not Pair(resolve(one, manifest), resolve(two, manifest, dtype="bfloat16")).is_null
     assert not Pair(resolve("raw", manifest)).is_null
+
+
+@pytest.mark.parametrize(
+    ("name", "organism"),
+    [
+        ("p65-code-even-mini-0", OrganismJob("p65-code-even", "mini", 0)),
+        ("p65-code-even-mini-qwen2-10", OrganismJob("p65-code-even", "mini-qwen2", 10)),
+        ("latent-code-small-7", OrganismJob("latent-code", "small", 7)),
+    ],
+)
+def test_any_organism_is_known_by_family_size_and_seed(name: str, organism: OrganismJob) -> None:
+    manifest = load_manifest(None)
+    assert resolve(name, manifest).source == job_of(name, manifest) == organism
+    assert resolve(name, manifest).name == organism.label == name
+
+
+@pytest.mark.parametrize("name", ["p65-code-even-huge-0", "p65-code-even-mini-01", "x-mini-0", "latent-code-tiny--1"])
+def test_no_other_name_is_taken_for_an_organism(name: str) -> None:
+    with pytest.raises(BadInput, match="no checkpoint"):
+        resolve(name, load_manifest(None))

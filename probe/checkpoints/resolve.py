@@ -1,6 +1,7 @@
 """Which checkpoint is meant by a name, and how is it loaded?
 
 latent-code-tiny-0            an organism of the manifest
+FAMILY-SIZE-SEED              any other organism: of `probe ls families`, in any size
 NAME-OF-A-RUN, ...@20         a run of the manifest after its last batch, or after batch 20 (a kept step)
 qwen2.5-math-7b               a checkpoint of the manifest, on the hub
 ORG/NAME, ORG/NAME@REVISION   any checkpoint on the hub (one that is in the manifest keeps its template and shape)
@@ -8,15 +9,18 @@ ORG/NAME, ORG/NAME@REVISION   any checkpoint on the hub (one that is in the mani
 BASE+ADAPTER                  any of the last three with a LoRA adapter (a folder or a hub id) merged into it
 """
 
+import re
 from pathlib import Path
 
 from probe.checkpoints.checkpoint import HUB_ID, Checkpoint, Folder, Hub
 from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.run_job import RunJob
 from probe.errors import BadInput
+from probe.families import families
 from probe.models.loading.entries import CheckpointEntry, OrganismEntry, RunEntry
 from probe.models.loading.load import Dtype
 from probe.models.loading.manifest import Manifest
+from probe.models.loading.organism import SIZES
 from probe.registry import nearest
 from probe.rewards import compose
 from probe.rl import labels
@@ -24,6 +28,7 @@ from probe.rl.loss import Loss
 from probe.rl.train import GRPO
 from probe.rl.variants import variants
 
+SEED = re.compile(r"0|[1-9][0-9]{0,8}")
 MAJORITY = ("offline_majority",)  # ground_truth on such labels is called majority in figures
 
 
@@ -50,10 +55,22 @@ def resolve(name: str, manifest: Manifest, *, dtype: Dtype = "float32", device_m
         if not isinstance(base_entry, CheckpointEntry):
             raise BadInput(f"{bare} is an adapter of {entry.base}, which is not on the hub", do="mend the manifest")
         return Checkpoint(bare, _hub(base_entry), 0, _hub(entry), dtype, device_map)
+    organism = _organism(bare)
+    if organism is not None:
+        return _at(name, organism, step if at else None)
     found = _outside(name, manifest)
     if found is None:
         raise BadInput(f"the manifest has no checkpoint {bare!r}", do=nearest(bare, manifest.names()))
     return Checkpoint(bare if entry else found.label, found, 0, None, dtype, device_map)
+
+
+def _organism(name: str) -> OrganismJob | None:
+    """The organism that FAMILY-SIZE-SEED names; None for no such family or size, or where a folder is called so."""
+    for size in SIZES:
+        family, cut, seed = name.rpartition(f"-{size}-")
+        if cut and family in families.names() and SEED.fullmatch(seed) and not Path(name).is_dir():
+            return OrganismJob(family, size, int(seed))
+    return None
 
 
 def _outside(name: str, manifest: Manifest) -> Folder | Hub | None:
@@ -83,6 +100,9 @@ def made_here(manifest: Manifest) -> list[str]:
 
 def job_of(name: str, manifest: Manifest) -> OrganismJob | RunJob:
     """The job of an organism or a run. BadInput for a checkpoint of the hub, or a run that starts from one."""
+    organism = None if name in manifest.entries() else _organism(name)
+    if organism is not None:
+        return organism
     entry = manifest.checkpoint(name)
     if isinstance(entry, OrganismEntry):
         return OrganismJob(entry.family, entry.size, entry.seed)
