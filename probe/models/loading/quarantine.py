@@ -22,7 +22,7 @@ from probe.engine.child import Child, Ended
 from probe.errors import BadInput, ProbeError
 
 WORKER = Path(__file__).with_name("quarantine_worker.py")
-SECONDS = 10.0  # of processor time for a question
+SECONDS = {"load": 10.0, "prompts": 5.0, "match": 5.0}  # of processor time for a question, by what it asks
 MORE = 0.02  # seconds for each prompt of a set
 PATIENCE = 10.0  # seconds on the wall for a second of it, on a busy machine
 KEPT = 32  # answers
@@ -109,7 +109,7 @@ def _kept(question: dict[str, Any], backend: str | None, digest: str, what: str,
 
 def _ask(question: dict[str, Any], what: str, where: str, size: int) -> dict[str, Any]:
     """The worker's answer; BadInput where it says that there is none, or died of the question."""
-    seconds = SECONDS + MORE * size
+    seconds = SECONDS[question["do"]] + MORE * size
     for _ in range(2):  # once more, should something else have killed it
         try:
             answer = _worker().ask(question | {"seconds": seconds}, PATIENCE * seconds)
