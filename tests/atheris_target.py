@@ -4,6 +4,7 @@ Whatever it is fed, a reader gives a value or BadInput; anything else ends the r
 """
 
 import contextlib
+import resource
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ with atheris.instrument_imports(include=["probe.tasks", "probe.strategy", "probe
     from probe.tasks.rows import read_rows
 from probe.errors import BadInput
 
+MEMORY = 2 << 30  # bytes of data: beyond it a reader raises MemoryError
 FOLDER = Path(tempfile.mkdtemp(prefix="atheris-"))
 
 
@@ -69,5 +71,6 @@ def one(data: bytes) -> None:
 
 if __name__ == "__main__":
     target = sys.argv.pop(1)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     atheris.Setup(sys.argv, one)
     atheris.Fuzz()

@@ -28,7 +28,9 @@ from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import sets
 from probe.experiments.contamination.signs import SignsJob
 from probe.experiments.experiment import CheckpointJob, Experiment, PairExperiment
+from probe.experiments.explain.job import ExplainJob
 from probe.experiments.forced_prefix.job import PrefixJob
+from probe.experiments.forecast.job import ForecastJob
 from probe.experiments.patching.fork import Openings
 from probe.experiments.patching.job import PatchJob
 from probe.experiments.patching.layers import LayersJob
@@ -304,6 +306,8 @@ def jobs_on(one: Checkpoint, two: Checkpoint) -> dict[type[Job], Job]:
         PatchJob(pair, asked),
         LayersJob(pair, asked),
         WeightsJob(pair),
+        ForecastJob(one, asked),
+        ExplainJob(pair, asked),
     )
     return {type(job): job for job in found}
 
@@ -331,7 +335,8 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
         assert PatchJob(Pair(*side), few_asked()).in_process  # one of them is enough
 
 
-NO_WEIGHTS = ("published_outputs", "rl_runs")  # experiments on texts, and on what is made here
+# Experiments on texts, and on what is made here
+NO_WEIGHTS = ("explain", "forecast", "published_outputs", "response_law", "reward_audit", "rl_runs")
 
 
 class Heard(Listener):

@@ -14,12 +14,14 @@ from probe.errors import BadInput
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
 from probe.families import families
+from probe.grammar import LETTERED
 from probe.rewards.random import Random
 from probe.store import Store
 from probe.studies import studies
 
 GRIDS = ("random", "tiny")  # the studies of organisms
-CLEAN = {name for name in families.names() if not families.get(name)().leak}
+KINDS = {name: families.get(name)() for name in families.names()}
+CLEAN = {name for name, kind in KINDS.items() if kind.grammar is LETTERED and not kind.leak}
 
 
 def runs(name: str) -> list[RunJob]:
