@@ -97,7 +97,7 @@ def speed(repeat: int, n: int = 2000) -> float:
         start = time.process_time()
         grades = grader.grade_many(texts, golds)
         seconds = time.process_time() - start
-        assert not grader._verifier.running, "a plain answer was handed to math-verify"
+        assert not grader._verifier.child.running, "a plain answer was handed to math-verify"
     assert all(grade.prediction for grade in grades)
     return n / seconds
 
