@@ -12,12 +12,15 @@ from probe.engine.job import Job
 from probe.engine.plan import plan
 from probe.errors import BadInput
 from probe.experiments.probing.job import ProbesJob
+from probe.experiments.response_law.job import LawJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
 from probe.families import families
+from probe.families.factorial import CELLS, cell
 from probe.grammar import LETTERED
+from probe.plots import figures
 from probe.rewards.random import Random
 from probe.store import Store
-from probe.studies import studies
+from probe.studies import studies, study
 
 GRIDS = ("random", "tiny")  # the studies of organisms
 KINDS = {name: families.get(name)() for name in families.names()}
@@ -122,3 +125,39 @@ def test_inside_has_its_seeds_and_is_run_by_name_alone() -> None:
     assert not {run.grpo.seed for run in runs} & bases
     assert "inside" not in named("all")
     assert named("inside") == ["inside"]
+
+
+def law_runs(name: str) -> list[RunJob]:
+    return [job.run for job in studies.get(name)() if isinstance(job, LawJob)]
+
+
+@pytest.mark.parametrize("name", ["why", "forecasts"])
+def test_the_factorial_is_crossed_on_every_base(name: str) -> None:
+    """Each base has every cell under each of its rewards, once; half of the bases have the other architecture."""
+    found = Counter((run.organism.size, run.organism.seed, run.name, run.organism.family) for run in law_runs(name))
+    assert set(found.values()) == {1}
+    for base in {(size, seed) for size, seed, _, _ in found}:
+        rewards = {reward for *where, reward, _ in found if tuple(where) == base}
+        cells = {(reward, family) for *where, reward, family in found if tuple(where) == base}
+        assert cells == {(reward, cell(*levels)) for reward in rewards for levels in CELLS}
+    sizes = Counter(size for size, _ in {(size, seed) for size, seed, _, _ in found})
+    assert sizes["mini"] == sizes["mini-qwen2"] > 0
+
+
+@pytest.mark.parametrize("name", ["why", "forecasts"])
+def test_organisms_of_one_base_share_their_trunk_and_no_seed_with_training(name: str) -> None:
+    for run in law_runs(name):
+        organism, trunk = run.organism, run.organism.trunk
+        assert trunk is not None
+        assert (trunk.size, trunk.seed, trunk.trunk) == (organism.size, organism.seed, None)
+        assert run.grpo.seed not in {job.seed for job in (organism, trunk)}
+        assert run.grpo.max_new == organism.grammar.max_new
+
+
+def test_the_why_study_has_six_bases_and_more_runs_than_it_promises() -> None:
+    runs_of = law_runs("why")
+    assert len({(run.organism.size, run.organism.seed) for run in runs_of}) == 6
+    assert len({run.organism for run in runs_of}) >= 100
+    assert len(runs_of) >= 300
+    assert study("why").figures == ("response_law", "predictions")
+    assert set(study("why").figures) <= set(figures.names())
