@@ -8,7 +8,7 @@ export MPLBACKEND ?= agg
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-TORTURE_MINUTES ?= 35
+TORTURE_MINUTES ?= 75
 
 .PHONY: study test lint bench torture notebooks clean
 
