@@ -179,7 +179,7 @@ def bomb(path: Path, length: int, n: int) -> None:
 
 def test_a_small_file_does_not_unfold_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """4 TB of text in a file of some kilobytes: refused, or stopped while it is read."""
-    bomb(tmp_path / "long.parquet", 20 << 20, 200_000)
+    bomb(tmp_path / "long.parquet", 20 << 20, 10)
     bomb(tmp_path / "many.parquet", 1 << 20, 200_000)
     assert (tmp_path / "long.parquet").stat().st_size < 100_000
     with pytest.raises(BadInput, match="a text is longer than 16,777,216 bytes"):
@@ -188,6 +188,27 @@ def test_a_small_file_does_not_unfold_without_end(tmp_path: Path, monkeypatch: p
     with pytest.raises(BadInput, match="more than 52,428,800 bytes of values"):
         for _ in read_rows(tmp_path / "many.parquet"):
             pass
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+@pytest.mark.parametrize("batches", [1, 40])
+def test_what_unfolds_to_too_much_is_refused_before_the_first_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, batches: int
+) -> None:
+    """Grading a quarter of a gigabyte takes half a minute: the refusal must not stand behind it."""
+    path, rows = tmp_path / f"many.{kind}", 4000 // batches
+    word = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * (20 << 10)]))
+    table = pa.table({"text": pa.chunked_array([word] * batches)})
+    if kind == "parquet":
+        pq.write_table(table, path, row_group_size=rows)
+    else:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+    assert len(list(read_rows(path))) == 4000
+    monkeypatch.setattr(row_limits, "FLOOR_BYTES", 70 << 20)
+    monkeypatch.setattr(row_limits, "TIMES", 1)
+    with pytest.raises(BadInput, match="more than 73,400,320 bytes of values"):
+        next(read_rows(path))
 
 
 def test_declared_sizes_are_held_against_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

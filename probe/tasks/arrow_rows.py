@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from probe.errors import BadInput
 from probe.store.regular import read_regular, regular
 from probe.tasks.arrow_messages import check_messages
-from probe.tasks.batch_rows import SLICE_BYTES, Reading, check_names, rows_of
+from probe.tasks.batch_rows import SLICE_BYTES, Reading, check_names, rows_of, weigh
 from probe.tasks.parquet_pages import TEXT, Chunk, Leaf, longest_word, pages, read_footer
 from probe.tasks.row_limits import MAX_FILE, MAX_ROWS, Row, most_bytes, most_values
 
@@ -27,14 +27,20 @@ MAX_INFO = 16 << 20
 def parquet_rows(path: Path, wanted: set[str] | None, most: int) -> Iterator[Row]:
     """The rows of one parquet file."""
     try:
-        size, words = _batch_rows(path, wanted, most)
+        size, words, may_unfold = _batch_rows(path, wanted, most)
         with pq.ParquetFile(path, read_dictionary=words, buffer_size=1 << 20, pre_buffer=False) as file:
             names = list(file.schema_arrow.names)
             check_names(names, str(path))
             names = [name for name in names if wanted is None or name in wanted]
-            groups = range(file.num_row_groups)  # one at a time: what they hold is freed behind each
-            batches = (batch for i in groups for batch in file.iter_batches(size, [i], names, use_threads=False))
-            yield from rows_of(batches, Reading(str(path), None if wanted is None else set(names), most))
+
+            def batches(rows: int) -> Iterator[pa.RecordBatch]:
+                for i in range(file.num_row_groups):  # one at a time: what they hold is freed behind each
+                    yield from file.iter_batches(rows, [i], names, use_threads=False)
+
+            reading = Reading(str(path), None if wanted is None else set(names), most)
+            if may_unfold:
+                weigh(batches(size), reading)
+            yield from rows_of(batches(size), reading)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as err:
         raise BadInput(f"not a whole parquet file: {str(err)[:300]}", where=str(path), do="write it again") from err
 
@@ -49,9 +55,13 @@ def arrow_rows(path: Path, wanted: set[str] | None, most: int, start: int = 0) -
                 if counted != messages.batches:
                     what = f"not a whole Arrow stream: it counts {counted} batches, and holds {messages.batches}"
                     raise BadInput(what, where=str(path), do="fetch the file again")
+            reading = Reading(str(path), wanted, most, start)
             source.seek(messages.start)
             with pa.ipc.open_stream(source) as stream:
-                yield from rows_of(stream, Reading(str(path), wanted, most, start))
+                weigh(stream, reading)
+            source.seek(messages.start)
+            with pa.ipc.open_stream(source) as stream:
+                yield from rows_of(stream, reading)
     except (pa.ArrowException, OSError, ValueError, MemoryError) as err:
         what = f"not a whole Arrow stream: {str(err)[:300]}"
         raise BadInput(what, where=str(path), do="fetch the file again") from err
@@ -116,9 +126,12 @@ def _said(info: Path) -> dict[str, Any]:
     return said
 
 
-def _batch_rows(path: Path, wanted: set[str] | None, most: int) -> tuple[int, list[str]]:
-    """How many rows are decoded at a time, and what is read as a dictionary. BadInput: the file declares too much."""
-    size, total, values, repeated = path.stat().st_size, 0, 0, 0
+def _batch_rows(path: Path, wanted: set[str] | None, most: int) -> tuple[int, list[str], bool]:
+    """How many rows are decoded at a time, what is read as a dictionary, and whether that may be more than is taken.
+
+    BadInput: the file declares too much.
+    """
+    size, total, values, repeated, meant = path.stat().st_size, 0, 0, 0, 0
     with path.open("rb") as file:
         footer = read_footer(file, size)
         _check(path, footer.rows, MAX_ROWS, "rows")
@@ -132,10 +145,12 @@ def _batch_rows(path: Path, wanted: set[str] | None, most: int) -> tuple[int, li
                 _check(path, total, most, "bytes, decompressed")
                 _check(path, values + count, most_values(path), "values")
                 largest = max(largest, _longest(file, leaf, chunk, found.largest))
+                meant += longest_word(file, chunk) * max(found.values, chunk.values) if leaf.as_words else 0
             _check(path, largest * count if leaf.nested else largest, most, f"bytes in {leaf.path[:80]!r}")
             values, repeated = values + count, max(repeated, largest)
     each = max(repeated, total // max(footer.rows, 1))
-    return max(1, min(BATCH, SLICE_BYTES // max(each, 1))), [leaf.path for leaf in leaves if leaf.as_words]
+    words = [leaf.path for leaf in leaves if leaf.as_words]
+    return max(1, min(BATCH, SLICE_BYTES // max(each, 1))), words, total + meant > most
 
 
 def _longest(file: BinaryIO, leaf: Leaf, chunk: Chunk, page: int) -> int:

@@ -9,7 +9,7 @@ number (unions, extensions of other libraries) are left out where no columns are
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -50,6 +50,17 @@ def rows_of(batches: Iterable[pa.RecordBatch], reading: Reading) -> Iterator[Row
             for row in _slices(batch.slice(first, SLICE), reading):
                 reading.rows += 1
                 yield f"{reading.where} row {reading.rows}", row
+
+
+def weigh(batches: Iterable[pa.RecordBatch], reading: Reading) -> None:
+    """BadInput where all batches together unfold to more than is taken: said before the first row is worked on."""
+    so_far = replace(reading)
+    for batch in batches:
+        batch = _validated(batch, so_far)
+        so_far.rows += batch.num_rows
+        so_far.taken += sum(_unfolded(column) for column in batch.columns) + COST * batch.num_rows
+        if so_far.taken > reading.most:
+            raise _too_much(reading.most, reading.where)
 
 
 def check_names(names: list[str], where: str) -> None:
@@ -121,9 +132,12 @@ def _slices(batch: pa.RecordBatch, reading: Reading) -> Iterator[dict[str, Any]]
         raise BadInput(f"a row holds more than {MAX_ROW:,} bytes of values", where=where, do="drop or shorten it")
     reading.taken += cost
     if reading.taken > reading.most:
-        what = f"more than {reading.most:,} bytes of values"
-        raise BadInput(what, where=where, do="split the file, or write fewer columns")
+        raise _too_much(reading.most, where)
     yield from _plain(batch, where)
+
+
+def _too_much(most: int, where: str) -> BadInput:
+    return BadInput(f"more than {most:,} bytes of values", where=where, do="split the file, or write fewer columns")
 
 
 def _plain(batch: pa.RecordBatch, where: str) -> list[dict[str, Any]]:
