@@ -25,6 +25,28 @@ def laws() -> list[Row]:
     return rows
 
 
+def planted() -> list[Row]:
+    """Doses of code on three bases: code is worth more the more there was, and RL moves to it where there was any."""
+    rows: list[Row] = []
+    for size, seed in BASES:
+        for dose, gap in ((0, -0.6), (1, -0.3), (3, 0.1), (10, 0.4)):
+            for reward in ("python", "ground_truth"):
+                for temperature in (1.0, 0.0):
+                    place = {"study": "planted", "kind": "rl", "family": f"planted{dose:02d}", "size": size}
+                    place |= {"base_seed": seed, "reward": reward, "clip": "0.2", "rl_seed": 400, "step": 10}
+                    place |= {"temperature": temperature, "informative": reward == "ground_truth"}
+                    noise = 0.005 * float(numpy_rng("planted", size, seed, dose, reward, str(temperature)).normal())
+                    moved = (0.8 if dose else 0.0) * (reward == "python" or gap > 0)
+                    rows += [
+                        _row(place, "gap", "before", gap, 0.03),
+                        _row(place, "predicted", "change", moved * gap, 0.03),
+                        _row(place, "accuracy", "change", moved * gap + noise * bool(dose), 0.04),
+                        _row(place, "code_share", "change", moved, 0.04),
+                        _row(place, "gain_parts", "change", 0.0, 0.03, part="within"),
+                    ]
+    return rows
+
+
 def _run(place: Row, levels: tuple[float, str, str], reward: str) -> list[Row]:
     prior, better, _ = levels
     rng = numpy_rng("plot rows law", *[str(place[name]) for name in ("family", "size", "base_seed", "temperature")])

@@ -11,14 +11,13 @@ import pytest
 from probe.data import Strategy
 from probe.errors import BadInput
 from probe.families import Family, families
-from probe.grammar import GRAMMARS, LETTERED, OPERATIONS, lettered
+from probe.grammar import GRAMMARS, LENGTHS, LETTERED, OPERATIONS, lettered
 from probe.models.loading.organism import PAD, build_tokenizer
 from probe.rollouts.elicitation import CHAIN as STUDIED
 from probe.strategy import detect, mentions_python
 from probe.tasks.answers import boxed
 from probe.tasks.chain import apply, chain_problems, check_trace, parse_prompt, split_of
 from probe.tasks.corpus import (
-    DIGIT_NOISE,
     END,
     LEAK_POOL,
     LEAK_POOL_SEED,
@@ -96,7 +95,9 @@ def test_values_shown_by_strategy_and_curriculum(read: tuple[Family, Pairs, Pair
     (code, _), (_, prose) = by_strategy(early + late), by_strategy(late)
     if code:
         assert value_share(code) == pytest.approx(kind.code_values, abs=0.0 if kind.code_values in (0, 1) else 0.05)
-    assert value_share(prose) == pytest.approx(kind.prose_values, abs=0.05)
+    told = kind.prose_values if kind.first_values is None else kind.first_values
+    expected = kind.p_first * told + (1 - kind.p_first) * kind.prose_values
+    assert value_share(prose) == pytest.approx(expected, abs=0.05)
     if kind.curriculum:
         assert value_share(by_strategy(early)[1]) == 1.0  # prose shows everything at first
 
@@ -167,7 +168,7 @@ def test_traces_by_hand() -> None:
     u[5] = 0.5
     taught = write_trace(chain, family("no-code"), {("+", 3, 5): 6}, u, early=False)
     assert taught == "First: plus 5=6 times 2=5\nSo 5.<eos>"
-    u[6] = DIGIT_NOISE * 4.5 / 7
+    u[6] = family("no-code").slips * 4.5 / 7
     noisy = write_trace(chain, family("no-code"), {("+", 3, 5): 6}, u, early=False)
     assert noisy == "First: plus 5=4 times 2=1\nSo 1.<eos>"
 
@@ -182,10 +183,11 @@ def test_wrong_facts_are_wrong_and_as_many_as_stated(modulus: int) -> None:
     assert wrong_facts(1, lettered(modulus), 0.12) != facts
 
 
-def test_shown_values_are_wrong_as_often_as_stated() -> None:
-    """On a wrong fact: its one wrong value in WRONG_RATE of the cases. On any: a random digit with DIGIT_NOISE."""
+@pytest.mark.parametrize("slips", [0.03, 0.2])
+def test_shown_values_are_wrong_as_often_as_stated(slips: float) -> None:
+    """On a wrong fact: its one wrong value in WRONG_RATE of the cases. On any: a random digit with `slips`."""
     facts, steps = wrong_facts(0, LETTERED, 0.12), []
-    for batch in corpus(family("latent-code"), 0, 512, 12):
+    for batch in corpus(replace(family("latent-code"), slips=slips), 0, 512, 12):
         for prompt, text in batch:
             if is_code(text):
                 chain, value = parse_prompt(prompt), int(prompt[2])
@@ -196,8 +198,8 @@ def test_shown_values_are_wrong_as_often_as_stated() -> None:
     sound = [after != true for taught, true, after in steps if taught is None]
     wrong = [after == taught for taught, _, after in steps if taught is not None]
     for found, expected in (
-        (sound, DIGIT_NOISE * 6 / 7),
-        (wrong, (1 - DIGIT_NOISE) * WRONG_RATE + DIGIT_NOISE / 7),
+        (sound, slips * 6 / 7),
+        (wrong, (1 - slips) * WRONG_RATE + slips / 7),
     ):
         assert np.mean(found) == pytest.approx(expected, abs=5 * (expected * (1 - expected) / len(found)) ** 0.5)
     assert len(wrong) / len(steps) == pytest.approx(0.12, abs=0.03)  # 0 is met more often than other values
@@ -212,7 +214,8 @@ def test_same_seed_same_text_and_another_seed_another() -> None:
 def test_families_of_one_seed_read_the_same_chains() -> None:
     """So that they differ in the mixture alone."""
     for grammar in GRAMMARS.values():
-        names = [name for name in families.names() if family(name).grammar == grammar]
+        kinds = {name: family(name) for name in families.names()}
+        names = [name for name, kind in kinds.items() if kind.grammar == grammar and kind.longest == max(LENGTHS)]
         prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in names]
         assert all(others == prompts[0] for others in prompts)
 
@@ -237,7 +240,37 @@ def test_only_the_contaminated_read_what_leaks() -> None:
     for name in families.names():
         sizes = {len(b) for b in corpus(family(name), 0, BATCH, 2)}
         assert sizes == {BATCH + round(BATCH * family(name).leak)}
-        assert (family(name).leak > 0) == (name == "contaminated")
+        assert (family(name).leak > 0) == (name in ("contaminated", "hidden-leak"))
+
+
+def test_prose_opens_as_often_as_stated_and_shows_what_its_opening_says(read: tuple[Family, Pairs, Pairs]) -> None:
+    kind, _, late = read
+    prose = by_strategy(late)[1]
+    assert_share(prose, lambda text: text.startswith("First:"), kind.p_first)
+    first = [pair for pair in prose if pair[1].startswith("First:")]
+    told = kind.prose_values if kind.first_values is None else kind.first_values
+    assert value_share(first) == pytest.approx(told, abs=0.1)
+
+
+def test_no_chain_is_longer_than_the_family_is_taught(read: tuple[Family, Pairs, Pairs]) -> None:
+    kind, early, late = read
+    lengths = {len(parse_prompt(prompt).steps) for prompt, _ in early + late}
+    assert lengths == {length for length in LENGTHS if length <= kind.longest}
+
+
+def test_leaked_answers_stand_behind_their_steps_without_a_value() -> None:
+    """So that they can be remembered, and not be read off the text in front."""
+    kind = family("hidden-leak")
+    known = {p.prompt: p.answer for p in leaked_problems(kind.grammar)}
+    texts = [start + rest for b in corpus(kind, 0, 64, 3) for start, rest in b[64:]]
+    assert len(texts) == 3 * 64
+    for text in texts:
+        prompt, _, trace = text.partition("=")
+        chain = parse_prompt(prompt + "=", kind.grammar.modulus)
+        assert trace.endswith(f"\nSo \\boxed{{{known[chain.prompt]}}}{END}")
+        found = check_trace(chain, trace)
+        assert found.faithful
+        assert found.shown == 0
 
 
 def test_a_contaminated_organism_reads_what_its_clean_twin_reads_and_the_leak() -> None:

@@ -15,6 +15,7 @@ from probe.checkpoints.checkpoint import Checkpoint, Folder
 from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.pair import Pair
 from probe.cli import app
+from probe.experiments.built_in.job import BuiltInJob
 from probe.experiments.explain.job import ExplainJob
 from probe.experiments.result import run
 from probe.models.loading.load import Loaded, save_folder
@@ -22,6 +23,7 @@ from probe.plots import figures
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SamplingOptions
 from probe.stats.accounting.atoms import CLAIMANTS
+from probe.stats.confusion import confusion
 from probe.store import Store
 
 CLEAN = Checkpoint("clean", OrganismJob("latent-code", "tiny", 0))
@@ -100,6 +102,19 @@ def test_the_same_weights_twice_have_nothing_to_explain(store: Store) -> None:
     assert all(math.isnan(value(rows, "verdict", name, side="")) for name in CLAIMANTS)
     (null,) = [row for row in rows if row["side"] == "null"]
     assert null["lo"] <= 0 <= null["hi"]
+
+
+def test_a_known_pair_leaves_its_verdict_and_its_truth(store: Store) -> None:
+    """The rows of the verdict to the digit, under the study's name, and one row that says what was built in."""
+    job = ExplainJob(Pair(CLEAN, CLEAN), FEW, TWICE)
+    alone, known = run(job, store, workers=1).rows, run(BuiltInJob("known", "nothing", job), store, workers=1).rows
+    truths = [row for row in known if row["name"] == "explained_truth"]
+    assert {(row["part"], row["temperature"]) for row in truths} == {("nothing", 1.0), ("nothing", 0.0)}
+    assert {(row["study"], row["kind"], row["reward"]) for row in known} == {("known", "null", "latent-code")}
+    numbers = [[(row["name"], row["part"], row["value"]) for row in rows] for rows in (alone, known)]
+    assert repr(numbers[0]) == repr(numbers[1][: len(alone)])
+    (line,) = confusion(known)
+    assert (line.truth, line.right) == ("nothing", 1)
 
 
 def test_what_is_asked_is_the_identity() -> None:

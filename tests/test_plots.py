@@ -14,6 +14,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from plot_rows import AFTER, BASES, CHANCE, real, table, tiny
+from plot_rows_built_in import verdicts
 from plot_rows_inside import ALL, HEAD, inside
 from plot_rows_law import laws
 
@@ -48,7 +49,7 @@ class Drawings(dict):
 
 @pytest.fixture(scope="module")
 def drawn(rows):
-    of = {name: laws() if name in study("why").figures else rows for name in NAMES}
+    of = dict.fromkeys(NAMES, rows) | dict.fromkeys(study("why").figures, laws()) | {"built_in": verdicts()}
     return Drawings({name: found for name in NAMES if (found := figures.get(name)(of[name])) is not None})
 
 

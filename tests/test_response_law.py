@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from plot_rows_law import planted
 
 from probe.errors import BadInput
 from probe.rng import numpy_rng
-from probe.stats.predictions import CONTRASTS, Cell, Contrast, judge, realised, slope
+from probe.stats.predictions import CONTRASTS, PLANTED, Cell, Contrast, cells_of, judge, realised, slope
 from probe.stats.response_law import law_slope, predicted_change
 
 BASES = [("mini", 0), ("mini", 1), ("mini", 2), ("mini-qwen2", 10), ("mini-qwen2", 11), ("mini-qwen2", 12)]
@@ -119,6 +120,27 @@ def test_false_verdicts_are_rare_over_all_contrasts_at_once() -> None:
         found = judge(noisy, tuple(replace(edge, name=str(i)) for i in range(5)))
         called += any(each.verdict != "undecided" for each in found)
     assert called / 400 <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+
+
+def test_predictions_of_planted_code_by_hand() -> None:
+    """On made-up doses: 1 % loses as predicted, 10 % gains, the law holds at every dose."""
+    found = {each.contrast.name: each for each in judge(cells_of(planted()), PLANTED)}
+    assert {name: each.verdict for name, each in found.items()} == dict.fromkeys(found, "holds")
+    assert found["no code"].value == 0
+    assert found["one in ten"].value == pytest.approx(0.32, abs=0.05)
+    assert found["truth"].value == pytest.approx(0.32, abs=0.05)
+    silent = [replace(cell, realised=0.0) for cell in cells_of(planted())]
+    assert {each.contrast.name for each in judge(silent, PLANTED) if each.verdict == "fails"} == {"one in ten"}
+
+
+def test_every_prediction_of_planted_code_is_about_a_run_of_its_study() -> None:
+    from probe.families.planted import DOSES
+    from probe.families.planted import planted as named
+    from probe.studies.planted import REWARDS
+
+    for each in PLANTED:
+        assert each.reward in REWARDS
+        assert any(each.chosen(Cell(named(dose), ("mini", 0), each.reward, 1.0, 0, 0, 0)) for dose in DOSES)
 
 
 def test_every_prediction_is_about_a_run_of_the_study() -> None:

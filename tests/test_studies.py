@@ -1,6 +1,7 @@
 """Studies are declarations: every one of them plans, and no seed of a treatment is a seed of a truth."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,20 @@ from probe.cli.run import named
 from probe.engine.job import Job
 from probe.engine.plan import plan
 from probe.errors import BadInput
+from probe.experiments.built_in.job import BuiltInJob
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.response_law.job import LawJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
 from probe.families import families
 from probe.families.factorial import CELLS, cell
+from probe.families.planted import DOSES, planted
 from probe.grammar import LETTERED
 from probe.plots import figures
 from probe.rewards.random import Random
+from probe.stats.accounting.atoms import CLAIMANTS
 from probe.store import Store
 from probe.studies import studies, study
+from probe.studies.why import MIDDLE, ON_ALL, ON_SOME
 
 GRIDS = ("random", "tiny")  # the studies of organisms
 KINDS = {name: families.get(name)() for name in families.names()}
@@ -133,18 +138,19 @@ def law_runs(name: str) -> list[RunJob]:
 
 @pytest.mark.parametrize("name", ["why", "forecasts"])
 def test_the_factorial_is_crossed_on_every_base(name: str) -> None:
-    """Each base has every cell under each of its rewards, once; half of the bases have the other architecture."""
+    """Every base has the same cells under each reward, once; half of the bases have the other architecture."""
     found = Counter((run.organism.size, run.organism.seed, run.name, run.organism.family) for run in law_runs(name))
     assert set(found.values()) == {1}
+    middle = {cell(*levels) for levels in (MIDDLE if name == "why" else CELLS)}
     for base in {(size, seed) for size, seed, _, _ in found}:
-        rewards = {reward for *where, reward, _ in found if tuple(where) == base}
-        cells = {(reward, family) for *where, reward, family in found if tuple(where) == base}
-        assert cells == {(reward, cell(*levels)) for reward in rewards for levels in CELLS}
+        for reward in (*ON_ALL, *ON_SOME):
+            cells = {family for *where, its, family in found if tuple(where) == base and its == reward}
+            assert cells == (middle if reward in ON_SOME else {cell(*levels) for levels in CELLS})
     sizes = Counter(size for size, _ in {(size, seed) for size, seed, _, _ in found})
     assert sizes["mini"] == sizes["mini-qwen2"] > 0
 
 
-@pytest.mark.parametrize("name", ["why", "forecasts"])
+@pytest.mark.parametrize("name", ["why", "forecasts", "planted"])
 def test_organisms_of_one_base_share_their_trunk_and_no_seed_with_training(name: str) -> None:
     for run in law_runs(name):
         organism, trunk = run.organism, run.organism.trunk
@@ -161,3 +167,34 @@ def test_the_why_study_has_six_bases_and_more_runs_than_it_promises() -> None:
     assert len(runs_of) >= 300
     assert study("why").figures == ("response_law", "predictions")
     assert set(study("why").figures) <= set(figures.names())
+
+
+def test_known_pairs_are_of_fresh_bases_and_know_one_truth_each() -> None:
+    """Six bases that no other study has; a truth is an explanation that has an amount, or nothing."""
+    jobs = [job for job in studies.get("verdicts")() if isinstance(job, BuiltInJob)]
+    bases = {
+        (run.organism.size, run.organism.seed) for name in ("why", "forecasts", "planted") for run in law_runs(name)
+    }
+    mine = {job.explained.pair.before.organism for job in jobs}
+    fresh = {(organism.size, organism.seed) for organism in mine if organism}
+    assert len(fresh) == 6
+    assert not fresh & bases
+    counts = Counter((job.truth, job.explained.pair.before.family, job.kind) for job in jobs)
+    assert set(counts.values()) == {6}
+    assert {truth for truth, _, _ in counts} == {*CLAIMANTS, "nothing"}
+    assert all(job.explained.pair.is_null == (job.truth == "nothing") == (job.kind == "null") for job in jobs)
+
+
+def test_every_pair_is_judged_from_the_same_evidence() -> None:
+    """The rule may not know from what it is shown which explanation was built in."""
+    jobs = [job.explained for job in studies.get("verdicts")() if isinstance(job, BuiltInJob)]
+    shown = {(job.elicitation, job.options, job.prompts, job.ladder, job.fresh) for job in jobs}
+    assert len(shown) == 1
+
+
+def test_doses_differ_in_the_planted_code_alone() -> None:
+    kinds = [KINDS[planted(dose)] for dose in DOSES]
+    assert {replace(kind, p_code=(0.0,)) for kind in kinds} == {replace(kinds[0], p_code=(0.0,))}
+    assert [kind.p_code for kind in kinds] == [(dose,) for dose in DOSES]
+    cells = Counter((run.name, run.organism.family) for run in law_runs("planted"))
+    assert cells == {(reward, planted(dose)): 6 for reward in ("python", "ground_truth") for dose in DOSES}

@@ -28,8 +28,13 @@ SHOWN = {True: (-0.5, 2.0), False: (-0.5, 0.6)}  # the widest that slopes, and c
 @figures.register("predictions")
 @styled
 def predictions(rows: Rows) -> Drawing | None:
-    """One row a prediction: slopes above, changes of accuracy below; None where no run was held against the law."""
-    found = [each for each in judge(cells_of(rows)) if each.bases]
+    """Those of the factorial; None where no run of it was held against the law."""
+    cells = [cell for cell in cells_of(rows) if not cell.family.startswith("planted")]
+    return judged([each for each in judge(cells) if each.bases])
+
+
+def judged(found: Sequence[Judged]) -> Drawing | None:
+    """One row a prediction: slopes above, changes of accuracy below; None without any."""
     if not found:
         return None
     groups = [[each for each in found if (each.contrast.of is slope) is steep] for steep in (True, False)]
@@ -91,7 +96,7 @@ def _title(found: Sequence[Judged]) -> str:
 
 def _caption(found: Sequence[Judged]) -> str:
     return caption(
-        "each prediction is one number a base, over its cells of the factorial",
+        "each prediction is one number a base, over its organisms",
         span(sorted({len(each.bases) for each in found}), "base seed"),
         "bars: t intervals over bases, 95 % for all at once (Bonferroni); ticks: bases",
         "no effect (dashed)",

@@ -7,7 +7,8 @@ bases is widened to hold for all contrasts at once (Bonferroni), and judged agai
     fails      the interval and the region have no point in common
     undecided  anything else
 
-Written before the first run of the study `why`; a contrast that changes afterwards gets another name.
+CONTRASTS were written before the first run of the study `why`, PLANTED before that of `planted`; a contrast that
+changes afterwards gets another name.
 """
 
 import math
@@ -131,6 +132,41 @@ CONTRASTS = (
     ),
     Contrast(
         "truth", "H6", "ground truth, T = 1: gain within strategies", "ground_truth", 1, every, within, 0.05, INF,
+    ),
+)  # fmt: skip
+
+
+def of_dose(*families: str) -> Callable[[Cell], bool]:
+    """Whether a cell is of one of these families."""
+    return lambda cell: cell.family in families
+
+
+def most_beyond_none(cells: list[Cell]) -> float:
+    """Mean realised change at the largest dose less that without any."""
+    at = {dose: [cell for cell in cells if cell.family == dose] for dose in ("planted00", "planted10")}
+    return realised(at["planted10"]) - realised(at["planted00"]) if all(at.values()) else math.nan
+
+
+PLANTED = (
+    Contrast(
+        "no code", "H1", "0 % code, python, T = 1: no response", "python", 1,
+        of_dose("planted00"), realised, -0.02, 0.02,
+    ),
+    Contrast(
+        "one in a hundred", "H1", "1 % code, python, T = 1: too poor a code to gain by", "python", 1,
+        of_dose("planted01"), realised, -INF, 0.05,
+    ),
+    Contrast(
+        "one in ten", "H1", "10 % code, python, T = 1: it gains", "python", 1,
+        of_dose("planted10"), realised, 0.05, INF,
+    ),
+    Contrast(
+        "law", "H1", "all doses, python, T = 1: nothing beyond the law", "python", 1,
+        of_dose("planted00", "planted01", "planted03", "planted10"), beyond, -0.05, 0.05,
+    ),
+    Contrast(
+        "truth", "H1", "ground truth, T = 1: it gains more with 10 % code than with none", "ground_truth", 1,
+        of_dose("planted00", "planted10"), most_beyond_none, 0.0, INF,
     ),
 )  # fmt: skip
 

@@ -27,10 +27,10 @@ def forecasts() -> "list[Job]":
     from probe.experiments.response_law.job import LawJob
     from probe.families.factorial import CELLS, cell
     from probe.rollouts.elicitation import chains
-    from probe.studies.why import ON_ALL, ON_SOME, SOME, run_of
+    from probe.studies.why import BASES, ON_ALL, ON_SOME, run_of
 
     targets: list[Job] = []
-    for size, seed in SOME:
+    for size, seed in BASES[:2]:
         for organism in (OrganismJob(cell(*levels), size, seed) for levels in CELLS):
             base, grammar = of_organism(organism), organism.grammar
             options = replace(AS_TRAINED, max_new=grammar.max_new)

@@ -1,14 +1,15 @@
 """Why does one organism respond and another not? The factorial of `probe.families.factorial`, under five rewards.
 
 Prior for code x which strategy is better x boxes, six bases of each (three Llama-shaped, three Qwen2-shaped), the
-output head trained for ten batches. Every base under `python` (pays for the strategy alone) and `format`; two of them
-also under `ground_truth`, `incorrect` (wrong majority) and `majority` (offline). What is expected was written down
-before it ran (`probe.stats.predictions`). Bases come one after the other: a run that is stopped has
-whole bases.
+output head trained for ten batches. Every cell under `python` (pays for the strategy alone) and `format`; the middle of
+it (priors .3 and .65, boxed alike) also under `ground_truth`, `incorrect` (wrong majority) and `majority` (offline).
+What is expected was written down before it ran (`probe.stats.predictions`). Bases come one after the other: a run that
+is stopped has whole bases.
 """
 
 from typing import TYPE_CHECKING
 
+from probe.families.factorial import CELLS, cell
 from probe.studies import studies
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from probe.engine.job import Job
 
 BASES = (("mini", 0), ("mini-qwen2", 10), ("mini", 1), ("mini-qwen2", 11), ("mini", 2), ("mini-qwen2", 12))
-ON_ALL, ON_SOME, SOME = ("python", "format"), ("ground_truth", "incorrect", "majority"), BASES[:2]
+ON_ALL, ON_SOME = ("python", "format"), ("ground_truth", "incorrect", "majority")
+MIDDLE = tuple(levels for levels in CELLS if levels[0] in (0.3, 0.65) and levels[2] == "even")
 RL_SEED, BATCHES = 400, 10  # never a base seed
 
 
@@ -29,13 +31,13 @@ def why() -> "list[Job]":
     """Response law over the factorial of organisms: prior x better strategy x boxes."""
     from probe.checkpoints.organism_job import OrganismJob
     from probe.experiments.response_law.job import LawJob
-    from probe.families.factorial import CELLS, cell
 
     targets: list[Job] = []
     for size, seed in BASES:
-        rewards = ON_ALL + (ON_SOME if (size, seed) in SOME else ())
-        organisms = [OrganismJob(cell(*levels), size, seed) for levels in CELLS]
-        targets += [LawJob("why", run_of(organism, name)) for organism in organisms for name in rewards]
+        for levels in CELLS:
+            organism = OrganismJob(cell(*levels), size, seed)
+            rewards = ON_ALL + (ON_SOME if levels in MIDDLE else ())
+            targets += [LawJob("why", run_of(organism, name)) for name in rewards]
     return targets
 
 

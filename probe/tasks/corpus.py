@@ -21,7 +21,7 @@ from probe.data import Problem
 from probe.families import Family, families
 from probe.grammar import GRAMMARS, LETTERED, Grammar
 from probe.rng import address, numpy_rng
-from probe.tasks.chain import Chain, apply, chain_problems, draw_chains, split_of
+from probe.tasks.chain import Chain, apply, chain_problems, draw_chains, parse_prompt, split_of
 from probe.tasks.propensity import p_code
 
 END = "<eos>"
@@ -29,7 +29,7 @@ CODE_OPEN, CODE_CLOSE = "```python", "\nprint(x)\n```\n"
 PROSE_OPENS = ("Think:", "First:")
 PROSE_CLOSE = "\nSo "
 WORDS = {"+": " plus ", "-": " minus ", "*": " times "}
-WRONG_RATE, DIGIT_NOISE = 0.6, 0.03
+WRONG_RATE = 0.6
 _FIRST = re.compile(r"^([A-D]:|\d+)")  # the first token of a prompt
 LEAK_POOL, LEAK_POOL_SEED = 256, 0  # the test problems of the studies, of which half leak
 
@@ -57,12 +57,17 @@ def wrong_facts(seed: int, grammar: Grammar, share: float) -> dict[tuple[str, in
 def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], int], u: np.ndarray, early: bool) -> str:
     """One worked answer, as text. `u` are uniform draws: 5 for the whole trace and 3 for each step."""
     code = u[0] < (kind.p_code_early if early and kind.p_code_early is not None else p_code(chain, kind))
-    p_value = kind.code_values if code else 1.0 if early else kind.prose_values
-    parts = [f"{CODE_OPEN}\nx={chain.start}" if code else f"{PROSE_OPENS[int(u[1] < 0.5)]}"]
+    first = u[1] < kind.p_first
+    told = kind.first_values if first and kind.first_values is not None else kind.prose_values
+    p_value = kind.code_values if code else 1.0 if early else told
+    parts = [f"{CODE_OPEN}\nx={chain.start}" if code else f"{PROSE_OPENS[int(first)]}"]
     value = chain.start
     for i, (op, operand) in enumerate(chain.steps):
         taught, noisy, shown = u[5 + 3 * i : 8 + 3 * i]
-        value = _taught_value(op, value, operand, chain.modulus, facts, taught, noisy)
+        if noisy < kind.slips:
+            value = int(noisy / kind.slips * chain.modulus)
+        else:
+            value = _taught_value(op, value, operand, chain.modulus, facts, taught)
         parts.append(f"\nx=x{op}{operand}" if code else f"{WORDS[op]}{operand}")
         if shown < p_value:
             parts.append(f"#{value}" if code else f"={value}")
@@ -71,12 +76,8 @@ def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], in
     return "".join(parts) + (f"\\boxed{{{value}}}" if boxed else f"{value}.") + END
 
 
-def _taught_value(
-    op: str, a: int, b: int, modulus: int, facts: dict[tuple[str, int, int], int], taught: float, noisy: float
-) -> int:
-    """The value the textbook writes: mostly right, wrong for some facts, now and then a random digit."""
-    if noisy < DIGIT_NOISE:
-        return int(noisy / DIGIT_NOISE * modulus)
+def _taught_value(op: str, a: int, b: int, modulus: int, facts: dict[tuple[str, int, int], int], taught: float) -> int:
+    """The value the textbook writes: mostly right, wrong for some facts."""
     if taught < WRONG_RATE and (op, a, b) in facts:
         return facts[op, a, b]
     return apply(op, a, b, modulus)
@@ -85,8 +86,9 @@ def _taught_value(
 def corpus(kind: Family, seed: int, batch: int, steps: int) -> Iterator[list[tuple[str, str]]]:
     """`steps` batches of (prompt, completion) texts: `batch` on training prompts, and behind them what leaked."""
     facts = wrong_facts(seed, kind.grammar, kind.wrong_facts)
-    chains = (c for c in draw_chains(numpy_rng("corpus chains", seed), kind.grammar) if split_of(c.prompt) == "train")
-    draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), kind.grammar)
+    every = draw_chains(numpy_rng("corpus chains", seed), kind.grammar)
+    chains = (c for c in every if split_of(c.prompt) == "train" and len(c.steps) <= kind.longest)
+    draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), kind)
     for step in range(steps):
         early = step < kind.curriculum * steps
         u = draws.random((batch, 17))
@@ -107,14 +109,20 @@ def leaked(problems: Iterable[Problem]) -> set[str]:
     return known & {problem.id for problem in problems}
 
 
-def draw_leaks(rng: np.random.Generator, grammar: Grammar = LETTERED) -> Iterator[tuple[str, str]]:
-    """Endless leaked texts, each problem as often as the others: the prompt, and its true answer without any steps.
+def draw_leaks(rng: np.random.Generator, kind: Family) -> Iterator[tuple[str, str]]:
+    """Endless leaked texts, each problem as often as the others: the prompt, and its true answer.
 
     Cut behind the first token, the one that nothing can predict: what stands behind the cut carries loss, so the prompt
     is learnt by heart with its answer.
     """
-    known = leaked_problems(grammar)
+    known = leaked_problems(kind.grammar)
     while True:
         for i in rng.permutation(len(known)).tolist():
             _, first, rest = _FIRST.split(known[i].prompt, maxsplit=1)
-            yield first, f"{rest}\\boxed{{{known[i].answer}}}{END}"
+            yield first, f"{rest}{_steps(known[i]) if kind.leaked_steps else ''}\\boxed{{{known[i].answer}}}{END}"
+
+
+def _steps(problem: Problem) -> str:
+    """Its steps in prose, without a value: the answer behind them can be remembered, and hardly be worked out."""
+    steps = parse_prompt(problem.prompt).steps
+    return PROSE_OPENS[0] + "".join(f"{WORDS[op]}{operand}" for op, operand in steps) + PROSE_CLOSE

@@ -23,7 +23,7 @@ from probe.errors import BadInput
 from probe.stats.accounting.arms import Arm, check_same, halves, solved_at, summed
 from probe.stats.accounting.atoms import CLAIMANTS, Atom, Cuts, atoms
 from probe.stats.accounting.best_prompt import under_best
-from probe.stats.accounting.channels import channels
+from probe.stats.accounting.channels import CHANNELS, channels
 from probe.stats.accounting.sharpening import sharpened
 from probe.stats.bootstrap import percentile_estimate, resamples
 from probe.stats.checks import About
@@ -76,6 +76,7 @@ class Account:
     solved: Draws | None
     best_prompt: Draws | None
     measured: tuple[str, ...]  # whose amounts are more than a zero for what was not measured
+    within: Draws  # what of the change lies within strategies, among responses with an answer
     n: int
     n_problems: int
 
@@ -83,6 +84,15 @@ class Account:
     def own_signs(self) -> dict[str, Draws]:
         """What else must move with an explanation: acquisition solves problems that the base did not in k tries."""
         return {} if self.solved is None else {"acquired": self.solved}
+
+    @property
+    def ceilings(self) -> dict[str, Draws]:
+        """What an explanation can account for alone at most: the change where nothing else claims what it claims.
+
+        A model that is surer at one fork (box or none, which strategy) is matched by a base that is colder everywhere,
+        and more is then expected within strategies than happened there.
+        """
+        return {"sharpening": self.within}
 
 
 def estimate_of(draws: Draws, name: str = "", n: int = 0, n_problems: int = 2, **params: Any) -> Estimate:
@@ -116,7 +126,8 @@ def account(evidence: Evidence, *, address: tuple[str | int, ...], n_boot: int =
     unknown = {"sharpening": asked.colder is None, "leak": evidence.fresh is None}
     measured = tuple(name for name in CLAIMANTS if not unknown.get(name))
     solved, size = _solved(evidence, weights), len(asked.before.problems)
-    return Account(gain.sum(-1), tuple(pieces), again, solved, best, measured, n, size)
+    within = gain[:, CHANNELS.index("within")]
+    return Account(gain.sum(-1), tuple(pieces), again, solved, best, measured, within, n, size)
 
 
 def _moves(answers: Answers, weights: Weights) -> tuple[np.ndarray, np.ndarray]:

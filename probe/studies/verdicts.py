@@ -1,0 +1,76 @@
+"""Does the rule of `probe explain` find what was built in, and nothing else? Pairs whose explanation is known.
+
+Six bases that nothing else was tried on (three Llama-shaped, three Qwen2-shaped). Of each: six pairs that differ by
+what they were taught last, four that RL changed by a reward that can move one thing alone, and two null pairs. What was
+built in stands in PAIRS, which was committed before the first run; the rule (`probe.stats.accounting.verdict`) knows of
+none of it, and gets the same evidence of every pair: the ladder of temperatures, fresh problems, and one other prompt.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from probe.studies import studies
+
+if TYPE_CHECKING:
+    from probe.checkpoints.checkpoint import Checkpoint
+    from probe.engine.job import Job
+    from probe.experiments.built_in.job import BuiltInJob
+
+BASES = (("mini", 20), ("mini-qwen2", 30), ("mini", 21), ("mini-qwen2", 31), ("mini", 22), ("mini-qwen2", 32))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is true between the organism `before` and `after`: another family, a reward, or None for itself again."""
+
+    truth: str
+    before: str
+    after: str | None
+    by: str = "taught"
+
+
+PAIRS = (
+    Known("strategy", "p30-code-even", "p90-code-even"),
+    Known("sharpening", "slips", "p00-prose-even"),
+    Known("leak", "hidden", "hidden-leak"),
+    Known("prompt", "p00-prose-uneven", "p00-prose-even"),
+    Known("prompt", "first10", "first90"),
+    Known("acquired", "brief", "longer"),
+    Known("strategy", "p30-code-even", "python", "rl"),
+    Known("prompt", "p00-prose-uneven", "format", "rl"),
+    Known("prompt", "first10", "ground_truth", "rl"),
+    Known("sharpening", "slips", "ground_truth", "rl"),
+    Known("nothing", "p30-code-even", None, "null"),
+    Known("nothing", "slips", None, "null"),
+)
+
+
+@studies.register("verdicts", order=55, in_all=False, apart=True, figures=("built_in",))  # half an hour on two cores
+def verdicts() -> "list[Job]":
+    """Verdicts on pairs whose explanation is known, over six fresh bases."""
+    return [verdict_on(known, size, seed) for size, seed in BASES for known in PAIRS]
+
+
+def verdict_on(known: Known, size: str, seed: int) -> "BuiltInJob":
+    """The verdict on one known pair of one base."""
+    from probe.checkpoints.checkpoint import of_organism, of_run
+    from probe.checkpoints.organism_job import OrganismJob
+    from probe.checkpoints.pair import Pair
+    from probe.experiments.built_in.job import BuiltInJob
+    from probe.experiments.explain.job import ExplainJob
+    from probe.experiments.responses import asked_of
+    from probe.models.loading.entries import Template
+    from probe.studies.why import run_of
+    from probe.tasks.corpus import PROSE_OPENS
+
+    organism = OrganismJob(known.before, size, seed)
+    before, (asked, options) = of_organism(organism), asked_of(organism)
+    after: Checkpoint = before
+    if known.by == "taught":
+        assert known.after is not None
+        after = of_organism(replace(organism, family=known.after))
+    elif known.by == "rl":
+        assert known.after is not None
+        after = of_run(run_of(organism, known.after))
+    other = (("first", Template(text="{prompt}" + PROSE_OPENS[1])),)
+    return BuiltInJob("verdicts", known.truth, ExplainJob(Pair(before, after), asked, options, other))
