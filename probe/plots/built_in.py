@@ -123,6 +123,6 @@ def _caption(lines: Sequence[Line]) -> str:
     return caption(
         "T = 1",
         f"{span(counts, 'base seed')} a pair, fresh",
-        "right of each row: Wilson limits over bases; in the title: t interval, whole bases as clusters",
+        "right of each row: 95 % Wilson limits over bases; in the title: t interval, bases as clusters",
         "the same weights twice: no change",
     )
