@@ -10,6 +10,7 @@ padding.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -200,11 +201,16 @@ def load_overlay(model: PreTrainedModel, path: Path) -> PreTrainedModel:
         tensors = load_file(path)
     except (OSError, SafetensorError) as err:
         raise BadInput(f"cannot read trained tensors: {err}", where=str(path), do="make the run again") from err
+    return apply_overlay(model, tensors, str(path))
+
+
+def apply_overlay(model: PreTrainedModel, tensors: Mapping[str, torch.Tensor], where: str) -> PreTrainedModel:
+    """Put trained tensors, by their names in the checkpoint, into a base, in place. BadInput where they do not fit."""
     known = dict(model.named_parameters()) | {HEAD: model.lm_head.weight}  # a tied head has no name of its own
     for name, tensor in tensors.items():
         if name not in known or known[name].shape != tensor.shape:
             do = "load it into the base that the run started from"
-            raise BadInput(f"{name} {list(tensor.shape)} does not fit this base", where=str(path), do=do)
+            raise BadInput(f"{name} {list(tensor.shape)} does not fit this base", where=where, do=do)
     if HEAD in tensors:
         _untie(model)
     with torch.no_grad():

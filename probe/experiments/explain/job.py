@@ -60,6 +60,7 @@ class ExplainJob(PairExperiment):
     """The verdict over rival explanations of one pair's change in accuracy."""
 
     FIGURES: ClassVar = ("verdict",)
+    VERSION: ClassVar = 2  # 2: ceilings of what an explanation accounts for
     pair: Pair
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = SAMPLED

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from probe.data import Estimate
 from probe.errors import BadInput
 from probe.stats.accounting.arms import Arm, check_same, halves, solved_at, summed
-from probe.stats.accounting.atoms import CLAIMANTS, Atom, Cuts, atoms
+from probe.stats.accounting.atoms import CLAIMANTS, Atom, Cuts, alone, atoms
 from probe.stats.accounting.best_prompt import under_best
 from probe.stats.accounting.channels import CHANNELS, channels
 from probe.stats.accounting.sharpening import sharpened
@@ -76,7 +76,7 @@ class Account:
     solved: Draws | None
     best_prompt: Draws | None
     measured: tuple[str, ...]  # whose amounts are more than a zero for what was not measured
-    within: Draws  # what of the change lies within strategies, among responses with an answer
+    parse: Draws  # what of the change is due to parse rates
     n: int
     n_problems: int
 
@@ -87,12 +87,17 @@ class Account:
 
     @property
     def ceilings(self) -> dict[str, Draws]:
-        """What an explanation can account for alone at most: the change where nothing else claims what it claims.
+        """What an explanation can account for alone at most, by what was seen of it.
 
-        A model that is surer at one fork (box or none, which strategy) is matched by a base that is colder everywhere,
-        and more is then expected within strategies than happened there.
+        Sharpening and acquisition: both together, as they share out what changed within strategies. A model that is
+        surer at one fork (box or none, which strategy) is matched by a base that is colder everywhere; more is then
+        expected of sharpening than happened, and acquisition is left with the opposite.
+        Prompt: what changed in the parse rate, and what a better prompt gives the base. What RL taught under one prompt
+        may be gone under another that is no better for the base.
         """
-        return {"sharpening": self.within}
+        both = alone(self.pieces, "sharpening") + alone(self.pieces, "acquired")
+        best = 0.0 if self.best_prompt is None else self.best_prompt
+        return {"sharpening": both, "acquired": both, "prompt": self.parse + best}
 
 
 def estimate_of(draws: Draws, name: str = "", n: int = 0, n_problems: int = 2, **params: Any) -> Estimate:
@@ -126,8 +131,8 @@ def account(evidence: Evidence, *, address: tuple[str | int, ...], n_boot: int =
     unknown = {"sharpening": asked.colder is None, "leak": evidence.fresh is None}
     measured = tuple(name for name in CLAIMANTS if not unknown.get(name))
     solved, size = _solved(evidence, weights), len(asked.before.problems)
-    within = gain[:, CHANNELS.index("within")]
-    return Account(gain.sum(-1), tuple(pieces), again, solved, best, measured, within, n, size)
+    parse = gain[:, CHANNELS.index("parse")]
+    return Account(gain.sum(-1), tuple(pieces), again, solved, best, measured, parse, n, size)
 
 
 def _moves(answers: Answers, weights: Weights) -> tuple[np.ndarray, np.ndarray]:

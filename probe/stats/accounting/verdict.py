@@ -8,9 +8,9 @@ is explained like a gain; limits are 95 % percentiles over resampled problems; `
     changed      otherwise, and for each explanation
 
         supported   all that it rests on was measured; what it accounts for alone is in the direction of the change,
-                    with p < .05 after Holm over the explanations that were measured, and at least half of `least` (of
-                    sharpening: so is the change within strategies); all it can account for is at least `least`; and its
-                    own sign (if it has one: pass@k for acquisition) has moved in the direction of the change, its
+                    with p < .05 after Holm over the explanations that were measured, and at least half of `least`; so
+                    is its ceiling (if it has one: `Account.ceilings`); all it can account for is at least `least`; and
+                    its own sign (if it has one: pass@k for acquisition) has moved in the direction of the change, its
                     interval beyond 0
         excluded    what it could account for beyond the supported ones stays below `least`: the upper limit of
                     (that amount - .2 x change) is below 0; or its own sign's upper limit is not above 0
