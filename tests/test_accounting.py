@@ -63,6 +63,38 @@ def test_channels_sum_to_the_change_and_flip_with_the_sides(seed: int) -> None:
     assert np.abs(channels(before, before)).max() == 0
 
 
+def counts(*strategies: tuple[float, float, float]) -> np.ndarray:
+    """One draw of (all, parsed, right) by strategy."""
+    return np.array([strategies], dtype=float)
+
+
+def test_channels_by_hand_and_where_they_are_those_of_the_parts() -> None:
+    """Where no share moves, and where no rate does, both accounts are one."""
+    move = channels(counts((5, 5, 5), (5, 5, 0)), counts((8, 8, 8), (2, 2, 0)))
+    np.testing.assert_allclose(move, [[0.3, 0, 0]])
+    still = channels(counts((5, 4, 2), (5, 5, 0)), counts((5, 5, 5), (5, 5, 5)))
+    parts = gain_parts([5, 5], [2, 0], [5, 5], [5, 5], parsed_before=[4, 5], parsed_after=[5, 5])
+    np.testing.assert_allclose(still, [[parts[name] for name in CHANNELS]])
+    both = channels(counts((2, 2, 1), (8, 8, 8)), counts((8, 8, 8), (2, 2, 2)))
+    pooled, shared = (1 + 8) / (2 + 8), 2 * 0.2 * 0.8
+    np.testing.assert_allclose(both, [[0.6 * pooled - 0.6, 0, shared * 0.5]])
+
+
+def test_the_last_responses_of_a_strategy_decide_nothing() -> None:
+    """One response in a thousand is left in prose: whether it is right moves no channel by more than it weighs."""
+    before = counts((300, 300, 240), (700, 700, 210))
+    wrong, right = (channels(before, counts((999, 999, 799), (1, 1, one))) for one in (0, 1))
+    assert np.abs(right - wrong).max() < 0.002
+    sums = [gain_parts([300, 700], [240, 210], [999, 1], [799, one]) for one in (0, 1)]
+    assert abs(sums[1]["mix"] - sums[0]["mix"]) > 0.3  # of the midpoint it would decide half
+
+
+@pytest.mark.parametrize("bad", [(5, 6, 1), (5, 4, 5), (5, 4, -1)])
+def test_counts_that_do_not_fit_are_refused(bad: tuple[int, int, int]) -> None:
+    with pytest.raises(BadInput, match="counts are not 0 <= right <= parsed <= n"):
+        channels(counts((5, 5, 5)), counts(bad))
+
+
 def test_each_channel_alone_by_hand() -> None:
     told = {"parsed_before": [8, 2], "parsed_after": [4, 6]}
     parts = gain_parts([8, 2], [4, 0], [4, 6], [2, 0], **told)  # code right half the time, prose never

@@ -11,7 +11,7 @@ import pytest
 from probe.data import Strategy
 from probe.errors import BadInput
 from probe.families import Family, families
-from probe.grammar import GRAMMARS, LENGTHS, LETTERED, OPERATIONS, lettered
+from probe.grammar import GRAMMARS, LETTERED, OPERATIONS, lettered
 from probe.models.loading.organism import PAD, build_tokenizer
 from probe.rollouts.elicitation import CHAIN as STUDIED
 from probe.strategy import detect, mentions_python
@@ -21,7 +21,6 @@ from probe.tasks.corpus import (
     END,
     LEAK_POOL,
     LEAK_POOL_SEED,
-    WRONG_RATE,
     corpus,
     family,
     leaked,
@@ -183,11 +182,12 @@ def test_wrong_facts_are_wrong_and_as_many_as_stated(modulus: int) -> None:
     assert wrong_facts(1, lettered(modulus), 0.12) != facts
 
 
-@pytest.mark.parametrize("slips", [0.03, 0.2])
-def test_shown_values_are_wrong_as_often_as_stated(slips: float) -> None:
-    """On a wrong fact: its one wrong value in WRONG_RATE of the cases. On any: a random digit with `slips`."""
+@pytest.mark.parametrize(("slips", "rate"), [(0.03, 0.6), (0.2, 1.0)])
+def test_shown_values_are_wrong_as_often_as_stated(slips: float, rate: float) -> None:
+    """On a wrong fact: its one wrong value in `wrong_rate` of the cases. On any: a random digit with `slips`."""
     facts, steps = wrong_facts(0, LETTERED, 0.12), []
-    for batch in corpus(replace(family("latent-code"), slips=slips), 0, 512, 12):
+    kind = replace(family("latent-code"), slips=slips, wrong_rate=rate)
+    for batch in corpus(kind, 0, 512, 12):
         for prompt, text in batch:
             if is_code(text):
                 chain, value = parse_prompt(prompt), int(prompt[2])
@@ -199,7 +199,7 @@ def test_shown_values_are_wrong_as_often_as_stated(slips: float) -> None:
     wrong = [after == taught for taught, _, after in steps if taught is not None]
     for found, expected in (
         (sound, slips * 6 / 7),
-        (wrong, (1 - slips) * WRONG_RATE + slips / 7),
+        (wrong, (1 - slips) * rate + slips / 7),
     ):
         assert np.mean(found) == pytest.approx(expected, abs=5 * (expected * (1 - expected) / len(found)) ** 0.5)
     assert len(wrong) / len(steps) == pytest.approx(0.12, abs=0.03)  # 0 is met more often than other values
@@ -214,8 +214,7 @@ def test_same_seed_same_text_and_another_seed_another() -> None:
 def test_families_of_one_seed_read_the_same_chains() -> None:
     """So that they differ in the mixture alone."""
     for grammar in GRAMMARS.values():
-        kinds = {name: family(name) for name in families.names()}
-        names = [name for name, kind in kinds.items() if kind.grammar == grammar and kind.longest == max(LENGTHS)]
+        names = [name for name in families.names() if family(name).grammar == grammar]
         prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in names]
         assert all(others == prompts[0] for others in prompts)
 
@@ -250,12 +249,6 @@ def test_prose_opens_as_often_as_stated_and_shows_what_its_opening_says(read: tu
     first = [pair for pair in prose if pair[1].startswith("First:")]
     told = kind.prose_values if kind.first_values is None else kind.first_values
     assert value_share(first) == pytest.approx(told, abs=0.1)
-
-
-def test_no_chain_is_longer_than_the_family_is_taught(read: tuple[Family, Pairs, Pairs]) -> None:
-    kind, early, late = read
-    lengths = {len(parse_prompt(prompt).steps) for prompt, _ in early + late}
-    assert lengths == {length for length in LENGTHS if length <= kind.longest}
 
 
 def test_leaked_answers_stand_behind_their_steps_without_a_value() -> None:

@@ -11,7 +11,7 @@ another name.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from probe.grammar import LENGTHS, LETTERED, Grammar
+from probe.grammar import LETTERED, Grammar
 from probe.registry import Registry
 
 
@@ -34,9 +34,9 @@ class Family:
     steps: Mapping[str, int] = field(default_factory=dict, hash=False)  # of pretraining, by size, where its own
     grammar: Grammar = LETTERED
     curriculum: float = 0.6  # share of pretraining in which prose shows every value
-    wrong_facts: float = 0.12  # share of facts taught wrong most of the time
+    wrong_facts: float = 0.12  # share of facts taught wrong
+    wrong_rate: float = 0.6  # how often these are
     slips: float = 0.03  # P(a step's value is a random number)
-    longest: int = max(LENGTHS)  # operations of the chains it is taught
     p_first: float = 0.5  # P(prose opens with "First:")
     first_values: float | None = None  # P(a prose step shows its value) behind "First:", where it differs
     batch: int = 128  # texts a step

@@ -32,17 +32,22 @@ class Twins:
     walk: dict[str, float]
 
 
-def of(trait: str, sign: float = 1.0) -> Callable[[list[Twins]], float]:
+Chosen = Callable[[Twins], bool]
+Number = Callable[[list[Twins]], float]
+Region = tuple[float, float]
+
+
+def of(trait: str) -> Number:
     """Mean over the runs of a base."""
-    return lambda twins: sign * float(np.mean([each.common[trait] for each in twins]))
+    return lambda twins: float(np.mean([each.common[trait] for each in twins]))
 
 
-def walked(trait: str) -> Callable[[list[Twins]], float]:
+def walked(trait: str) -> Number:
     """The same of their walks."""
     return lambda twins: float(np.mean([each.walk[trait] for each in twins]))
 
 
-def prior(percent: int) -> Callable[[Twins], bool]:
+def prior(percent: int) -> Chosen:
     """Whether a base prefers code that often."""
     return lambda twins: twins.family.startswith(f"p{percent}")
 
@@ -52,20 +57,22 @@ def both(twins: Twins) -> bool:
     return bool(twins)
 
 
-SAID = (
-    ("away at .2, above", "H1", "clip .2, prior .65: the share of code rises", "0.2", prior(65), of("code_share"), 0, INF),
-    ("away at .2, below", "H1", "clip .2, prior .3: it falls", "0.2", prior(30), of("code_share"), -INF, 0),
-    ("away at .05, above", "H1", "clip .05, prior .65: it rises", "0.05", prior(65), of("code_share"), 0, INF),
-    ("away at .05, below", "H1", "clip .05, prior .3: it falls", "0.05", prior(30), of("code_share"), -INF, 0),
-    ("surer at .2", "H2", "clip .2: tokens become likelier", "0.2", both, of("token_probability"), 0, INF),
-    ("surer at .05", "H2", "clip .05: tokens become likelier", "0.05", both, of("token_probability"), 0, INF),
-    ("dropped", "noise", "old log-probs dropped: no share moves", "old_dropped", both, of("code_share"), -0.03, 0.03),
-    ("rloo", "noise", "RLOO without clip: no share moves", "rloo", both, of("code_share"), -0.03, 0.03),
-    ("walk", "noise", "a walk as long as clip .2: no share moves", "0.2", both, walked("code_share"), -0.03, 0.03),
-)  # fmt: skip
+UP, DOWN, STILL = (0.0, INF), (-INF, 0.0), (-0.03, 0.03)
+SHARE, SURER = of("code_share"), of("token_probability")
+SAID: tuple[tuple[str, str, str, str, Chosen, Number, Region], ...] = (
+    ("away at .2, above", "H1", "clip .2, prior .65: the share of code rises", "0.2", prior(65), SHARE, UP),
+    ("away at .2, below", "H1", "clip .2, prior .3: it falls", "0.2", prior(30), SHARE, DOWN),
+    ("away at .05, above", "H1", "clip .05, prior .65: it rises", "0.05", prior(65), SHARE, UP),
+    ("away at .05, below", "H1", "clip .05, prior .3: it falls", "0.05", prior(30), SHARE, DOWN),
+    ("surer at .2", "H2", "clip .2: tokens become likelier", "0.2", both, SURER, UP),
+    ("surer at .05", "H2", "clip .05: tokens become likelier", "0.05", both, SURER, UP),
+    ("dropped", "noise", "old log-probs dropped: no share moves", "old_dropped", both, SHARE, STILL),
+    ("rloo", "noise", "RLOO without clip: no share moves", "rloo", both, SHARE, STILL),
+    ("walk", "noise", "a walk as long as clip .2: no share moves", "0.2", both, walked("code_share"), STILL),
+)
 CONTRASTS = tuple(
     Contrast(name, why, says, setting, 1.0, chosen, number, low, high)  # type: ignore[arg-type]
-    for name, why, says, setting, chosen, number, low, high in SAID
+    for name, why, says, setting, chosen, number, (low, high) in SAID
 )
 
 

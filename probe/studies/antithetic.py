@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BASES = tuple((size, first + i) for i in range(4) for size, first in (("mini", 40), ("mini-qwen2", 50)))
 FAMILIES = ("p65-code-even", "p30-code-even")
+FIGURES = ("random_antithetic", "antithetic_predictions")
 RL_SEED, BATCHES = 500, 20  # never a base seed
 CLIPS = {"0.05": 0.05, "0.2": 0.2}
 VARIANTS = ("upper_clip", "lower_clip", "dual", "old_dropped", "rloo")

@@ -1,7 +1,7 @@
 """Does the rule of `probe explain` find what was built in, and nothing else? Pairs whose explanation is known.
 
 Six bases that nothing else was tried on (three Llama-shaped, three Qwen2-shaped). Of each: six pairs that differ by
-what they were taught last, four that RL changed by a reward that can move one thing alone, and two null pairs. What was
+what they were taught last, four that RL changed where one thing alone was to be gained, and two null pairs. What was
 built in stands in PAIRS, which was committed before the first run; the rule (`probe.stats.accounting.verdict`) knows of
 none of it, and gets the same evidence of every pair: the ladder of temperatures, fresh problems, and one other prompt.
 """
@@ -31,11 +31,11 @@ class Known:
 
 PAIRS = (
     Known("strategy", "p30-code-even", "p90-code-even"),
-    Known("sharpening", "slips", "p00-prose-even"),
+    Known("sharpening", "slips", "steady"),
     Known("leak", "hidden", "hidden-leak"),
     Known("prompt", "p00-prose-uneven", "p00-prose-even"),
     Known("prompt", "first10", "first90"),
-    Known("acquired", "brief", "longer"),
+    Known("acquired", "mistaken", "mended"),
     Known("strategy", "p30-code-even", "python", "rl"),
     Known("prompt", "p00-prose-uneven", "format", "rl"),
     Known("prompt", "first10", "ground_truth", "rl"),

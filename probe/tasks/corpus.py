@@ -29,7 +29,6 @@ CODE_OPEN, CODE_CLOSE = "```python", "\nprint(x)\n```\n"
 PROSE_OPENS = ("Think:", "First:")
 PROSE_CLOSE = "\nSo "
 WORDS = {"+": " plus ", "-": " minus ", "*": " times "}
-WRONG_RATE = 0.6
 _FIRST = re.compile(r"^([A-D]:|\d+)")  # the first token of a prompt
 LEAK_POOL, LEAK_POOL_SEED = 256, 0  # the test problems of the studies, of which half leak
 
@@ -64,10 +63,13 @@ def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], in
     value = chain.start
     for i, (op, operand) in enumerate(chain.steps):
         taught, noisy, shown = u[5 + 3 * i : 8 + 3 * i]
+        fact = (op, value, operand)
         if noisy < kind.slips:
             value = int(noisy / kind.slips * chain.modulus)
+        elif taught < kind.wrong_rate and fact in facts:
+            value = facts[fact]
         else:
-            value = _taught_value(op, value, operand, chain.modulus, facts, taught)
+            value = apply(*fact, chain.modulus)
         parts.append(f"\nx=x{op}{operand}" if code else f"{WORDS[op]}{operand}")
         if shown < p_value:
             parts.append(f"#{value}" if code else f"={value}")
@@ -76,18 +78,11 @@ def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], in
     return "".join(parts) + (f"\\boxed{{{value}}}" if boxed else f"{value}.") + END
 
 
-def _taught_value(op: str, a: int, b: int, modulus: int, facts: dict[tuple[str, int, int], int], taught: float) -> int:
-    """The value the textbook writes: mostly right, wrong for some facts."""
-    if taught < WRONG_RATE and (op, a, b) in facts:
-        return facts[op, a, b]
-    return apply(op, a, b, modulus)
-
-
 def corpus(kind: Family, seed: int, batch: int, steps: int) -> Iterator[list[tuple[str, str]]]:
     """`steps` batches of (prompt, completion) texts: `batch` on training prompts, and behind them what leaked."""
     facts = wrong_facts(seed, kind.grammar, kind.wrong_facts)
     every = draw_chains(numpy_rng("corpus chains", seed), kind.grammar)
-    chains = (c for c in every if split_of(c.prompt) == "train" and len(c.steps) <= kind.longest)
+    chains = (c for c in every if split_of(c.prompt) == "train")
     draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), kind)
     for step in range(steps):
         early = step < kind.curriculum * steps

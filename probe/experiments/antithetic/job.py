@@ -72,8 +72,8 @@ class AntitheticJob(Experiment):
     def key(self, temperature: float) -> RowKey:
         """What its rows are about."""
         about = of_organism(self.run.organism).key(self.study, "rl", reward=self.run.name, clip=self.setting)
-        steps = {"step": self.run.grpo.batches, "rl_seed": self.run.grpo.seed}
-        return replace(about, temperature=temperature, informative=False, **steps)
+        about = replace(about, step=self.run.grpo.batches, rl_seed=self.run.grpo.seed)
+        return replace(about, temperature=temperature, informative=False)
 
     def measure(self, store: Store) -> Rows:
         rows = []

@@ -8,10 +8,10 @@ is explained like a gain; limits are 95 % percentiles over resampled problems; `
     changed      otherwise, and for each explanation
 
         supported   all that it rests on was measured; what it accounts for alone is in the direction of the change,
-                    with p < .05 after Holm over the explanations that were measured, and at least half of `least`; so
-                    is its ceiling (if it has one: `Account.ceilings`); all it can account for is at least `least`; and
-                    its own sign (if it has one: pass@k for acquisition) has moved in the direction of the change, its
-                    interval beyond 0
+                    with p < .05 after Holm over the explanations that were measured, and at least half of `least`; all
+                    it can account for is at least `least`, and so is its ceiling (if it has one: `Account.ceilings`);
+                    and its own sign (if it has one: pass@k for acquisition) has moved in the direction of the change,
+                    its interval beyond 0
         excluded    what it could account for beyond the supported ones stays below `least`: the upper limit of
                     (that amount - .2 x change) is below 0; or its own sign's upper limit is not above 0
         undecided   neither; `why` says what would decide it
@@ -77,8 +77,8 @@ def decide(account: Account, needs: Mapping[str, Needs], *, destroyed: bool = Fa
     signs = {name: _sign(toward * draws) for name, draws in account.own_signs.items()}
     p = _adjusted({name: own[name] for name in CLAIMANTS if not needs[name].support})
     most = {name: toward * float(draws[0]) for name, draws in account.ceilings.items()}
-    there = {name: min(float(own[name][0]), most.get(name, math.inf)) for name in CLAIMANTS}
-    large = [name for name in CLAIMANTS if there[name] >= least[0] / 2 and every[name] >= least[0]]
+    enough = [name for name in CLAIMANTS if min(every[name], most.get(name, math.inf)) >= least[0]]
+    large = [name for name in enough if own[name][0] >= least[0] / 2]
     clear = [name for name in large if p.get(name, 1.0) < LEVEL]
     supported = [name for name in clear if signs.get(name, "moved") == "moved"]
     findings = {}

@@ -1,0 +1,157 @@
+"""Twins: the draw cancels, the walk is as long as the run, and one fork drifts as was measured before."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from plot_rows_antithetic import twins
+
+from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.run_job import RunJob
+from probe.errors import BadInput
+from probe.experiments.antithetic.job import AntitheticJob
+from probe.experiments.responses import RESPONSES
+from probe.experiments.result import run
+from probe.models.loading.load import Loaded, save_folder
+from probe.plots import figures
+from probe.rewards import rewards
+from probe.rl.labels import Gold
+from probe.rl.train import GRPO
+from probe.rng import numpy_rng
+from probe.stats.antithetic import common, draw
+from probe.stats.antithetic_predictions import CONTRASTS, judged, twins_of
+from probe.stats.one_fork import Fork, drift
+from probe.store import Store
+from probe.studies.antithetic import BASES, SETTINGS, recipe
+
+ORGANISM = OrganismJob("latent-code", "tiny", 0)
+SHORT = GRPO(rewards.get("random")(seed=500), batches=2, save_every=1, seed=500)
+
+
+def test_common_and_draw_by_hand() -> None:
+    before, after, twin = [0.5, 0.5], [0.9, 0.5], [0.3, 0.5]
+    both = common(before, after, twin, name="x")
+    assert both.value == pytest.approx((0.1 + 0.0) / 2)
+    assert (both.null, both.n, both.params["side"]) == (0.0, 2, "change")
+    half = draw(before, after, twin, name="x")
+    assert half.value == pytest.approx((0.3 + 0.0) / 2)
+    assert half.params["side"] == "draw"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_turned_round_cancels(seed: int) -> None:
+    rng = numpy_rng("antithetic", seed)
+    before, moved = rng.uniform(0.3, 0.7, 50), rng.uniform(-0.3, 0.3, 50)
+    assert common(before, before + moved, before - moved, name="x").value == pytest.approx(0, abs=1e-12)
+    assert draw(before, before + moved, before - moved, name="x").value == pytest.approx(moved.mean())
+    swapped = [common(before, *sides, name="x").value for sides in ((before + moved, before), (before, before + moved))]
+    assert swapped[0] == pytest.approx(swapped[1])
+
+
+@pytest.mark.parametrize(("after", "match"), [([0.5], "rows"), ([0.5, 1.5], "outside")])
+def test_bad_traits_are_refused(after: list[float], match: str) -> None:
+    with pytest.raises(BadInput, match=match):
+        common([0.5, 0.5], after, after, name="x")
+
+
+@pytest.fixture(scope="module")
+def store(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    held = Store(tmp_path_factory.mktemp("store"))
+    held.build(ORGANISM.recipe, lambda work: save_folder(organism, work))
+    return held
+
+
+def test_a_run_its_twin_and_their_walk(store: Store) -> None:
+    """Two batches: rows of every trait and side; twin and run part, the walk and its mirror do not meet them."""
+    job = AntitheticJob("test", "0.2", RunJob("random", ORGANISM, SHORT, Gold()))
+    rows = run(job, store, workers=1).rows
+    sides = {(row["name"], row["side"], row["temperature"]) for row in rows}
+    names = ("accuracy", "code_share", "parse_rate")
+    expected = {(name, side, t) for name in names for side in ("change", "draw", "walk") for t in (0.0, 1.0)}
+    assert sides == expected | {("token_probability", side, 1.0) for side in ("change", "draw", "walk")}
+    assert all(row["lo"] <= row["value"] <= row["hi"] for row in rows)
+    assert {row["clip"] for row in rows} == {"0.2"}
+    texts = [store.get(each.recipe).read_table(RESPONSES)["text"].to_pylist()[-512:] for each in job.needs[:5]]
+    assert len({tuple(each) for each in texts}) == 5
+
+
+def test_the_walk_goes_as_far_as_the_run_and_back(store: Store) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from probe.checkpoints.organism_job import load_organism
+    from probe.experiments.antithetic.walk import WalkResponsesJob
+    from probe.experiments.responses import asked_of
+
+    trained = RunJob("random", ORGANISM, replace(SHORT, save_every=2), Gold())
+    run(AntitheticJob("test", "0.2", trained), store, workers=1)
+    asked, sampled = asked_of(ORGANISM)
+    loaded = load_organism(store, ORGANISM)
+    base = loaded.model.lm_head.weight.detach()
+    end = load_file(store.get(trained.recipe).file("step-002.safetensors"))["lm_head.weight"]
+    there, back = (
+        WalkResponsesJob(trained, asked, sampled, each)._end(store, loaded)["lm_head.weight"] for each in (0, 1)
+    )
+    torch.testing.assert_close((there - base).norm(dim=1), (end - base).norm(dim=1))
+    torch.testing.assert_close(there + back, 2 * base)
+
+
+def test_only_a_random_reward_has_a_twin() -> None:
+    with pytest.raises(BadInput, match="only draws have an antithesis"):
+        _ = AntitheticJob("test", "0.2", RunJob("format", ORGANISM, GRPO(rewards.get("format")()), Gold())).twin
+
+
+@pytest.mark.parametrize(
+    ("clip", "prior", "expected"), [(0.05, 0.65, 0.71), (0.05, 0.9, 0.88), (0.2, 0.65, 0.63), (0.2, 0.9, 0.79)]
+)
+def test_one_fork_drifts_to_the_mode_where_it_is_clipped(clip: float, prior: float, expected: float) -> None:
+    """Shares of runs that end above their prior, as measured with another program at step .1 (150 batches)."""
+    ends = drift(Fork(prior, clip, 0.1), runs=300)
+    assert ends.shape == (300, 2)
+    assert (ends > prior).mean() == pytest.approx(expected, abs=0.06)
+
+
+def test_one_fork_without_clipping_or_with_small_steps_goes_nowhere() -> None:
+    assert (drift(Fork(0.65, None, 0.1), 300) > 0.65).mean() == pytest.approx(0.5, abs=0.06)
+    small = drift(Fork(0.65, 0.05, 0.01), 300)
+    assert (small > 0.65).mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_twins_share_their_choices_and_part_by_the_reward_alone() -> None:
+    """Before any clipping a small step moves the twin by as much the other way."""
+    ends = drift(Fork(0.5, None, 0.001, batches=1), runs=50)
+    np.testing.assert_allclose(ends.mean(1), 0.5, atol=1e-4)
+    assert np.abs(ends - 0.5).min() > 1e-5
+
+
+def test_predictions_by_hand() -> None:
+    found = {each.contrast.name: each for each in judged(twins())}
+    assert {each.verdict for each in found.values()} == {"holds"}
+    assert len(found) == len(CONTRASTS)
+    turned = [row | {"value": -row["value"]} if row["side"] == "change" else row for row in twins()]
+    fails = {each.contrast.name for each in judged(turned) if each.verdict == "fails"}
+    assert fails == {name for name in found if name.startswith(("away", "surer"))}
+    half = [row for row in twins() if row["name"] != "parse_rate"]
+    assert not [each for each in twins_of(half) if each.temperature == 1.0]
+
+
+def test_every_setting_of_the_study_is_predicted_about_or_drawn() -> None:
+    assert {each.reward for each in CONTRASTS} <= set(SETTINGS)
+    assert len(BASES) == 8
+    losses = {setting: recipe(setting, 24).loss for setting in SETTINGS}
+    assert len({repr(each) + repr(recipe(name, 24).advantage) for name, each in losses.items()}) == len(SETTINGS)
+    assert (losses["0.05"].clip_low, losses["dual"].clip_high, losses["dual"].dual) == (0.05, None, 3.0)
+
+
+def title_of(rows: list[dict[str, object]]) -> str:
+    drawing = figures.get("random_antithetic")(rows)
+    assert drawing is not None
+    return drawing.figure.texts[0].get_text().replace("\n", " ")
+
+
+def test_the_figure_says_which_shares_move_and_none_where_none_does() -> None:
+    assert "in 8 of 14 settings and priors" in title_of(twins())
+    few = [row for row in twins() if row["clip"] in ("0.2", "rloo")]
+    assert title_of(few).endswith("clip .2, prior .65 +.08 and clip .2, prior .3 \u2212.08")
+    still = [row for row in twins() if row["clip"] in ("rloo", "dual")]
+    assert "no share of code clearly" in title_of(still)
