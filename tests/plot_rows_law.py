@@ -58,6 +58,8 @@ def _run(place: Row, levels: tuple[float, str, str], reward: str) -> list[Row]:
         _row(place, "predicted", "change", predicted, 0.03),
         _row(place, "accuracy", "change", change, 0.04),
         _row(place, "gain_parts", "change", BEYOND[reward] / 2, 0.03, part="within"),
+        _row(place, "predicted", "walk", 0.01 * float(rng.normal()), 0.01),
+        _row(place, "accuracy", "walk", 0.01 * float(rng.normal()), 0.02),
     ]
 
 

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from plot_rows_antithetic import twins
+from safetensors.torch import load_file
 
-from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.organism_job import OrganismJob, load_organism
 from probe.checkpoints.run_job import RunJob
 from probe.errors import BadInput
 from probe.experiments.antithetic.job import AntitheticJob
+from probe.experiments.null_responses import Change, changed
 from probe.experiments.responses import RESPONSES
 from probe.experiments.result import run
 from probe.models.loading.load import Loaded, save_folder
@@ -76,24 +79,17 @@ def test_a_run_its_twin_and_their_walk(store: Store) -> None:
 
 
 def test_the_walk_goes_as_far_as_the_run_and_back(store: Store) -> None:
-    import torch
-    from safetensors.torch import load_file
-
-    from probe.checkpoints.organism_job import load_organism
-    from probe.experiments.antithetic.walk import WalkResponsesJob
-    from probe.experiments.responses import asked_of
-
     trained = RunJob("random", ORGANISM, replace(SHORT, save_every=2), Gold())
     run(AntitheticJob("test", "0.2", trained), store, workers=1)
-    asked, sampled = asked_of(ORGANISM)
     loaded = load_organism(store, ORGANISM)
     base = loaded.model.lm_head.weight.detach()
     end = load_file(store.get(trained.recipe).file("step-002.safetensors"))["lm_head.weight"]
-    there, back = (
-        WalkResponsesJob(trained, asked, sampled, each)._end(store, loaded)["lm_head.weight"] for each in (0, 1)
-    )
+    changes: tuple[Change, ...] = ("walk", "walk back", "opposite")
+    there, back, opposite = (changed(store, loaded, trained, each)["lm_head.weight"] for each in changes)
     torch.testing.assert_close((there - base).norm(dim=1), (end - base).norm(dim=1))
     torch.testing.assert_close(there + back, 2 * base)
+    torch.testing.assert_close(opposite + end, 2 * base)
+    assert not torch.allclose(there, end)
 
 
 def test_only_a_random_reward_has_a_twin() -> None:

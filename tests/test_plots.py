@@ -14,9 +14,10 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from plot_rows import AFTER, BASES, CHANCE, real, table, tiny
+from plot_rows_antithetic import twins
 from plot_rows_built_in import verdicts
 from plot_rows_inside import ALL, HEAD, inside
-from plot_rows_law import laws
+from plot_rows_law import laws, planted
 
 from probe.errors import BadInput
 from probe.measurements import VARIES, label
@@ -49,7 +50,10 @@ class Drawings(dict):
 
 @pytest.fixture(scope="module")
 def drawn(rows):
-    of = dict.fromkeys(NAMES, rows) | dict.fromkeys(study("why").figures, laws()) | {"built_in": verdicts()}
+    made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
+    of = dict.fromkeys(NAMES, rows)
+    for name, mine in made_up.items():
+        of |= dict.fromkeys(study(name).figures, mine)
     return Drawings({name: found for name in NAMES if (found := figures.get(name)(of[name])) is not None})
 
 

@@ -2,8 +2,9 @@
 
     predicted = mean over problems of (change of the share of code) x (accuracy of the base in code - in prose)
 
-The full line is the law (slope 1 through 0), the dashed one no change. A slope is least squares over the organisms of a
-base, its interval over bases. Destroyed runs stay in it and are drawn open. A single organism's interval: in the table.
+The full line is the law (slope 1 through 0), the dashed one no change; grey crosses are changes of the weights as large
+as the runs', in random directions. A slope is least squares over the organisms of a base, its interval over bases.
+Destroyed runs stay in it and are drawn open. A single organism's interval: in the table.
 """
 
 from collections import defaultdict
@@ -20,7 +21,7 @@ from probe.plots._captions import caption, counts
 from probe.plots._frame import finish, head, name_columns, panels
 from probe.plots._marks import key, null_handle, null_line, plain_numbers
 from probe.plots._replicates import pick
-from probe.plots._style import COLUMN, DOUBLE, REWARDS, Look, ordered, reward_look, styled
+from probe.plots._style import COLUMN, DOUBLE, GREY, REWARDS, Look, ordered, reward_look, styled
 from probe.plots._words import interval, number, span
 from probe.stats import seeds_mean
 from probe.stats.response_law import law_slope
@@ -33,6 +34,7 @@ BETTER = {
 KEY = ("family", "size", "base_seed", "reward", "temperature", "step", "rl_seed")
 LAW = key("the law: realised = predicted", linestyle="-", linewidth=0.9, color="#333333")
 WAYS, AT = {1.0: "T = 1", 0.0: "greedy"}, {1.0: "at T = 1", 0.0: "greedy"}
+WALK = "walk"  # side of the null change that is drawn
 MOST = 5  # rewards that fit beside each other
 
 
@@ -61,7 +63,7 @@ class Mark:
 @styled
 def response_law(rows: Rows) -> Drawing | None:
     """A row of panels a temperature, a column a reward; None where no run was held against the law."""
-    marks = _marks(rows)
+    marks, nulls = _marks(rows), _marks(rows, WALK)
     if not marks:
         return None
     rewards = ordered({mark.predicted["reward"] for mark in marks}, REWARDS)[:MOST]
@@ -74,21 +76,23 @@ def response_law(rows: Rows) -> Drawing | None:
         for axis, reward in zip(axes[i], rewards, strict=True):
             mine = [m for m in marks if m.predicted["temperature"] == way and m.predicted["reward"] == reward]
             slopes[reward, way], told = _slope(mine)
-            table += [*_panel(axis, mine), *told]
+            walks = [m for m in nulls if m.predicted["temperature"] == way and m.predicted["reward"] == reward]
+            table += [*_walks(axis, walks), *_panel(axis, mine), *told]
             head(axis, slopes[reward, way], 2)
         axes[i, 0].set_ylabel(f"realised change\nof accuracy, {WAYS[way]}")
     for axis in axes[-1]:
         axis.set_xlabel("predicted")
     name_columns(axes[0], [reward_look(name).label for name in rewards])
     legend = [key(each.label, each.marker, color=each.colour, linestyle="none") for each in BETTER.values()]
-    legend += [LAW, null_handle("no change")]
+    crosses = [key("random change as large (null)", "x", color=GREY)] if nulls else []
+    legend += [LAW, *crosses, null_handle("no change")]
     return finish(figure, _title(rewards, ways, slopes), _caption(marks), table, legend)
 
 
-def _marks(rows: Rows) -> list[Mark]:
-    known = {_key(row): row for row in pick(rows, name="accuracy", side="change", kind="rl")}
+def _marks(rows: Rows, side: str = "change") -> list[Mark]:
+    known = {_key(row): row for row in pick(rows, name="accuracy", side=side, kind="rl")}
     gaps = {_key(row): row for row in pick(rows, name="gap")}
-    found = pick(rows, name="predicted")
+    found = pick(rows, name="predicted", side=side)
     last = max((row["step"] for row in found), default=0)
     return [
         Mark({**row, "group": _better(gaps[_key(row)])}, known[_key(row)])
@@ -103,6 +107,15 @@ def _key(row: Row) -> tuple[object, ...]:
 
 def _better(gap: Row) -> str:
     return "code" if gap["lo"] > 0 else "prose" if gap["hi"] < 0 else "neither"
+
+
+def _walks(axes: Axes, marks: Sequence[Mark]) -> list[Row]:
+    """The nulls, behind everything else."""
+    table: list[Row] = []
+    for mark in marks:
+        axes.plot(*mark.xy, "x", color=GREY, markersize=2.4, markeredgewidth=0.6, alpha=0.6, zorder=0)
+        table += [row | {"mark": f"null {row['mark']}"} for row in _told(mark)]
+    return table
 
 
 def _panel(axes: Axes, marks: Sequence[Mark]) -> list[Row]:

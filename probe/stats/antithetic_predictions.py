@@ -80,13 +80,14 @@ def twins_of(rows: Rows) -> list[Twins]:
     """The pairs behind the rows of `AntitheticJob`s; one that lacks a trait at T = 1 is left out."""
     found: defaultdict[tuple[str, str, int, str, float], dict[tuple[str, str], float]] = defaultdict(dict)
     for row in rows:
-        if row.get("side") in ("change", "walk") and row.get("name") in TRAITS and row.get("value") is not None:
+        known = None not in (row.get("value"), row.get("temperature"))
+        if known and row.get("side") in ("change", "walk") and row.get("name") in TRAITS:
             at = (row["family"], row["size"], row["base_seed"], row["clip"], float(row["temperature"]))
             found[at][row["side"], row["name"]] = row["value"]
     pairs = []
     for (family, size, seed, setting, temperature), numbers in found.items():
         sides = [{n: numbers[side, n] for n in TRAITS if (side, n) in numbers} for side in ("change", "walk")]
-        if temperature != 1.0 or all(len(side) == len(TRAITS) for side in sides):
+        if sides[1] and (temperature != 1.0 or all(len(side) == len(TRAITS) for side in sides)):
             pairs.append(Twins(family, (size, seed), setting, temperature, *sides))
     return pairs
 

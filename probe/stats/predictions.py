@@ -226,8 +226,8 @@ def _judged(contrast: Contrast, bases: tuple[tuple[tuple[str, int], float], ...]
 
 
 def _number(row: Row) -> str | None:
-    if row.get("name") == "predicted":
-        return "predicted"
-    if row.get("side") == "change" and row.get("name") == "accuracy":
-        return "realised"
+    if row.get("side") != "change":
+        return None
+    if row.get("name") in ("predicted", "accuracy"):
+        return "predicted" if row["name"] == "predicted" else "realised"
     return "within" if row.get("name") == "gain_parts" and row.get("part") == "within" else None

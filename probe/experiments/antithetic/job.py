@@ -21,9 +21,9 @@ from probe.checkpoints.run_job import RunJob
 from probe.data import Estimate, Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments import experiments
-from probe.experiments.antithetic.walk import WalkResponsesJob
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import at_step, first_samples
+from probe.experiments.null_responses import Change, NullResponsesJob
 from probe.experiments.responses import RESPONSES, ROLLOUTS, RunResponsesJob, SampleJob, asked_of
 from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData
@@ -32,6 +32,7 @@ from probe.rl.variants.antithetic import antithetic
 from probe.stats.antithetic import common, draw
 from probe.store import Store
 
+WALKS: tuple[Change, ...] = ("walk", "walk back")
 Traits = dict[str, Float[np.ndarray, "problem"]]
 
 
@@ -66,7 +67,10 @@ class AntitheticJob(Experiment):
         for way in (sampled, sampled.greedy):
             jobs.append(SampleJob(base, asked, way))
             jobs += [RunResponsesJob(run, asked, way) for run in (self.run, self.twin)]
-            jobs += [WalkResponsesJob(self.run, asked, way, back) for back in (False, True)]
+            jobs += [
+                NullResponsesJob(self.run, "walk", asked, way),
+                NullResponsesJob(self.run, "walk back", asked, way),
+            ]
         return tuple(jobs)
 
     def key(self, temperature: float) -> RowKey:
