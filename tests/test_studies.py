@@ -25,6 +25,7 @@ from probe.rewards.random import Random
 from probe.stats.accounting.atoms import CLAIMANTS
 from probe.store import Store
 from probe.studies import studies, study
+from probe.studies.forecasts import BATCHES
 from probe.studies.why import MIDDLE, ON_ALL, ON_SOME
 
 GRIDS = ("random", "tiny")  # the studies of organisms
@@ -139,7 +140,8 @@ def law_runs(name: str) -> list[RunJob]:
 @pytest.mark.parametrize("name", ["why", "forecasts"])
 def test_the_factorial_is_crossed_on_every_base(name: str) -> None:
     """Every base has the same cells under each reward, once; half of the bases have the other architecture."""
-    found = Counter((run.organism.size, run.organism.seed, run.name, run.organism.family) for run in law_runs(name))
+    short = [run for run in law_runs(name) if name == "why" or run.grpo.batches == BATCHES]
+    found = Counter((run.organism.size, run.organism.seed, run.name, run.organism.family) for run in short)
     assert set(found.values()) == {1}
     middle = {cell(*levels) for levels in (MIDDLE if name == "why" else CELLS)}
     for base in {(size, seed) for size, seed, _, _ in found}:
@@ -167,6 +169,13 @@ def test_the_why_study_has_six_bases_and_more_runs_than_it_promises() -> None:
     assert len(runs_of) >= 300
     assert study("why").figures == ("response_law", "predictions")
     assert set(study("why").figures) <= set(figures.names())
+
+
+def test_every_forecast_base_is_also_trained_for_long_under_a_reward_for_code() -> None:
+    """As in `why`, of which these runs are: which bases respond shows later than two batches."""
+    long = {run.recipe.digest for run in law_runs("forecasts") if run.grpo.batches > BATCHES}
+    assert len(long) == 2 * len(CELLS)
+    assert long <= {run.recipe.digest for run in law_runs("why") if run.name == "python"}
 
 
 def test_known_pairs_are_of_fresh_bases_and_know_one_truth_each() -> None:

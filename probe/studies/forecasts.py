@@ -1,8 +1,8 @@
 """Do forecasts from a base alone come true? The factorial's bases, forecast, and their first two batches of RL.
 
 Every cell of `probe.families.factorial` on two bases (one Llama-shaped, one Qwen2-shaped), forecast from 16 responses
-to each training problem, then trained for two batches under the five rewards of `why`. None of it was used to choose
-how forecasts are made.
+to each training problem, then trained for two batches under the five rewards of `why`; and for ten under `python`, to
+tell which of them respond. None of it was used to choose how forecasts are made.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from probe.engine.job import Job
 
 BATCHES = 2
-FIGURES = ("forecast_realised",)
+FIGURES = ("forecast_realised", "responders")
 
 
 @studies.register("forecasts", order=60, in_all=False, apart=True, figures=FIGURES)  # half an hour on two cores
@@ -36,4 +36,5 @@ def forecasts() -> "list[Job]":
             options = replace(AS_TRAINED, max_new=grammar.max_new)
             targets.append(ForecastJob(base, trained_on(base, chains(grammar)), options))
             targets += [LawJob("forecasts", run_of(organism, name, BATCHES)) for name in (*ON_ALL, *ON_SOME)]
+            targets.append(LawJob("forecasts", run_of(organism, "python")))
     return targets
