@@ -4,6 +4,8 @@
     pair(before, after)          two of them, before RL and after
     train(organism, reward)      GRPO on a model organism, measured
     compare(pair)                everything that differs
+    explain(pair)                why accuracy changed: the verdict over rival explanations
+    forecast(checkpoint)         what RL under each reward will change, before any RL
     steer(pair)                  does steering by hand do what RL did?
     probes, patch, weights       what the residual stream says, where the fork is decided, how the weights moved
     Store(root)                  where everything that was made is kept
@@ -17,11 +19,26 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    **dict.fromkeys(("compare", "load", "pair", "patch", "probes", "steer", "train", "weights"), "probe.api"),
+    **dict.fromkeys(
+        ("compare", "explain", "forecast", "load", "pair", "patch", "probes", "steer", "train", "weights"), "probe.api"
+    ),
     "Store": "probe.store",
 }
 
-__all__ = ["Store", "__version__", "compare", "load", "pair", "patch", "probes", "steer", "train", "weights"]
+__all__ = [
+    "Store",
+    "__version__",
+    "compare",
+    "explain",
+    "forecast",
+    "load",
+    "pair",
+    "patch",
+    "probes",
+    "steer",
+    "train",
+    "weights",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -91,3 +91,23 @@ def test_a_run_starts_from_an_organism(where: dict[str, Any], tmp_path: Path) ->
         probe.train("qwen2.5-math-7b", "format", where=where)
     with pytest.raises(BadInput, match="reward"):
         probe.train("latent-code-tiny-0", "formt", where=where)
+
+
+def test_a_verdict_is_a_sentence_and_a_table(base: Checkpoint, where: dict[str, Any]) -> None:
+    found = probe.explain(probe.pair(base, base), where=where, limit=12, samples=2)  # type: ignore[arg-type]
+    assert "nothing to explain" in found.verdict
+    assert found.explanations.index.tolist()[0] == "H1 strategy mix"
+    assert set(found.explanations["verdict"]) == {"undecided"}
+    assert {"alone", "common", "total", "lo", "hi", "what would decide it"} <= set(found.explanations.columns)
+    outside = probe.load("qwen2.5-math-7b")
+    with pytest.raises(BadInput, match=r"(?s)templ.*qwen-mth"):
+        probe.explain(probe.pair(outside, outside), prompts=["qwen-mth"], where=where, limit=2)  # type: ignore[arg-type]
+
+
+def test_a_forecast_says_whether_it_is_a_responder(base: Checkpoint, where: dict[str, Any]) -> None:
+    found = probe.forecast(base, where=where, limit=12, samples=4)  # type: ignore[arg-type]
+    assert found.verdict in [row["reason"] for row in found.rows if row["name"] == "forecast/responder"]
+    assert isinstance(found.figure("forecast"), Drawing)
+    assert probe.forecast("latent-code-tiny-0", where=where, limit=12, samples=4).digest == found.digest  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="two samples"):
+        probe.forecast(base, where=where, limit=12, samples=1)  # type: ignore[arg-type]

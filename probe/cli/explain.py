@@ -14,7 +14,6 @@ from probe.errors import BadInput
 Rows = Sequence[dict[str, Any]]
 AMOUNTS = ("alone", "in common", "in all", "95 % interval", "share", "p (Holm)")
 COLUMNS = ("explanation", *AMOUNTS, "verdict", "what would decide it")
-STANDINGS = {1.0: "supported", 0.0: "excluded"}
 Ladder = Annotated[str, typer.Option(help="Temperatures the base is sampled at, with commas; 0 is greedy.")]
 Prompts = Annotated[
     str | None,
@@ -59,42 +58,29 @@ def explain(
 
 def verdicts(result: Any) -> dict[str, Any]:
     """For JSON: the sentence and the table of every pair and temperature."""
+    from probe.experiments.explain.told import lines, pairs_of, sentence_of
+
     keys = ("reward", "temperature")
     return {
         "verdicts": [
-            {key: rows[0][key] for key in keys} | {"verdict": _sentence(rows), "explanations": lines(rows)}
-            for rows in _pairs(result.rows)
+            {key: rows[0][key] for key in keys} | {"verdict": sentence_of(rows), "explanations": lines(rows)}
+            for rows in pairs_of(result.rows)
         ]
     }
 
 
 def show_verdicts(rows: Rows) -> None:
     """The verdict in a sentence, the table, and what could not be decided; of every pair and temperature."""
-    for mine in _pairs(rows):
+    from probe.experiments.explain.told import lines, pairs_of, sentence_of
+
+    for mine in pairs_of(rows):
         first, found = mine[0], lines(mine)
         sampled = f"T = {first['temperature']:g}" if first["temperature"] else "greedy"
-        shown(f"{first['family']} -> {first['reward']}, {sampled}: {_sentence(mine)}")
+        shown(f"{first['family']} -> {first['reward']}, {sampled}: {sentence_of(mine)}")
         table(COLUMNS, map(_cells, found), f"of {first['n']} responses to {first['n_problems']} problems", AMOUNTS)
         _null(mine)
         left = [line["explanation"] for line in found if line["verdict"] == "undecided"]
         shown(f"undecided: {', '.join(left)}" if left else "every explanation is decided")
-
-
-def lines(rows: Rows) -> list[dict[str, Any]]:
-    """One dict an explanation: amounts, verdict, and what would decide it."""
-    from probe.experiments.explain.words import WORDS
-
-    at = {(row["name"].removeprefix("explained_"), row["part"]): row for row in rows if row["side"] != "null"}
-    found = []
-    for name, words in WORDS.items():
-        verdict, whole = at["verdict", name], at.get(("total", name), {})
-        amounts = {word: at.get((word, name), {}).get("value") for word in ("alone", "common", "total", "share")}
-        limits = {end: whole.get(end) for end in ("lo", "hi")}
-        standing = STANDINGS.get(verdict["value"], "undecided")
-        why = verdict["reason"] if verdict["reason"] != standing else ""
-        told = {"verdict": standing, "what would decide it": why, "p_holm": verdict["p"]}
-        found.append({"explanation": words, **amounts, **limits, **told})
-    return found
 
 
 def _cells(line: dict[str, Any]) -> list[str]:
@@ -109,16 +95,6 @@ def _null(rows: Rows) -> None:
         if row["side"] == "null":
             limits = interval(row["lo"], row["hi"])
             shown(f"null, the base against itself: {number(row['value'], sign=True)} {limits}")
-
-
-def _sentence(rows: Rows) -> str:
-    return next(str(row["reason"]) for row in rows if row["name"] == "explained_state")
-
-
-def _pairs(rows: Rows) -> list[Rows]:
-    """The rows of each pair and temperature."""
-    keys = dict.fromkeys((row["reward"], row["temperature"]) for row in rows)
-    return [[row for row in rows if (row["reward"], row["temperature"]) == key] for key in keys]
 
 
 def _temperatures(text: str) -> tuple[float, ...]:
