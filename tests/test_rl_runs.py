@@ -1,5 +1,6 @@
 """Jobs have stable identities and make what they say; measurements are flat on null pairs."""
 
+import itertools
 import math
 import pickle
 from collections.abc import Iterator
@@ -465,9 +466,11 @@ def test_a_run_is_held_against_the_law(made: Store) -> None:
         told = {(row["name"], row["side"], row["temperature"]) for row in rows}
         for way in (0.0, 1.0):
             assert {("predicted", "change", way), ("gap", "before", way), ("accuracy", "change", way)} <= told
+            nulls = itertools.product(("predicted", "accuracy", "code_share"), ("walk", "opposite"), (way,))
+            assert set(nulls) <= told
         assert {row["step"] for row in rows} == {run_job().grpo.batches}
         assert {row["informative"] for row in rows} == {False}
-    moved = [row["value"] for row in found["constant"] if row["side"] == "change"]
+    moved = [row["value"] for row in found["constant"] if row["side"] in ("change", "walk", "opposite")]
     assert moved
     assert not any(moved)
 
