@@ -19,9 +19,8 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    **dict.fromkeys(
-        ("compare", "explain", "forecast", "load", "pair", "patch", "probes", "steer", "train", "weights"), "probe.api"
-    ),
+    **dict.fromkeys(("compare", "load", "pair", "patch", "probes", "steer", "train", "weights"), "probe.api"),
+    **dict.fromkeys(("explain", "forecast"), "probe.verdicts"),
     "Store": "probe.store",
 }
 

@@ -5,7 +5,7 @@
     run.figure()                               # response curves
     found = probe.compare(run.pair)            # or probe.compare(probe.pair("A", "B"))
     found.table.to_pandas()                    # one row a number: value, interval, n, null, p
-    probe.explain(run.pair).verdict            # why accuracy changed
+    probe.explain(run.pair).verdict            # why accuracy changed (`probe.verdicts`)
     probe.forecast(base).verdict               # what RL will change, before any RL
     probe.steer(run.pair).figure()
 
@@ -16,7 +16,7 @@ asked and how; `where` options say where things lie and how many processes work.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from probe.checkpoints.checkpoint import Checkpoint, of_run
 from probe.checkpoints.pair import Pair
@@ -26,10 +26,8 @@ from probe.engine.pool import pool_size
 from probe.engine.progress import Progress
 from probe.errors import BadInput
 from probe.experiments.experiment import Experiment
-from probe.experiments.explain.told import lines, pairs_of, sentence_of
 from probe.experiments.result import Result, run
 from probe.grammar import GRAMMARS, LETTERED
-from probe.measurements import Rows
 from probe.models.loading.load import Dtype
 from probe.models.loading.manifest import load_manifest
 from probe.rewards import Reward, rewards
@@ -41,9 +39,6 @@ from probe.rollouts.options import SAMPLED, Compute, Sampler, SamplingOptions
 from probe.store import Store
 from probe.tasks.benchmarks import problems as problem_set
 from probe.terminal import Terminal
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_NEW = 3072  # tokens of weights from outside, as in 2506.10947
 STUDY = "notebook"  # of the rows that `train` leaves
@@ -156,83 +151,6 @@ def patch(pair: Pair, *, n: int = 64, batch: int = 64, where: Where | None = Non
 
     elicitation, _ = asked(pair.before, **ask)
     return run_here(PatchJob(pair, elicitation, n, compute=Compute(batch)), **where or {})
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Explained(Result):
-    """The verdict on one pair, sampled and greedy."""
-
-    @property
-    def verdict(self) -> str:
-        """In a sentence, as sampled."""
-        return sentence_of(self._sampled)
-
-    @property
-    def explanations(self) -> "pd.DataFrame":
-        """One row an explanation: what it accounts for alone, in common and in all (of accuracy), and the verdict."""
-        import pandas as pd
-
-        return pd.DataFrame(lines(self._sampled)).set_index("explanation")
-
-    @property
-    def _sampled(self) -> Rows:
-        return max(pairs_of(self.rows), key=lambda rows: rows[0]["temperature"])
-
-
-def explain(
-    pair: Pair,
-    *,
-    prompts: Sequence[str] = (),
-    fresh: str | None = None,
-    batch: int = 64,
-    where: Where | None = None,
-    **ask: Unpack[Ask],
-) -> Explained:
-    """Why accuracy changed: the verdict over rival explanations, and what would decide the rest.
-
-    Both are also tried under other `prompts` (templates), and on `fresh` problems that cannot have leaked [chains:
-    drawn]; the base at other temperatures. Amounts are in units of accuracy, intervals over problems. BadInput where
-    the two cannot answer the same problems.
-    """
-    from probe.experiments.explain.job import ExplainJob
-
-    known = load_manifest()
-    elicitation, options = asked(pair.before, **ask)
-    tried = tuple((name, known.template(name)) for name in prompts)
-    untried = not tried and elicitation.problems.name not in GRAMMARS
-    unleaked = problem_set(fresh, limit=ask.get("limit")) if fresh else None
-    job = ExplainJob(pair, elicitation, options, None if untried else tried, unleaked, compute=Compute(batch))
-    found = run_here(job, **where or {})
-    return Explained(found.job, found.table)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Foretold(Result):
-    """What RL under each reward will change first."""
-
-    @property
-    def verdict(self) -> str:
-        """Whether the checkpoint is a responder, and to which rewards that know nothing of correctness."""
-        return next(str(row["reason"]) for row in self.rows if row["name"] == "forecast/responder")
-
-
-def forecast(
-    checkpoint: Checkpoint | str, *, batch: int = 64, where: Where | None = None, **ask: Unpack[Ask]
-) -> Foretold:
-    """What RL under each reward will change, before any RL: from the checkpoint's own responses.
-
-    The table holds the first change of accuracy, code share, parse rate, length and entropy per unit step, how far each
-    can go, and the same under shuffled advantages. An organism is asked the chains that its runs train on. BadInput for
-    one sample a problem, or temperature 0.
-    """
-    from probe.experiments.forecast.job import GROUP, ForecastJob, trained_on
-
-    one = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
-    ask.setdefault("samples", GROUP)
-    elicitation, options = asked(one, **ask)
-    job = ForecastJob(one, trained_on(one, elicitation, ask.get("limit")), options, Compute(batch))
-    found = run_here(job, **where or {})
-    return Foretold(found.job, found.table)
 
 
 def weights(pair: Pair, *, where: Where | None = None) -> Result:

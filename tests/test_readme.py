@@ -38,3 +38,30 @@ def test_what_is_typed_in_the_readme_is_a_command() -> None:
     known = {each.name for each in app.registered_commands}
     typed = set(re.findall(r"^probe ([a-z-]+)", README, re.MULTILINE))
     assert typed and typed <= known
+
+
+CLAIMS = README[README.index("## Claims") : README.index("## What is inside")]
+ROWS = [line for line in CLAIMS.splitlines() if re.match(r"\| \d{4}\.\d{5} ", line)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[2].strip())
+def test_every_claim_has_a_command_and_a_figure_or_says_that_it_is_not_shown(row: str) -> None:
+    from probe.cli import app
+
+    _, _, _, ask, here, _ = row.split("|")
+    known = {each.name for each in app.registered_commands}
+    commands = re.findall(r"`probe ([a-z-]+)", ask)
+    assert commands or "no command yet" in ask
+    assert set(commands) <= known
+    linked = re.findall(r"\]\((figures/[^)]+)\)", here)
+    assert linked or "not shown here" in here or "](#" in here
+    assert all((ROOT / path).exists() for path in linked)
+
+
+def test_variants_and_studies_that_the_claims_name_exist() -> None:
+    from probe.rl.variants import variants
+    from probe.studies import studies
+
+    assert len(ROWS) >= 15
+    assert set(re.findall(r"--variant ([a-z_]+)", CLAIMS)) <= set(variants.names())
+    assert set(re.findall(r"probe run ([a-z]+)", CLAIMS)) <= set(studies.names())
