@@ -35,8 +35,9 @@ from probe.experiments.measuring import (
 from probe.experiments.response_law import job as law_runs
 from probe.experiments.response_law.job import LawJob, law
 from probe.experiments.responses import RunResponsesJob, SampleJob
+from probe.experiments.rl_runs import first_change, tokens
 from probe.experiments.rl_runs import job as measuring_runs
-from probe.experiments.rl_runs import tokens
+from probe.experiments.rl_runs.first_change import FirstChangeJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
 from probe.experiments.rl_runs.tokens import TokensJob
 from probe.measurements import COLUMNS, SCHEMA, RowKey, label, row_of, to_table
@@ -154,7 +155,7 @@ def made(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         for module in (organism_job, runs):
             patch.setattr(module, "TRAIN_POOL", 12)
-        for module in (measuring_runs, tokens, law_runs):
+        for module in (measuring_runs, tokens, law_runs, first_change):
             patch.setattr(module, "asked_of", lambda organism: (ASKED, SAMPLED))
         patch.setattr(runs, "VOTES", replace(runs.VOTES, samples=4))
         train_problems.cache_clear()
@@ -473,6 +474,19 @@ def test_a_run_is_held_against_the_law(made: Store) -> None:
     moved = [row["value"] for row in found["constant"] if row["side"] in ("change", "walk", "opposite")]
     assert moved
     assert not any(moved)
+
+
+def test_a_first_change_is_what_all_measures_say_of_it(made: Store) -> None:
+    """Sampled alone, at the last step; a constant reward changes nothing."""
+    short, whole = (finish(made, kind("s", run_job("random"))).to_pylist() for kind in (FirstChangeJob, LawJob))
+    names = ("accuracy", "code_share", "parse_rate")
+    told = {(row["name"], row["side"]): row["value"] for row in short if row["name"] in names}
+    assert {row["temperature"] for row in short} == {1.0}
+    assert len(told) == 9
+    law = {(row["name"], row["side"]): row["value"] for row in whole if row["temperature"] == 1.0}
+    assert told == {key: law[key] for key in told}
+    still = finish(made, FirstChangeJob("s", run_job("constant"))).to_pylist()
+    assert {row["value"] for row in still if row["name"] in names and row["side"] == "change"} == {0.0}
 
 
 def test_the_law_of_tables_by_hand() -> None:

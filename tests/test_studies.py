@@ -15,6 +15,7 @@ from probe.errors import BadInput
 from probe.experiments.built_in.job import BuiltInJob
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.response_law.job import LawJob
+from probe.experiments.rl_runs.first_change import FirstChangeJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
 from probe.families import families
 from probe.families.factorial import CELLS, cell
@@ -134,7 +135,7 @@ def test_inside_has_its_seeds_and_is_run_by_name_alone() -> None:
 
 
 def law_runs(name: str) -> list[RunJob]:
-    return [job.run for job in studies.get(name)() if isinstance(job, LawJob)]
+    return [job.run for job in studies.get(name)() if isinstance(job, LawJob | FirstChangeJob)]
 
 
 @pytest.mark.parametrize("name", ["why", "forecasts"])

@@ -16,7 +16,7 @@ BATCHES = 2
 FIGURES = ("forecast_realised", "responders")
 
 
-@studies.register("forecasts", order=60, in_all=False, apart=True, figures=FIGURES)  # half an hour on two cores
+@studies.register("forecasts", order=60, in_all=False, apart=True, figures=FIGURES)  # twenty minutes on two cores
 def forecasts() -> "list[Job]":
     """Forecasts of first changes, and those changes, over the factorial of organisms."""
     from dataclasses import replace
@@ -25,6 +25,7 @@ def forecasts() -> "list[Job]":
     from probe.checkpoints.organism_job import OrganismJob
     from probe.experiments.forecast.job import AS_TRAINED, ForecastJob, trained_on
     from probe.experiments.response_law.job import LawJob
+    from probe.experiments.rl_runs.first_change import FirstChangeJob
     from probe.families.factorial import CELLS, cell
     from probe.rollouts.elicitation import chains
     from probe.studies.why import BASES, ON_ALL, ON_SOME, run_of
@@ -35,6 +36,6 @@ def forecasts() -> "list[Job]":
             base, grammar = of_organism(organism), organism.grammar
             options = replace(AS_TRAINED, max_new=grammar.max_new)
             targets.append(ForecastJob(base, trained_on(base, chains(grammar)), options))
-            targets += [LawJob("forecasts", run_of(organism, name, BATCHES)) for name in (*ON_ALL, *ON_SOME)]
+            targets += [FirstChangeJob("forecasts", run_of(organism, name, BATCHES)) for name in (*ON_ALL, *ON_SOME)]
             targets.append(LawJob("forecasts", run_of(organism, "python")))
     return targets
