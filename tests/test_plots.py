@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from plot_rows import AFTER, BASES, CHANCE, real, table, tiny
 from plot_rows_antithetic import twins
 from plot_rows_built_in import verdicts
+from plot_rows_elicitation import elicited
 from plot_rows_inside import ALL, HEAD, inside
 from plot_rows_law import laws, planted
 
@@ -51,6 +52,7 @@ class Drawings(dict):
 @pytest.fixture(scope="module")
 def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
+    made_up |= {"elicitation": elicited()}
     of = dict.fromkeys(NAMES, rows)
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)

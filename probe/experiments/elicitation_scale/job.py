@@ -1,0 +1,151 @@
+"""One base, elicited in every way that needs no RL, and trained under rewards: accuracy per nat, on one scale.
+
+    sampled colder, greedy, forced first words, majority of 8    the base's own answers, chosen otherwise
+    RL under each reward, the output head or all weights         what training gives
+
+For each way (`part`): accuracy and code_share with their change from the base as it is asked (T = 1), and `nats` a
+response (`nats.py`). A majority has no text of its own, so no nats. For each run `beyond`: its accuracy less that of
+the best way without RL, which is chosen on the other half of the problems. Left out: steering vectors (`probe steer`
+has their doses), prompts (an organism has one), fine-tuning on an example.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float
+
+from probe.checkpoints.checkpoint import of_organism
+from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.run_job import RunJob
+from probe.data import Estimate, Outcome, Strategy
+from probe.engine.job import Job
+from probe.experiments import experiments
+from probe.experiments.elicitation_scale.nats import Answers, NatsJob
+from probe.experiments.experiment import Experiment
+from probe.experiments.forced_prefix.job import ORGANISM_CODE
+from probe.experiments.measuring import at_step
+from probe.experiments.response_law.job import by_problem
+from probe.experiments.responses import RESPONSES, RunResponsesJob, SampleJob, asked_of
+from probe.measurements import RowKey, Rows, row_of
+from probe.rewards import declared
+from probe.stats import clustered_mean
+from probe.stats.accounting.arms import halves
+from probe.store import Store
+from probe.tasks.corpus import PROSE_OPENS
+
+AS_ASKED, MAJORITY = "T = 1", "majority of 8"
+COLDER = (0.6, 0.3)
+Values = Float[np.ndarray, "problem"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of answering: its name, whose answers, and the run behind them where there is one."""
+
+    name: str
+    answers: Answers
+    run: RunJob | None = None
+
+
+@experiments.register("elicitation-scale")
+@dataclass(frozen=True)
+class ElicitationJob(Experiment):
+    """Every way of one base, and the runs that started from it."""
+
+    FIGURES: ClassVar = ("elicitation_scale",)
+    study: str
+    organism: OrganismJob
+    runs: tuple[RunJob, ...]
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"study": self.study, "names": [run.name for run in self.runs]}
+
+    @property
+    def label(self) -> str:
+        return f"{self.organism.label} elicited"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """As asked first, then what the base gives otherwise, then RL."""
+        base, (asked, sampled) = of_organism(self.organism), asked_of(self.organism)
+        forced = {"forced code": ORGANISM_CODE, "forced prose": PROSE_OPENS[0]}
+        found = [Way(AS_ASKED, SampleJob(base, asked, sampled))]
+        found += [Way(f"T = {t:g}", SampleJob(base, asked, replace(sampled, temperature=t))) for t in COLDER]
+        found.append(Way("greedy", SampleJob(base, asked, sampled.greedy)))
+        found += [Way(name, SampleJob(base, replace(asked, prefix=first), sampled)) for name, first in forced.items()]
+        found += [Way(f"RL {run.name}", RunResponsesJob(run, asked, sampled), run) for run in self.runs]
+        return tuple(found)
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        """The answers of every way, then their nats."""
+        ways = self.ways
+        return (*(way.answers for way in ways), *(NatsJob(self.organism, way.answers) for way in ways[1:]))
+
+    def key(self, run: RunJob | None = None) -> RowKey:
+        """What the rows of a way are about."""
+        key = of_organism(self.organism).key(self.study, "rl" if run else "prompt", temperature=1.0)
+        if run is None:
+            return key
+        known = {"informative": declared(run.grpo.reward).informative, "clip": run.clip}
+        return replace(key, reward=run.name, rl_seed=run.grpo.seed, step=run.grpo.batches, **known)  # type: ignore[arg-type]
+
+    def measure(self, store: Store) -> Rows:
+        ways = self.ways
+        tables = [_answers(store, way) for way in ways]
+        right = [by_problem(table, "outcome", Outcome.right) for table in tables]
+        code = [by_problem(table, "strategy", Strategy.code) for table in tables]
+        names = sorted(set(tables[0]["problem"].to_pylist()))
+        golds = {problem.id: problem.answer for problem in ways[0].answers.elicitation.problems.problems}
+        voted = majority(tables[0], golds, names)
+        rows = [row_of(self.key(), each) for each in _told(MAJORITY, voted, right[0])]
+        without = [voted, *(values for way, values in zip(ways, right, strict=True) if way.run is None)]
+        for place, way in enumerate(ways):
+            found = [*_told(way.name, right[place], right[0]), *_told(way.name, code[place], code[0], "code_share")]
+            if place:
+                nats = store.get(NatsJob(self.organism, way.answers).recipe).read_table()
+                found.append(_mean(np.array(nats["nats"]), "nats", way.name, unit="nats"))
+            if way.run is not None:
+                found.append(_mean(right[place] - best(without, names), "beyond", way.name, null=0.0, side="change"))
+            rows += [row_of(self.key(way.run), each) for each in found]
+        return rows
+
+
+def majority(table: pa.Table, golds: Mapping[str, str], names: list[str]) -> Values:
+    """1 where the plurality of a problem's boxed answers is right, by name; ties go to the answer that came first."""
+    votes: dict[str, list[str]] = {name: [] for name in names}
+    for row in table.select(["problem", "boxed"]).to_pylist():
+        if row["boxed"] is not None:
+            votes[row["problem"]].append(row["boxed"])
+    chosen = [Counter(votes[name]).most_common(1) for name in names]
+    return np.array([float(bool(top) and top[0][0] == golds[name]) for top, name in zip(chosen, names, strict=True)])
+
+
+def best(ways: list[Values], names: list[str]) -> Values:
+    """By problem, the accuracy of the way that is best on the other half of the problems."""
+    half, every = halves(names), np.stack(ways)
+    picked = [every[:, half != mine].mean(1).argmax() for mine in (0, 1)]
+    return np.where(half == 0, every[picked[0]], every[picked[1]])
+
+
+def _told(way: str, values: Values, asked: Values, name: str = "accuracy") -> list[Estimate]:
+    told = [_mean(values, name, way)]
+    return told if way == AS_ASKED else [*told, _mean(values - asked, name, way, null=0.0, side="change")]
+
+
+def _mean(
+    values: Values, name: str, way: str, unit: Any = "fraction", side: str = "after", null: Any = None
+) -> Estimate:
+    bounds = None if unit == "nats" else (-1.0, 1.0) if side == "change" else (0.0, 1.0)
+    about = {"side": side, "part": way}
+    return clustered_mean(values, np.arange(values.size), name=name, unit=unit, null=null, bounds=bounds, params=about)
+
+
+def _answers(store: Store, way: Way) -> pa.Table:
+    table = store.get(way.answers.recipe).read_table(RESPONSES)
+    return at_step(table, way.run.grpo.batches) if way.run else table
