@@ -23,9 +23,9 @@ from scipy.stats import binom
 
 from probe.errors import BadInput
 from probe.rng import numpy_rng
-from probe.stats.accounting.account import Answers, Evidence, account
+from probe.stats.accounting.account import Account, Answers, Evidence, account
 from probe.stats.accounting.arms import arm, halves
-from probe.stats.accounting.atoms import CLAIMANTS, Cuts, alone, atoms, beyond, shares, total, unclaimed
+from probe.stats.accounting.atoms import CLAIMANTS, Atom, Cuts, alone, atoms, beyond, shares, total, unclaimed
 from probe.stats.accounting.channels import CHANNELS, channels
 from probe.stats.accounting.sharpening import place
 from probe.stats.accounting.verdict import Needs, decide
@@ -54,12 +54,11 @@ def random_counts(seed: int, strategies: int, draws: int = 50) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_channels_sum_to_the_change_and_flip_with_the_sides(seed: int) -> None:
+def test_channels_sum_to_the_change(seed: int) -> None:
     before, after = (random_counts(2 * seed + side, 1 + seed % 4) for side in (0, 1))
     found = channels(before, after)
     rates = [each[..., 2].sum(-1) / each[..., 0].sum(-1) for each in (before, after)]
     np.testing.assert_allclose(found.sum(-1), rates[1] - rates[0], atol=1e-9)
-    np.testing.assert_allclose(channels(after, before), -found, atol=1e-12)
     assert np.abs(channels(before, before)).max() == 0
 
 
@@ -76,8 +75,13 @@ def test_channels_by_hand_and_where_they_are_those_of_the_parts() -> None:
     parts = gain_parts([5, 5], [2, 0], [5, 5], [5, 5], parsed_before=[4, 5], parsed_after=[5, 5])
     np.testing.assert_allclose(still, [[parts[name] for name in CHANNELS]])
     both = channels(counts((2, 2, 1), (8, 8, 8)), counts((8, 8, 8), (2, 2, 2)))
-    pooled, shared = (1 + 8) / (2 + 8), 2 * 0.2 * 0.8
-    np.testing.assert_allclose(both, [[0.6 * pooled - 0.6, 0, shared * 0.5]])
+    np.testing.assert_allclose(both, [[0.6 * 0.5 - 0.6 * 1.0, 0, 0.8 * 0.5]])  # at what each was worth before
+
+
+def test_a_strategy_that_is_taught_and_moved_to_is_no_mix() -> None:
+    """Code was worse than prose, and rare; it became better, and frequent: the move itself was worth a loss."""
+    found = channels(counts((5, 5, 1), (95, 95, 47.5)), counts((95, 95, 85.5), (5, 5, 2.5)))
+    np.testing.assert_allclose(found, [[0.9 * (0.2 - 0.5), 0, 0.95 * 0.7]])
 
 
 def test_the_last_responses_of_a_strategy_decide_nothing() -> None:
@@ -210,7 +214,7 @@ def test_the_true_explanation_is_found_and_no_rival(verdicts, plant) -> None:
     clear = [each for each in verdicts[plant] if each.state == "changed"]
     assert len(clear) > PAIRS / 3
     n, true = len(clear), TRUE[plant]
-    least = 0.45 if plant is sharper else 0.9  # what colder sampling makes readable or moves is shared with others
+    least = 0.4 if plant is sharper else 0.9  # what colder sampling makes readable or moves is shared with others
     assert sum(each.main == true for each in clear) >= least * n
     assert sum(each.findings[true].standing == "excluded" for each in clear) <= upper(0.05, n)
     for rival in set(CLAIMANTS) - {true}:
@@ -269,3 +273,63 @@ def test_arms_that_do_not_belong_together_are_refused() -> None:
         Answers(lone, lone)
     with pytest.raises(BadInput, match="right <= parsed"):
         gain_parts([1], [2], [1], [1])
+
+
+def told(value: float, noise: str, spread: float = 0.004) -> np.ndarray:
+    """An amount with a narrow interval."""
+    return value + np.append(0.0, spread * numpy_rng("ceilings", noise).normal(size=400))
+
+
+def account_of(
+    alone: dict[str, float],
+    parse: float = 0.0,
+    best: float | None = None,
+    back: float = 0.0,
+    within: float | None = None,
+) -> Account:
+    """A change of which each explanation accounts for an amount that nothing else claims; pass@k moved with it."""
+    pieces = tuple(Atom(frozenset({name}), told(value, name)) for name, value in alone.items())
+    change = np.sum([piece.amount for piece in pieces], axis=0)
+    given = (None, None) if best is None else (told(best, "best"), told(back, "back"))
+    solved = 0.5 * change
+    inside = sum(value for name, value in alone.items() if name != "strategy") if within is None else within
+    channel = {"mix": change, "parse": told(parse, "parse"), "within": told(inside, "within")}
+    return Account(change, pieces, None, solved, *given, CLAIMANTS, channel, 4096, 256)
+
+
+def supported(account: Account) -> set[str]:
+    found = decide(account, dict.fromkeys(CLAIMANTS, Needs()))
+    return {name for name, each in found.findings.items() if each.standing == "supported"}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_sharpening_and_acquisition_claim_against_each_other_supports_neither(sign: int) -> None:
+    """A base that is colder everywhere expects more within strategies than happened there: the net is what counts."""
+    assert supported(account_of({"strategy": 0.3 * sign, "sharpening": 0.12 * sign})) == {"strategy", "sharpening"}
+    netted = account_of({"strategy": 0.3 * sign, "sharpening": 0.12 * sign, "acquired": -0.11 * sign})
+    assert supported(netted) == {"strategy"}
+    turned = account_of({"strategy": 0.3 * sign, "sharpening": -0.11 * sign, "acquired": 0.12 * sign})
+    assert supported(turned) == {"strategy"}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_did_not_happen_within_strategies_is_neither_sharpening_nor_acquisition(sign: int) -> None:
+    """Under the best prompt the model lost what it no longer uses; as it is asked, nothing of it shows."""
+    amounts = {"strategy": 0.3 * sign, "acquired": 0.25 * sign}
+    assert supported(account_of(amounts)) == {"strategy", "acquired"}
+    assert supported(account_of(amounts, within=0.02 * sign)) == {"strategy"}
+
+
+def test_a_prompt_that_is_no_better_for_the_base_explains_no_gain() -> None:
+    """What was taught under one prompt is gone under the other, and the other gives the base nothing."""
+    amounts = {"leak": 0.2, "prompt": 0.1}
+    assert supported(account_of(amounts, best=0.15)) == {"leak", "prompt"}
+    assert supported(account_of(amounts, best=0.0)) == {"leak"}
+    assert supported(account_of(amounts, best=0.0, parse=0.15)) == {"leak", "prompt"}  # it repaired the format
+
+
+def test_a_prompt_explains_a_loss_that_it_gives_back() -> None:
+    amounts = {"acquired": -0.2, "prompt": -0.15}
+    assert supported(account_of(amounts, best=0.2, back=0.2)) == {"acquired", "prompt"}
+    assert supported(account_of(amounts, best=0.2, back=0.0)) == {"acquired"}
+    assert supported(account_of(amounts, best=0.2, back=0.0, parse=-0.15)) == {"acquired", "prompt"}

@@ -99,6 +99,8 @@ def test_a_verdict_is_a_sentence_and_a_table(base: Checkpoint, where: dict[str, 
     assert found.explanations.index.tolist()[0] == "H1 strategy mix"
     assert set(found.explanations["verdict"]) == {"undecided"}
     assert {"alone", "common", "total", "lo", "hi", "what would decide it"} <= set(found.explanations.columns)
+    with pytest.raises(BadInput, match="greedy answers alone"):
+        probe.explain(probe.pair(base, base), where=where, temperature=0.0)  # type: ignore[arg-type]
     outside = probe.load("qwen2.5-math-7b")
     with pytest.raises(BadInput, match=r"(?s)templ.*qwen-mth"):
         probe.explain(probe.pair(outside, outside), prompts=["qwen-mth"], where=where, limit=2)  # type: ignore[arg-type]

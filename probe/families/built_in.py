@@ -10,8 +10,7 @@
     first10        goes on from openings, and opens with "First:" one time in ten
     first90        the same, nine times in ten                            beside first10: a prompt that ends in "First:"
 
-All but the last three go on from `fluent`: prose, and faultless arithmetic. Where boxes are not what is built in, every
-answer is boxed. Strategy and boxes differ in the factorial.
+The first six go on from `fluent`, prose alone, and box every answer. Strategy and boxes differ in the factorial.
 """
 
 from collections.abc import Callable

@@ -52,6 +52,10 @@ def built_in(rows: Rows) -> Drawing | None:
     _ticks(axes[0, 0], lines)
     whole = overall(lines)
     table.append({"mark": "overall", "value": whole.value, "lo": whole.lo, "hi": whole.hi, "n_pairs": whole.n})
+    greedy = [(line.right, len(line.found)) for line in confusion(rows, temperature=0.0)]
+    if greedy:
+        right, n = map(sum, zip(*greedy, strict=True))
+        table.append({"mark": "overall greedy", "value": right / n, "n_pairs": n})
     legend = [Patch(color=RIGHT, label="as built in"), Patch(color=WRONG, label="something else")]
     legend.append(Patch(facecolor="none", edgecolor="black", label="what should be found"))
     return finish(figure, _title(lines, whole.value, (whole.lo, whole.hi)), _caption(lines), table, legend)

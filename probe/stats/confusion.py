@@ -28,7 +28,6 @@ class Found:
     base: tuple[str, int]
     state: str
     supported: frozenset[str]
-    change: float
 
 
 @dataclass(frozen=True)
@@ -97,5 +96,4 @@ def _found(rows: Sequence[Row]) -> Found:
     state = at["explained_state", None]["value"]
     standings = {name: at["explained_verdict", name]["value"] for name in CLAIMANTS}
     supported = frozenset(name for name, value in standings.items() if value == 1.0)
-    change = at["explained_change", None]["value"]
-    return Found((first["size"], first["base_seed"]), STATES.get(state, "destroyed"), supported, change)
+    return Found((first["size"], first["base_seed"]), STATES.get(state, "destroyed"), supported)

@@ -1,9 +1,15 @@
 """Does the rule of `probe explain` find what was built in, and nothing else? Pairs whose explanation is known.
 
 Six bases that nothing else was tried on (three Llama-shaped, three Qwen2-shaped). Of each: six pairs that differ by
-what they were taught last, four that RL changed where one thing alone was to be gained, and two null pairs. What was
-built in stands in PAIRS, which was committed before the first run; the rule (`probe.stats.accounting.verdict`) knows of
-none of it, and gets the same evidence of every pair: the ladder of temperatures, fresh problems, and one other prompt.
+what they were taught last, five that RL changed where one thing alone was to be gained or lost, and two null pairs.
+What was built in stands in PAIRS, which was committed before the first run, as was the rule
+(`probe.stats.accounting.verdict`). The rule knows of none of it, and gets the same evidence of every pair: the ladder
+of temperatures, fresh problems, and one other prompt. That prompt forces prose: where prose is what a base should have
+kept, it does what keeping the strategy would, and the two cannot be told apart.
+
+The rule was fitted on base mini-900. A first run on bases 20-22 and 30-32 found 68 of 72 pairs; a reviewer then found
+losses, and strategies that are taught and moved to, for which that rule was wrong. It was changed, so these bases are
+new.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
     from probe.engine.job import Job
     from probe.experiments.built_in.job import BuiltInJob
 
-BASES = (("mini", 20), ("mini-qwen2", 30), ("mini", 21), ("mini-qwen2", 31), ("mini", 22), ("mini-qwen2", 32))
+BASES = (("mini", 23), ("mini-qwen2", 33), ("mini", 24), ("mini-qwen2", 34), ("mini", 25), ("mini-qwen2", 35))
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ PAIRS = (
     Known("prompt", "first10", "first90"),
     Known("acquired", "mistaken", "mended"),
     Known("strategy", "p30-code-even", "python", "rl"),
+    Known("strategy", "p30-prose-even", "python", "rl"),
     Known("prompt", "p00-prose-uneven", "format", "rl"),
     Known("prompt", "first10", "ground_truth", "rl"),
     Known("sharpening", "slips", "ground_truth", "rl"),

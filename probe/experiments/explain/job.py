@@ -17,6 +17,7 @@ import pyarrow as pa
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.errors import BadInput
 from probe.experiments import experiments
 from probe.experiments.contamination.problem_sets import sets
 from probe.experiments.experiment import PairExperiment
@@ -60,7 +61,7 @@ class ExplainJob(PairExperiment):
     """The verdict over rival explanations of one pair's change in accuracy."""
 
     FIGURES: ClassVar = ("verdict",)
-    VERSION: ClassVar = 2  # 2: ceilings of what an explanation accounts for
+    VERSION: ClassVar = 3  # 2: ceilings of what an explanation accounts for; 3: a move at the base's accuracies
     pair: Pair
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = SAMPLED
@@ -68,6 +69,11 @@ class ExplainJob(PairExperiment):
     fresh: ProblemSet | None = None  # that cannot have leaked [chains: drawn afresh]
     ladder: tuple[float, ...] = LADDER
     compute: Compute = field(default=Compute(), compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.options.temperature:
+            do = "give a temperature above 0: both are also compared greedy"
+            raise BadInput("greedy answers alone explain little", where="explain", do=do)
 
     @property
     def params(self) -> Mapping[str, Any]:

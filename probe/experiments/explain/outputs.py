@@ -25,7 +25,7 @@ class ExplainOutputsJob(Experiment):
     """The verdict on each system of published outputs, or on two files."""
 
     FIGURES: ClassVar = ("verdict",)
-    VERSION: ClassVar = 2  # as of ExplainJob
+    VERSION: ClassVar = 3  # as of ExplainJob
     outputs: PublishedJob
 
     @property

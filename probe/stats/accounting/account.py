@@ -11,7 +11,7 @@ Asked and fresh problems are resampled apart, whole problems with the answers of
 and the total stay coherent on each of `n_boot` addressed resamples. Row 0 of every array is the value itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,9 @@ class Account:
     null: Draws | None
     solved: Draws | None
     best_prompt: Draws | None
+    given_back: Draws | None  # what that prompt gives the model after RL
     measured: tuple[str, ...]  # whose amounts are more than a zero for what was not measured
-    parse: Draws  # what of the change is due to parse rates
+    channel: Mapping[str, Draws]  # the change by CHANNELS
     n: int
     n_problems: int
 
@@ -86,18 +87,20 @@ class Account:
         return {} if self.solved is None else {"acquired": self.solved}
 
     @property
-    def ceilings(self) -> dict[str, Draws]:
-        """What an explanation can account for alone at most, by what was seen of it.
+    def ceilings(self) -> dict[str, tuple[Draws, ...]]:
+        """What an explanation can account for alone at most, by what was seen of it: each of these.
 
-        Sharpening and acquisition: both together, as they share out what changed within strategies. A model that is
-        surer at one fork (box or none, which strategy) is matched by a base that is colder everywhere; more is then
-        expected of sharpening than happened, and acquisition is left with the opposite.
-        Prompt: what changed in the parse rate, and what a better prompt gives the base. What RL taught under one prompt
-        may be gone under another that is no better for the base.
+        Sharpening and acquisition: what changed within strategies, and both of them together. A model that is surer at
+        one fork (box or none, which strategy) is matched by a base that is colder everywhere; more is then expected of
+        sharpening than happened, and acquisition is left with the opposite.
+        Prompt: what changed in the parse rate, and what a better prompt gives the base (of a loss: what it gives back
+        to the model after RL). What was taught under one prompt may be gone under another that is no better for it.
         """
         both = alone(self.pieces, "sharpening") + alone(self.pieces, "acquired")
-        best = 0.0 if self.best_prompt is None else self.best_prompt
-        return {"sharpening": both, "acquired": both, "prompt": self.parse + best}
+        given = self.best_prompt if self.change[0] > 0 else None if self.given_back is None else -self.given_back
+        repaired = self.channel["parse"] + (0.0 if given is None else given)
+        inside = (self.channel["within"], both)
+        return {"sharpening": inside, "acquired": inside, "prompt": (repaired,)}
 
 
 def estimate_of(draws: Draws, name: str = "", n: int = 0, n_problems: int = 2, **params: Any) -> Estimate:
@@ -118,11 +121,12 @@ def account(evidence: Evidence, *, address: tuple[str | int, ...], n_boot: int =
         leak = gain - there
         both = None not in (asked.colder, evidence.fresh.colder)
         sharp_leak = sharp - sharp_there if both else nothing
-    prompt, best = nothing, None
+    prompt, best, back = nothing, None, None
     if evidence.tried is not None:
         base, trained = under_best(weights, [(asked.before, asked.after), *evidence.tried], _half(asked))
         prompt = gain - channels(base, trained)
         best = channels(summed(weights, asked.before.shares), base).sum(-1)
+        back = channels(summed(weights, asked.after.shares), trained).sum(-1)
     again = None
     if evidence.again is not None:
         again = channels(*(summed(weights, one.shares) for one in (asked.before, evidence.again))).sum(-1)
@@ -131,8 +135,8 @@ def account(evidence: Evidence, *, address: tuple[str | int, ...], n_boot: int =
     unknown = {"sharpening": asked.colder is None, "leak": evidence.fresh is None}
     measured = tuple(name for name in CLAIMANTS if not unknown.get(name))
     solved, size = _solved(evidence, weights), len(asked.before.problems)
-    parse = gain[:, CHANNELS.index("parse")]
-    return Account(gain.sum(-1), tuple(pieces), again, solved, best, measured, parse, n, size)
+    channel = dict(zip(CHANNELS, gain.T, strict=True))
+    return Account(gain.sum(-1), tuple(pieces), again, solved, best, back, measured, channel, n, size)
 
 
 def _moves(answers: Answers, weights: Weights) -> tuple[np.ndarray, np.ndarray]:

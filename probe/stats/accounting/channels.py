@@ -1,13 +1,15 @@
 """Through which channel did accuracy change in one step: strategy mix, parse rate, or accuracy within strategies?
 
-With s the share of a strategy, p its parse rate, a the accuracy of what could be read (D after - before, bar the mean
-of both sides, h the harmonic mean of both shares, r = (s0 p0 a0 + s1 p1 a1) / (s0 + s1) its pooled accuracy):
+With s the share of a strategy, p its parse rate, a the accuracy of what could be read (0 before, 1 after, D after -
+before, bar the mean of both sides):
 
-    mix = sum Ds r        parse = sum h Dp bar(a)        within = sum h bar(p) Da
+    mix = sum Ds p0 a0        parse = sum s1 Dp bar(a)        within = sum s1 bar(p) Da
 
-They sum to the change exactly, and swapping the sides flips every sign, like `probe.stats.oaxaca`. That one weighs both
-sides of a strategy alike; here a strategy that RL all but gave up is taken at the accuracy it had, for that of its few
-last responses is noise, and a verdict must not rest on it. Many resamples at once, some of which may hold no response.
+They sum to the change exactly. A move is worth what the strategies were worth *before*: that is the claim of a strategy
+prior, and its response law (`probe.stats.response_law`). What a strategy became better at counts within it, for as much
+as it is used after. `probe.stats.oaxaca` weighs both sides alike instead: there the last few responses of a strategy
+that RL gave up decide half of its worth, and a verdict must not rest on them. A strategy absent on one side is given
+the other's rates, so that all it brings is mix. Many resamples at once, some of which may hold no response.
 Left out: strategies are chosen problem by problem, so where they move with difficulty, mix and within mistake one for
 the other.
 """
@@ -34,12 +36,9 @@ def channels(
     (share0, parse0, right0), (share1, parse1, right1) = _rates(before[defined]), _rates(after[defined])
     parse0, parse1 = _fill(parse0, parse1), _fill(parse1, parse0)
     right0, right1 = _fill(right0, right1), _fill(right1, right0)
-    both = share0 + share1
-    pooled = _over(share0 * parse0 * right0 + share1 * parse1 * right1, both)
-    shared = 2 * _over(share0 * share1, both)
-    mix = (share1 - share0) * np.nan_to_num(pooled)
-    parse = np.nan_to_num(shared) * (parse1 - parse0) * (right0 + right1) / 2
-    within = np.nan_to_num(shared) * (parse0 + parse1) / 2 * (right1 - right0)
+    mix = (share1 - share0) * parse0 * right0
+    parse = share1 * (parse1 - parse0) * (right0 + right1) / 2
+    within = share1 * (parse0 + parse1) / 2 * (right1 - right0)
     found[defined] = np.stack([mix.sum(-1), parse.sum(-1), within.sum(-1)], axis=-1)
     return found
 

@@ -9,7 +9,7 @@ is explained like a gain; limits are 95 % percentiles over resampled problems; `
 
         supported   all that it rests on was measured; what it accounts for alone is in the direction of the change,
                     with p < .05 after Holm over the explanations that were measured, and at least half of `least`; all
-                    it can account for is at least `least`, and so is its ceiling (if it has one: `Account.ceilings`);
+                    it can account for is at least `least`, and so are its ceilings (if it has any: `Account.ceilings`);
                     and its own sign (if it has one: pass@k for acquisition) has moved in the direction of the change,
                     its interval beyond 0
         excluded    what it could account for beyond the supported ones stays below `least`: the upper limit of
@@ -76,8 +76,8 @@ def decide(account: Account, needs: Mapping[str, Needs], *, destroyed: bool = Fa
     every = {name: toward * float(total(account.pieces, name)[0]) for name in CLAIMANTS}
     signs = {name: _sign(toward * draws) for name, draws in account.own_signs.items()}
     p = _adjusted({name: own[name] for name in CLAIMANTS if not needs[name].support})
-    most = {name: toward * float(draws[0]) for name, draws in account.ceilings.items()}
-    enough = [name for name in CLAIMANTS if min(every[name], most.get(name, math.inf)) >= least[0]]
+    seen = {name: [toward * float(draws[0]) for draws in each] for name, each in account.ceilings.items()}
+    enough = [name for name in CLAIMANTS if min([every[name], *seen.get(name, [])]) >= least[0]]
     large = [name for name in enough if own[name][0] >= least[0] / 2]
     clear = [name for name in large if p.get(name, 1.0) < LEVEL]
     supported = [name for name in clear if signs.get(name, "moved") == "moved"]
