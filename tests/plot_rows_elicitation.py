@@ -20,11 +20,14 @@ def elicited() -> list[Row]:
             place |= {"temperature": 1.0, "kind": "prompt", "rl_seed": 0, "step": 0, "reward": "", "clip": ""}
             for i, (way, gain) in enumerate(ASKED.items()):
                 rows += _way(place, way, 0.5 + reach * gain, 0.4 * i)
-            rows.append(_row(place, "accuracy", "after", "majority of 8", 0.56))
+            rows.append(_row(place, "accuracy", "after", "majority", 0.56))
             for reward, gain in RUNS.items():
                 trained = place | {"kind": "rl", "reward": reward, "rl_seed": 400, "step": 10, "clip": "0.2"}
                 rows += _way(trained, f"RL {reward}", 0.5 + reach * gain, 2.0)
                 rows.append(_row(trained, "beyond", "change", f"RL {reward}", reach * (gain - 0.2)))
+                greedy = trained | {"temperature": 0.0}
+                rows += _way(greedy, f"RL {reward}, greedy", 0.5 + reach * gain, 4.0)
+                rows.append(_row(greedy, "beyond", "change", f"RL {reward}, greedy", reach * (gain - 0.2)))
     return rows
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from plot_rows_antithetic import twins
+from plot_rows_law import laws
 from safetensors.torch import load_file
 
 from probe.checkpoints.organism_job import OrganismJob, load_organism
@@ -16,7 +17,7 @@ from probe.experiments.null_responses import Change, changed
 from probe.experiments.responses import RESPONSES
 from probe.experiments.result import run
 from probe.models.loading.load import Loaded, save_folder
-from probe.plots import figures
+from probe.plots import figures, random_antithetic
 from probe.rewards import rewards
 from probe.rl.labels import Gold
 from probe.rl.train import GRPO
@@ -131,7 +132,8 @@ def test_predictions_by_hand() -> None:
     assert not [each for each in twins_of(half) if each.temperature == 1.0]
 
 
-def test_every_setting_of_the_study_is_predicted_about_or_drawn() -> None:
+def test_every_setting_of_the_study_is_drawn_and_every_prediction_is_about_one() -> None:
+    assert set(random_antithetic.SETTINGS) == set(SETTINGS)
     assert {each.reward for each in CONTRASTS} <= set(SETTINGS)
     assert len(BASES) == 8
     losses = {setting: recipe(setting, 24).loss for setting in SETTINGS}
@@ -151,3 +153,9 @@ def test_the_figure_says_which_shares_move_and_none_where_none_does() -> None:
     assert title_of(few).endswith("clip .2, prior .65 +.08 and clip .2, prior .3 \u2212.08")
     still = [row for row in twins() if row["clip"] in ("rloo", "dual")]
     assert "no share of code clearly" in title_of(still)
+
+
+def test_runs_without_a_twin_are_not_drawn_as_if_they_had_one() -> None:
+    assert figures.get("random_antithetic")(laws()) is None
+    alone = [row for row in twins() if row["side"] != "draw"]
+    assert figures.get("random_antithetic")(alone) is None

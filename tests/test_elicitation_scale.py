@@ -95,14 +95,16 @@ def test_every_way_and_run_of_a_base(store: Store, monkeypatch: pytest.MonkeyPat
     trained = RunJob("format", ORGANISM, GRPO(rewards.get("format")(), batches=2, save_every=1, seed=400), Gold())
     rows = run(ElicitationJob("test", ORGANISM, (trained,)), store, workers=1).rows
     parts = {row["part"] for row in rows}
-    assert parts == {AS_ASKED, "T = 0.6", "T = 0.3", "greedy", "forced code", "forced prose", MAJORITY, "RL format"}
+    asked = {AS_ASKED, "T = 0.6", "T = 0.3", "greedy", "forced code", "forced prose", MAJORITY}
+    assert parts == asked | {"RL format", "RL format, greedy"}
+    assert {row["temperature"] for row in rows if row["part"] in ("greedy", "RL format, greedy")} == {0.0}
     distances = {row["part"]: row["value"] for row in rows if row["name"] == "nats"}
     assert set(distances) == parts - {AS_ASKED, MAJORITY}
     assert distances["greedy"] > distances["T = 0.3"] > distances["T = 0.6"] > 0
     shares = {row["part"]: row["value"] for row in rows if row["name"] == "code_share" and row["side"] == "after"}
     assert shares["forced code"] > 0.9 > shares[AS_ASKED]
-    (beyond,) = [row for row in rows if row["name"] == "beyond"]
-    assert (beyond["reward"], beyond["null"], beyond["step"]) == ("format", 0.0, 2)
+    beyond = [(row["reward"], row["null"], row["step"], row["temperature"]) for row in rows if row["name"] == "beyond"]
+    assert beyond == [("format", 0.0, 2, 1.0), ("format", 0.0, 2, 0.0)]
     after = {row["part"]: row["value"] for row in rows if row["name"] == "accuracy" and row["side"] == "after"}
     change = {row["part"]: row["value"] for row in rows if row["name"] == "accuracy" and row["side"] == "change"}
     assert change == {part: pytest.approx(after[part] - after[AS_ASKED]) for part in parts - {AS_ASKED}}

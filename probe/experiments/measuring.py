@@ -50,6 +50,12 @@ def measure_pair(key: RowKey, data: PairData, names: tuple[str, ...] | None = No
     return [row_of(key, estimate, destroyed) for estimate in estimates]
 
 
+def is_destroyed(base: pa.Table, after: pa.Table, address: tuple[str | int, ...]) -> bool:
+    """Whether the model after no longer answers (`probe.measures.collapse`), from RESPONSES to the same problems."""
+    estimates = measures.get("collapse")()(PairData(first_samples(base, after), after, address=address))
+    return any(each.name == "destroyed" and each.value == 1.0 for each in estimates)
+
+
 def log_rows(key: RowKey, log: list[dict[str, float]]) -> Iterator[Row]:
     """The training log as rows named train/<metric>: the main ones batch by batch, clip details as means of the run."""
     for entry in log:

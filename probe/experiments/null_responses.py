@@ -73,7 +73,7 @@ def changed(store: Store, base: Loaded, run: RunJob, change: Change) -> Overlay:
     start = {name: known[name].detach().clone() for name in steps[0]}
     if change == "opposite":
         return mirrored(start, steps[-1])
-    (end,) = deque(random_walk([start, *steps], "walk", run.organism.label, run.name, run.grpo.seed), maxlen=1)
+    (end,) = deque(random_walk([start, *steps], "walk", run.recipe.digest), maxlen=1)
     return mirrored(start, end) if change == "walk back" else end
 
 

@@ -22,6 +22,7 @@ from probe.stats.predictions import Judged, cells_of, judge, slope
 
 REGION = "#DDDDDD"
 VERDICTS = {"holds": ("#0072B2", "o"), "fails": ("#D55E00", "X"), "undecided": (GREY, "d")}
+SLOPE = "slope of realised on predicted change"
 SHOWN = {True: (-0.5, 2.0), False: (-0.5, 0.6)}  # the widest that slopes, and changes, are drawn
 
 
@@ -34,11 +35,11 @@ def predictions(rows: Rows) -> Drawing | None:
 
 
 def judged(found: Sequence[Judged]) -> Drawing | None:
-    """One row a prediction: slopes above, changes of accuracy below; None without any."""
+    """One row a prediction, those of one quantity together, slopes first; None without any."""
     if not found:
         return None
-    groups = [[each for each in found if (each.contrast.of is slope) is steep] for steep in (True, False)]
-    groups = [group for group in groups if group]
+    units = dict.fromkeys(map(_unit, found))
+    groups = [[each for each in found if _unit(each) == unit] for unit in sorted(units, key=lambda unit: unit != SLOPE)]
     sizes = [len(group) for group in groups]
     height = 0.26 * sum(sizes) / len(sizes) + 0.45
     figure, axes = panels(len(groups), 1, width=DOUBLE, height=height, height_ratios=[size + 1 for size in sizes])
@@ -48,6 +49,10 @@ def judged(found: Sequence[Judged]) -> Drawing | None:
     marks = [key(name, marker, color=colour) for name, (colour, marker) in VERDICTS.items()]
     legend = [*marks, Patch(color=REGION, label="predicted"), null_handle("no effect")]
     return finish(figure, _title(found), _caption(found), table, legend)
+
+
+def _unit(each: Judged) -> str:
+    return SLOPE if each.contrast.of is slope else each.contrast.unit
 
 
 def _panel(axes: Axes, group: Sequence[Judged]) -> list[Row]:
@@ -63,7 +68,7 @@ def _panel(axes: Axes, group: Sequence[Judged]) -> list[Row]:
     axes.set_ylim(-len(group) + 0.4, 0.6)
     said = [f"{each.contrast.explanation}  {each.contrast.says}" for each in group]
     axes.set_yticks([-place for place in range(len(group))], said)
-    axes.set_xlabel("slope of realised on predicted change" if steep else "change of accuracy")
+    axes.set_xlabel(_unit(group[0]))
     plain_numbers(axes, x=True, y=False)
     return table
 

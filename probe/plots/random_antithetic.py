@@ -45,7 +45,8 @@ STILL = "Where its draws cancel, a random reward still moves the share of code"
 @styled
 def random_antithetic(rows: Rows) -> Drawing | None:
     """One dot and interval a setting and prior; None where no run has a twin."""
-    mine = [_marked(row) for row in rows if _is_drawn(row)]
+    twins = {_run(row) for row in rows if row.get("side") == "draw"}
+    mine = [_marked(row) for row in rows if _is_drawn(row) and _run(row) in twins]
     settings = [each for each in SETTINGS if any(row["clip"] == each for row in mine)]
     if not mine:
         return None
@@ -71,8 +72,13 @@ def random_antithetic(rows: Rows) -> Drawing | None:
 
 
 def _is_drawn(row: Row) -> bool:
-    sides = row.get("side") in ("change", "walk")
-    return sides and row.get("clip") in SETTINGS and str(row.get("family"))[:3] in PRIORS
+    random = row.get("reward") == "random" and row.get("side") in ("change", "walk")
+    return random and row.get("clip") in SETTINGS and str(row.get("family"))[:3] in PRIORS
+
+
+def _run(row: Row) -> tuple[object, ...]:
+    """Runs without a twin have no draw."""
+    return tuple(row.get(name) for name in ("study", "family", "size", "base_seed", "reward", "clip", "rl_seed"))
 
 
 def _marked(row: Row) -> Row:
@@ -97,8 +103,9 @@ def _panel(axes: Axes, means: Sequence[Mean], settings: list[str], about: Row) -
 def _title(shares: Sequence[Mean]) -> str:
     """Which shares of code move, after Holm over settings and priors."""
     known = [mean for mean in shares if len(mean.runs) > 1 and mean.lo == mean.lo]
-    p = [seeds_mean([run["value"] for run in mean.runs], name="share", null=0.0).p or 1.0 for mean in known]
-    moved = [mean for mean, q in zip(known, holm(p), strict=True) if q < LEVEL] if p else []
+    p = [seeds_mean([run["value"] for run in mean.runs], name="share", null=0.0).p for mean in known]
+    adjusted: Sequence[float] = holm([1.0 if each is None else each for each in p]).tolist() if p else []
+    moved = [mean for mean, q in zip(known, adjusted, strict=True) if q < LEVEL]
     if not moved:
         return "Where its draws cancel, a random reward moves no share of code clearly"
     if len(moved) > SAID:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
 from probe.plots._captions import caption, counts
-from probe.plots._forecasts import changes
+from probe.plots._forecasts import changes, checkpoint_of
 from probe.plots._frame import finish, panels
 from probe.plots._marks import key, null_handle, null_line, plain_numbers
 from probe.plots._replicates import limits, pick
@@ -63,8 +63,10 @@ def _points(rows: Rows) -> list[Point]:
         for row in pick(rows, name="accuracy", side="change", kind="rl", reward=REWARD, temperature=1.0)
         if (row.get("step") or 0) > LATER
     ]
-    last = max((row["step"] for row in runs), default=0)
-    return matched(forecast, [row for row in runs if row["step"] == last])
+    longest: dict[tuple[object, ...], Row] = {}
+    for row in sorted(runs, key=lambda row: row["step"]):
+        longest[checkpoint_of(row | {"step": 0})] = row
+    return matched(forecast, list(longest.values()))
 
 
 def _mark(axes: Axes, point: Point, responded: bool) -> list[Row]:
@@ -84,9 +86,10 @@ def _mark(axes: Axes, point: Point, responded: bool) -> list[Row]:
 def _caption(points: Sequence[Point]) -> str:
     steps = sorted({int(point.realised["step"]) for point in points})
     problems = counts([point.realised for point in points], "n_problems")
+    seeds = {(point.forecast["size"], point.forecast["base_seed"]) for point in points}
     return caption(
         f"change after {span(steps, 'batch').replace('batchs', 'batches')}, T = 1",
         f"{span([len(points)], 'run')} on {span(problems, 'problem')}",
-        "bars: 95 % over problems; AUROC: over bases",
+        f"bars: 95 % over problems; AUROC: over organisms, of {span([len(seeds)], 'base seed')}",
         "0 (dashed), AUROC .5",
     )

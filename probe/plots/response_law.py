@@ -2,9 +2,9 @@
 
     predicted = mean over problems of (change of the share of code) x (accuracy of the base in code - in prose)
 
-The full line is the law (slope 1 through 0), the dashed one no change; grey crosses are changes of the weights as large
-as the runs', in random directions. A slope is least squares over the organisms of a base, its interval over bases.
-Destroyed runs stay in it and are drawn open. A single organism's interval: in the table.
+The full line is the law (slope 1 through 0), the dashed one no change; grey crosses are changes of the weights like the
+runs', in random directions; plusses, the runs' own, backwards. A slope is least squares over the organisms of a base,
+its interval over bases. Destroyed runs stay in it and are drawn open. A single organism's interval: in the table.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ BETTER = {
 KEY = ("family", "size", "base_seed", "reward", "temperature", "step", "rl_seed")
 LAW = key("the law: realised = predicted", linestyle="-", linewidth=0.9, color="#333333")
 WAYS, AT = {1.0: "T = 1", 0.0: "greedy"}, {1.0: "at T = 1", 0.0: "greedy"}
-WALK = "walk"  # side of the null change that is drawn
+NULLS = {"walk": ("x", "random direction (null)"), "opposite": ("+", "the run's change, backwards")}  # by side
 MOST = 5  # rewards that fit beside each other
 
 
@@ -63,7 +63,7 @@ class Mark:
 @styled
 def response_law(rows: Rows) -> Drawing | None:
     """A row of panels a temperature, a column a reward; None where no run was held against the law."""
-    marks, nulls = _marks(rows), _marks(rows, WALK)
+    marks, nulls = _marks(rows), [mark for side in NULLS for mark in _marks(rows, side)]
     if not marks:
         return None
     rewards = ordered({mark.predicted["reward"] for mark in marks}, REWARDS)[:MOST]
@@ -77,15 +77,15 @@ def response_law(rows: Rows) -> Drawing | None:
             mine = [m for m in marks if m.predicted["temperature"] == way and m.predicted["reward"] == reward]
             slopes[reward, way], told = _slope(mine)
             walks = [m for m in nulls if m.predicted["temperature"] == way and m.predicted["reward"] == reward]
-            table += [*_walks(axis, walks), *_panel(axis, mine), *told]
+            table += [*_nulls(axis, walks), *_panel(axis, mine), *told]
             head(axis, slopes[reward, way], 2)
         axes[i, 0].set_ylabel(f"realised change\nof accuracy, {WAYS[way]}")
     for axis in axes[-1]:
         axis.set_xlabel("predicted")
     name_columns(axes[0], [reward_look(name).label for name in rewards])
     legend = [key(each.label, each.marker, color=each.colour, linestyle="none") for each in BETTER.values()]
-    crosses = [key("random change as large (null)", "x", color=GREY)] if nulls else []
-    legend += [LAW, *crosses, null_handle("no change")]
+    greys = [key(words, marker, color=GREY) for _, (marker, words) in NULLS.items()] if nulls else []
+    legend += [LAW, *greys, null_handle("no change")]
     return finish(figure, _title(rewards, ways, slopes), _caption(marks), table, legend)
 
 
@@ -109,12 +109,13 @@ def _better(gap: Row) -> str:
     return "code" if gap["lo"] > 0 else "prose" if gap["hi"] < 0 else "neither"
 
 
-def _walks(axes: Axes, marks: Sequence[Mark]) -> list[Row]:
-    """The nulls, behind everything else."""
+def _nulls(axes: Axes, marks: Sequence[Mark]) -> list[Row]:
+    """Behind everything else."""
     table: list[Row] = []
     for mark in marks:
-        axes.plot(*mark.xy, "x", color=GREY, markersize=2.4, markeredgewidth=0.6, alpha=0.6, zorder=0)
-        table += [row | {"mark": f"null {row['mark']}"} for row in _told(mark)]
+        side = str(mark.realised["side"])
+        axes.plot(*mark.xy, NULLS[side][0], color=GREY, markersize=2.4, markeredgewidth=0.6, alpha=0.6, zorder=0)
+        table += [row | {"mark": f"{side} {row['mark']}"} for row in _told(mark)]
     return table
 
 

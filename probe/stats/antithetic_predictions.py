@@ -4,7 +4,7 @@ Numbers are what a run and its antithetic twin have in common (`probe.stats.anti
 other prediction (`probe.stats.predictions`). Written before the first run of the study `antithetic`.
 
     clip bias     (2506.10947)  the share of code moves away from a half, with the sign of the prior
-    compression   (2512.16912)  the model becomes surer of its tokens, whatever its prior
+    compression   (2512.16912)  the model becomes surer of its tokens than a walk makes it, whatever its prior
     noise                       without clipping nothing is left; a walk as long moves no share
 """
 
@@ -47,6 +47,11 @@ def walked(trait: str) -> Number:
     return lambda twins: float(np.mean([each.walk[trait] for each in twins]))
 
 
+def beyond_walk(trait: str) -> Number:
+    """What is common to the twins less what is common to the walks."""
+    return lambda twins: float(np.mean([each.common[trait] - each.walk[trait] for each in twins]))
+
+
 def prior(percent: int) -> Chosen:
     """Whether a base prefers code that often."""
     return lambda twins: twins.family.startswith(f"p{percent}")
@@ -58,20 +63,21 @@ def both(twins: Twins) -> bool:
 
 
 UP, DOWN, STILL = (0.0, INF), (-INF, 0.0), (-0.03, 0.03)
-SHARE, SURER = of("code_share"), of("token_probability")
+SHARE, SURER = of("code_share"), beyond_walk("token_probability")
 SAID: tuple[tuple[str, str, str, str, Chosen, Number, Region], ...] = (
     ("away at .2, above", "H1", "clip .2, prior .65: the share of code rises", "0.2", prior(65), SHARE, UP),
     ("away at .2, below", "H1", "clip .2, prior .3: it falls", "0.2", prior(30), SHARE, DOWN),
     ("away at .05, above", "H1", "clip .05, prior .65: it rises", "0.05", prior(65), SHARE, UP),
     ("away at .05, below", "H1", "clip .05, prior .3: it falls", "0.05", prior(30), SHARE, DOWN),
-    ("surer at .2", "H2", "clip .2: tokens become likelier", "0.2", both, SURER, UP),
-    ("surer at .05", "H2", "clip .05: tokens become likelier", "0.05", both, SURER, UP),
+    ("surer than a walk at .2", "H2", "clip .2: tokens become likelier than by a walk", "0.2", both, SURER, UP),
+    ("surer than a walk at .05", "H2", "clip .05: tokens become likelier than by a walk", "0.05", both, SURER, UP),
     ("dropped", "noise", "old log-probs dropped: no share moves", "old_dropped", both, SHARE, STILL),
     ("rloo", "noise", "RLOO without clip: no share moves", "rloo", both, SHARE, STILL),
     ("walk", "noise", "a walk as long as clip .2: no share moves", "0.2", both, walked("code_share"), STILL),
 )
+UNITS = ("change of the share of code", "change of token probability")
 CONTRASTS = tuple(
-    Contrast(name, why, says, setting, 1.0, chosen, number, low, high)  # type: ignore[arg-type]
+    Contrast(name, why, says, setting, 1.0, chosen, number, low, high, UNITS[number is SURER])  # type: ignore[arg-type]
     for name, why, says, setting, chosen, number, (low, high) in SAID
 )
 

@@ -71,6 +71,7 @@ class Contrast:
     of: Of
     low: float
     high: float
+    unit: str = "change of accuracy"
 
 
 def realised(cells: list[Cell]) -> float:

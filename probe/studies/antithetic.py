@@ -1,7 +1,8 @@
 """What does a random reward leave once its draws cancel, and is clipping why? Every run beside its antithetic twin.
 
 Priors for code on either side of a half (.65, .3), code the better strategy; eight bases (four Llama-shaped, four
-Qwen2-shaped); clip .05 and .2, one side alone, dual clip alone, the paper's "no clip" (old log-probs dropped), and RLOO
+Qwen2-shaped); clip .05 and .2, one side of it alone and none (dual clip
+3 stays in all of these), the paper's "no clip" (old log-probs dropped), and RLOO
 without clip. Beside each the walk of its length (`probe.interventions.random_walk`). What is expected was written down
 before it ran (`probe.stats.antithetic_predictions`).
 """

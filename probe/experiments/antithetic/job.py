@@ -22,12 +22,10 @@ from probe.data import Estimate, Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
-from probe.experiments.measuring import at_step, first_samples
+from probe.experiments.measuring import at_step, is_destroyed
 from probe.experiments.null_responses import Change, NullResponsesJob
 from probe.experiments.responses import RESPONSES, ROLLOUTS, RunResponsesJob, SampleJob, asked_of
 from probe.measurements import RowKey, Rows, row_of
-from probe.measures import PairData
-from probe.measures.collapse import Collapse
 from probe.rl.variants.antithetic import antithetic
 from probe.stats.antithetic import common, draw
 from probe.store import Store
@@ -84,7 +82,7 @@ class AntitheticJob(Experiment):
         held = [self._at_the_end(store, job) for job in self.needs]
         for temperature, (base, run, twin, *walks) in ((1.0, held[:5]), (0.0, held[5:])):
             key = self.key(temperature)
-            destroyed = any(_destroyed(base[0], responses, key) for responses, _ in (run, twin))
+            destroyed = any(is_destroyed(base[0], responses, key.address) for responses, _ in (run, twin))
             means = [traits(*each, warm=temperature > 0) for each in (base, run, twin, *walks)]
             rows += [row_of(key, each, destroyed) for each in _estimates(*means)]
         return rows
@@ -135,8 +133,3 @@ def _by_problem(problems: pa.ChunkedArray, values: Any) -> Float[np.ndarray, "pr
     table = pa.table({"problem": problems, "value": values.cast(pa.float64())})
     means = table.group_by("problem").aggregate([("value", "mean")]).sort_by("problem")
     return np.clip(means["value_mean"].to_numpy(), 0.0, 1.0)
-
-
-def _destroyed(base: pa.Table, after: pa.Table, key: RowKey) -> bool:
-    data = PairData(first_samples(base, after), after, address=key.address)
-    return any(each.name == "destroyed" and each.value == 1.0 for each in Collapse()(data))

@@ -1,12 +1,12 @@
 """One base, elicited in every way that needs no RL, and trained under rewards: accuracy per nat, on one scale.
 
-    sampled colder, greedy, forced first words, majority of 8    the base's own answers, chosen otherwise
-    RL under each reward, the output head or all weights         what training gives
+    sampled colder, greedy, forced first words, majority of its samples    the base's own answers, chosen otherwise
+    RL under each reward, the output head or all weights                   what training gives
 
 For each way (`part`): accuracy and code_share with their change from the base as it is asked (T = 1), and `nats` a
-response (`nats.py`). A majority has no text of its own, so no nats. For each run `beyond`: its accuracy less that of
-the best way without RL, which is chosen on the other half of the problems. Left out: steering vectors (`probe steer`
-has their doses), prompts (an organism has one), fine-tuning on an example.
+response (`nats.py`). A majority has no text of its own, so no nats. For each run, sampled and greedy, `beyond`: its
+accuracy less that of the best way without RL, which is chosen on the other half of the problems. Left out: steering
+vectors (`probe steer` has their doses), prompts (an organism has one), fine-tuning on an example.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from probe.experiments import experiments
 from probe.experiments.elicitation_scale.nats import Answers, NatsJob
 from probe.experiments.experiment import Experiment
 from probe.experiments.forced_prefix.job import ORGANISM_CODE
-from probe.experiments.measuring import at_step
+from probe.experiments.measuring import at_step, is_destroyed
 from probe.experiments.response_law.job import by_problem
 from probe.experiments.responses import RESPONSES, RunResponsesJob, SampleJob, asked_of
 from probe.measurements import RowKey, Rows, row_of
@@ -37,8 +37,9 @@ from probe.stats.accounting.arms import halves
 from probe.store import Store
 from probe.tasks.corpus import PROSE_OPENS
 
-AS_ASKED, MAJORITY = "T = 1", "majority of 8"
+AS_ASKED, MAJORITY = "T = 1", "majority"
 COLDER = (0.6, 0.3)
+ASKED = len(COLDER) + 2  # ways that change the temperature alone: as asked, colder, greedy
 Values = Float[np.ndarray, "problem"]
 
 
@@ -78,7 +79,9 @@ class ElicitationJob(Experiment):
         found += [Way(f"T = {t:g}", SampleJob(base, asked, replace(sampled, temperature=t))) for t in COLDER]
         found.append(Way("greedy", SampleJob(base, asked, sampled.greedy)))
         found += [Way(name, SampleJob(base, replace(asked, prefix=first), sampled)) for name, first in forced.items()]
-        found += [Way(f"RL {run.name}", RunResponsesJob(run, asked, sampled), run) for run in self.runs]
+        for run in self.runs:
+            found.append(Way(f"RL {run.name}", RunResponsesJob(run, asked, sampled), run))
+            found.append(Way(f"RL {run.name}, greedy", RunResponsesJob(run, asked, sampled.greedy), run))
         return tuple(found)
 
     @property
@@ -87,9 +90,9 @@ class ElicitationJob(Experiment):
         ways = self.ways
         return (*(way.answers for way in ways), *(NatsJob(self.organism, way.answers) for way in ways[1:]))
 
-    def key(self, run: RunJob | None = None) -> RowKey:
+    def key(self, run: RunJob | None = None, temperature: float = 1.0) -> RowKey:
         """What the rows of a way are about."""
-        key = of_organism(self.organism).key(self.study, "rl" if run else "prompt", temperature=1.0)
+        key = of_organism(self.organism).key(self.study, "rl" if run else "prompt", temperature=temperature)
         if run is None:
             return key
         known = {"informative": declared(run.grpo.reward).informative, "clip": run.clip}
@@ -103,6 +106,7 @@ class ElicitationJob(Experiment):
         names = sorted(set(tables[0]["problem"].to_pylist()))
         golds = {problem.id: problem.answer for problem in ways[0].answers.elicitation.problems.problems}
         voted = majority(tables[0], golds, names)
+        alike = {way.answers.options.temperature: table for way, table in zip(ways[:ASKED], tables, strict=False)}
         rows = [row_of(self.key(), each) for each in _told(MAJORITY, voted, right[0])]
         without = [voted, *(values for way, values in zip(ways, right, strict=True) if way.run is None)]
         for place, way in enumerate(ways):
@@ -112,7 +116,9 @@ class ElicitationJob(Experiment):
                 found.append(_mean(np.array(nats["nats"]), "nats", way.name, unit="nats"))
             if way.run is not None:
                 found.append(_mean(right[place] - best(without, names), "beyond", way.name, null=0.0, side="change"))
-            rows += [row_of(self.key(way.run), each) for each in found]
+            key = self.key(way.run, way.answers.options.temperature)
+            destroyed = way.run is not None and is_destroyed(alike[key.temperature], tables[place], key.address)
+            rows += [row_of(key, each, destroyed) for each in found]
         return rows
 
 
