@@ -10,6 +10,8 @@ from probe.cli.run import drew, grouped
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from probe.engine.job import Job
     from probe.measurements import Rows
     from probe.store import Store
@@ -34,8 +36,9 @@ def figure(
     if name is not None:
         known.get(name)
     held, drawn = settings.open_store(store), []
-    for rows, inputs in held_rows(held):
-        drawn += draw(rows, inputs, figures, name and [name])
+    for rows, inputs, own in held_rows(held):
+        names = own if name is None else [name] if name in (own or [name]) else []
+        drawn += draw(rows, inputs, figures, names)
     for path in drawn:
         drew(path)
     if not drawn:
@@ -43,12 +46,20 @@ def figure(
         raise BadInput("the store holds nothing to draw it from", where=str(held.root), do=do)
 
 
-def held_rows(store: "Store") -> "list[tuple[Rows, list[str]]]":
-    """Rows and their digests: of studies that stand apart, then of the others together, where complete in the store."""
+def held_rows(store: "Store") -> "list[tuple[Rows, list[str], Sequence[str] | None]]":
+    """Rows, their digests, and the figures that they draw (None: whatever they allow), where complete in the store.
+
+    Of studies that stand apart, one by one, then of the others together.
+    """
     from probe.experiments.study import measured
-    from probe.studies import in_order
+    from probe.studies import in_order, study
 
     found = {each.name: each.jobs(store.root) for each in in_order()}
     whole = {name: jobs for name, jobs in found.items() if jobs and all(store.holds(job.recipe) for job in jobs)}
-    groups: list[list[Job]] = [[job for name in group for job in whole[name]] for group in grouped(list(whole))]
-    return [(measured(jobs, store), [job.recipe.digest for job in jobs]) for jobs in groups if jobs]
+    held: list[tuple[Rows, list[str], Sequence[str] | None]] = []
+    for group in grouped(list(whole)):
+        jobs: list[Job] = [job for name in group for job in whole[name]]
+        own = study(group[0]).figures if len(group) == 1 else ()
+        if jobs:
+            held.append((measured(jobs, store), [job.recipe.digest for job in jobs], own or None))
+    return held

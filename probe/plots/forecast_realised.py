@@ -46,6 +46,7 @@ def forecast_realised(rows: Rows) -> Drawing | None:
     for i, (trait, points) in enumerate(found.items()):
         estimates = skill(points, ("forecast realised", trait))
         skills[trait] = {each.name.removeprefix("forecast_skill/"): each for each in estimates}
+        table += [_told(trait, what, each) for what, each in skills[trait].items()]
         for axis, family in zip(axes[i], shown, strict=True):
             mine = [point for point in points if family in (TOGETHER, point.forecast["family"])]
             table += _panel(axis, trait, mine, _line(points, skills[trait]["slope"].value))
@@ -56,6 +57,12 @@ def forecast_realised(rows: Rows) -> Drawing | None:
     legend = [*(replace(style, line="").handle() for style in looks), null_handle("no change"), FIT]
     title = _title(next(iter(found)), next(iter(skills.values())))
     return finish(figure, title, _caption(every), table, legend)
+
+
+def _told(trait: str, what: str, found: Estimate) -> Row:
+    """One statistic of a trait."""
+    numbers = {"value": found.value, "lo": found.lo, "hi": found.hi, "null": found.null, "p": found.p}
+    return {"mark": what, "name": trait, **numbers, "n_runs": found.n, "n_bases": found.n_problems}
 
 
 def _points(rows: Rows, trait: str) -> list[Point]:
