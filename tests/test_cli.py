@@ -455,7 +455,7 @@ def test_bad_input_is_named_with_advice(place: Place, words: tuple[str, ...], me
         (("run", "real"), "rlcr_math500, which the study real reads, is not here", "probe fetch rlcr_math500"),
         (("run", "tiny", "--json"), "--json goes with --dry", "probe run STUDY --dry"),
         (("run", "tiny", "--dry", "--store", "file"), "is a file", "PROBE_STORE"),
-        (("figure",), "name one figure", "known: base_profile"),
+        (("figure",), "name one figure", "base_profile"),
         (("figure", "curves"), "no figure named 'curves'", "response_curves"),
         (("figure", "response_curves"), "nothing to draw it from", "probe run STUDY"),
         (("why", "response_curve", "--figures", "figures"), "no figure 'response_curve' was drawn", "response_curves"),

@@ -37,13 +37,11 @@ LEVEL = 0.05
 def elicitation_scale(rows: Rows) -> Drawing | None:
     """A panel a family; None where nothing was elicited."""
     nats = means_by(pick(rows, name="nats", side="after"), ("family", "part"))
-    accuracy = {
-        (mean.key["family"], mean.key["part"]): mean
-        for mean in means_by(pick(rows, name="accuracy", side="after"), ("family", "part"))
-    }
     families = sorted({mean.key["family"] for mean in nats})
     if not families:
         return None
+    ways = [row for row in pick(rows, name="accuracy", side="after") if row.get("part")]
+    accuracy = {(mean.key["family"], mean.key["part"]): mean for mean in means_by(ways, ("family", "part"))}
     figure, axes = panels(1, len(families), width=DOUBLE, height=2.6, sharey=True)
     table: list[Row] = []
     for axis, family in zip(axes[0], families, strict=True):
