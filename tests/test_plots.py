@@ -53,7 +53,7 @@ class Drawings(dict):
 @pytest.fixture(scope="module")
 def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
-    made_up |= {"elicitation": elicited()}
+    made_up |= {"elicitation": elicited(), "law": laws(), "twins": twins()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)
@@ -414,6 +414,34 @@ def test_mean_and_interval_by_hand():
     mean = mean_of({}, [bare(value=v, rl_seed=i, unit="nats") for i, v in enumerate((1.0, 2.0, 3.0))])
     assert mean.value == pytest.approx(2.0)
     assert mean.hi - 2 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-5)
+
+
+def test_seeds_are_nested_in_bases():
+    """Three bases whose runs say 0.1, 0.3, 0.8 on average: more runs of a base are no more bases."""
+    values = {0: (0.0, 0.2), 1: (0.3,), 2: (0.7, 0.8, 0.9)}
+    runs = [bare(value=v, base_seed=b, rl_seed=i, unit="nats") for b, some in values.items() for i, v in enumerate(some)]
+    mean = mean_of({}, runs)
+    assert mean.value == pytest.approx(0.4)
+    assert mean.hi - 0.4 == pytest.approx(4.302653 * math.sqrt(0.13) / math.sqrt(3), rel=1e-5)
+    assert (mean.n_bases, len(mean.runs)) == (3, 6)
+    assert "over bases" in intervals([mean], "bars")
+    of_one = mean_of({}, [bare(value=v, rl_seed=i) for i, v in enumerate((0.1, 0.3))])
+    assert "over runs of one base" in intervals([of_one], "bars")
+
+
+def test_what_titles_say_survives_holm():
+    """Of five cells one moves hardly beyond its interval: alone it rises, among five it does not."""
+    apart = (0.05, 0.1, 0.16, 0.1)
+    cells = [
+        bare(value=v if cell == 0 else v - 0.1, family=f"f{cell}", rl_seed=i, base_seed=i, side="change")
+        for cell in range(5)
+        for i, v in enumerate(apart)
+    ]
+    assert [mean.verdict() for mean in changes(cells[:4], ("family",))] == ["rises"]
+    found = changes(cells, ("family",))
+    assert (found[0].lo > 0, found[0].holds, found[0].verdict()) == (True, False, "no clear change")
+    clear = [bare(value=v + 5, family=f"f{i}", base_seed=i, side="change", unit="nats") for i, v in enumerate(apart)]
+    assert all(mean.holds for mean in changes([{**row, "family": "f"} for row in clear], ("family",)))
 
 
 def test_limits_of_a_change_are_not_cut_at_zero():

@@ -49,7 +49,7 @@ def figure(
 def held_rows(store: "Store") -> "list[tuple[Rows, list[str], Sequence[str] | None]]":
     """Rows, their digests, and the figures that they draw (None: whatever they allow), where complete in the store.
 
-    Of studies that stand apart, one by one, then of the others together.
+    Of the studies that share their figures together, then of those that stand apart one by one.
     """
     from probe.experiments.study import measured
     from probe.studies import in_order, study
@@ -59,7 +59,7 @@ def held_rows(store: "Store") -> "list[tuple[Rows, list[str], Sequence[str] | No
     held: list[tuple[Rows, list[str], Sequence[str] | None]] = []
     for group in grouped(list(whole)):
         jobs: list[Job] = [job for name in group for job in whole[name]]
-        own = study(group[0]).figures if len(group) == 1 else ()
+        own = study(group[0]).figures if len(group) == 1 else ()  # only a study that is apart has its own
         if jobs:
             held.append((measured(jobs, store), [job.recipe.digest for job in jobs], own or None))
     return held

@@ -72,11 +72,11 @@ def _is_here(name: str, dataset: str, asked: str, store: "Path | None") -> bool:
 
 
 def grouped(names: list[str]) -> list[list[str]]:
-    """Studies whose figures are drawn from their rows alone, one by one, and then the others together."""
+    """The studies that share their figures, together; then those whose figures are drawn from their rows alone."""
     from probe.studies import study as study_of
 
     apart = [name for name in names if study_of(name).apart]
-    return [*([name] for name in apart), [name for name in names if name not in apart]]
+    return [[name for name in names if name not in apart], *([name] for name in apart)]
 
 
 def drew(path: "Path", said: object = say) -> None:

@@ -12,7 +12,7 @@ from probe.plots._replicates import Mean, runs_of
 from probe.plots._words import sentence, span
 
 PROBLEMS = "bars: 95 % interval clustered by problem"
-UNCORRECTED = "not corrected for comparisons"
+CORRECTED = "titles say what survives Holm"
 
 
 def caption(drawn: str, n: str, interval: str, null: str, *more: str) -> str:
@@ -46,13 +46,14 @@ def counts(rows: Sequence[Row], column: str) -> list[int]:
 
 def intervals(means: Sequence[Mean], drawn: str) -> str:
     """What the interval is, and where there is none."""
-    single = sum(len(mean.runs) == 1 for mean in means)
+    single = sum(len(mean.replicates) == 1 for mean in means)
     if single == len(means):
         return "one run each: no interval"
-    alike = any(len(mean.runs) > 1 and not math.isfinite(mean.lo) for mean in means)
+    alike = any(len(mean.replicates) > 1 and not math.isfinite(mean.lo) for mean in means)
     missing = [f"none for {single} of {len(means)} means, of one run"] if single else []
     missing += ["none where all agree"] if alike else []
-    return f"{drawn}: 95 % t interval over runs" + (f" ({', '.join(missing)})" if missing else "")
+    over = "bases" if any(mean.n_bases > 1 for mean in means) else "runs of one base"
+    return f"{drawn}: 95 % t interval over {over}" + (f" ({', '.join(missing)})" if missing else "")
 
 
 def replicated(table: Sequence[Row], drawn: str) -> str:

@@ -1,8 +1,8 @@
 """An estimate over RL steps, organism by column, informative rewards above and spurious ones below, T = 1.
 
 Step 0 is the base: the mean over base seeds, without an interval (runs of one base share it). From then on mean and t
-interval over runs. What titles say rests on each run's change from its own base at the last step. Dotted: what needs no
-model at all (`chance`).
+interval over bases. What titles say rests on each run's change from its own base at the last step, after Holm over the
+figure. Dotted: what needs no model at all (`chance`).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing
-from probe.plots._captions import UNCORRECTED, of_runs
+from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import finish, head, name_columns, note, panels
 from probe.plots._marks import DOTS, ONE_RUN, destroyed_key, key, null_handle, null_line, plain_numbers, ribbon, thread
@@ -28,10 +28,10 @@ from probe.plots._replicates import (
     trained,
 )
 from probe.plots._style import DOUBLE, FAMILIES, GREY, REWARDS, Look, handles, look, ordered, reward_look
-from probe.plots._words import UNKNOWN, sentence, signed, span
+from probe.plots._words import NOT_CLEAR, UNKNOWN, sentence, signed, span
 
 ROWS = ("informative", "spurious")
-SAID, UNSAID = ("rises", "falls", "unmoved", "destroyed", "partly destroyed"), ("no clear change", UNKNOWN)
+SAID, UNSAID = ("rises", "falls", "unmoved", "destroyed", "partly destroyed"), (NOT_CLEAR, UNKNOWN)
 ABOVE = key("above: change from own base, last batch")
 FLOOR = key("one answer to all", linestyle=DOTS, linewidth=0.8)
 SETTING = ("study", "size", "clip", "family")
@@ -61,7 +61,7 @@ def curves(rows: Rows, name: str, label: str, floor: str = "") -> Drawing | None
     floors = [FLOOR] if any(row["mark"] == "floor" for row in table) else []
     legend = [*handles(looks), null_handle("base"), *floors, ONE_RUN, *destroyed_key(chosen), ABOVE]
     null = "the bases (dashed)"
-    text = of_runs(label, moved, "ribbons", null, UNCORRECTED, left_out, rows=after)
+    text = of_runs(label, moved, "ribbons", null, CORRECTED, left_out, rows=after)
     return finish(figure, _title(moved, name), text, table, legend)
 
 

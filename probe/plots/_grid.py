@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from probe.measurements import Row
 from probe.plots import Drawing
-from probe.plots._captions import of_runs
+from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._frame import finish, panels
 from probe.plots._marks import bar, destroyed_key, dots, null_handle, null_line, plain_numbers
 from probe.plots._replicates import Mean, families_of, runs_of
@@ -90,7 +90,7 @@ def parts(means: Sequence[Mean], by: str, titles: dict[str, str], axis: str, wor
     figure, table = grid(columns, families_of(means), sharex=True)
     title, left_out = words
     legend = [null_handle("no gain"), *destroyed_key(runs_of(means))]
-    return finish(figure, title, of_runs(DRAWN, means, "bars", "no gain", left_out), table, legend)
+    return finish(figure, title, of_runs(DRAWN, means, "bars", "no gain", CORRECTED, left_out), table, legend)
 
 
 def largest(means: Sequence[Mean], by: str, reward: str) -> Mean | None:

@@ -1,11 +1,11 @@
-"""What do the runs say together? Mean over runs (base seeds x RL seeds) with a t interval, and how many were destroyed.
+"""What do the runs say together? Mean over bases, RL seeds nested in them, with a t interval; how many were destroyed.
 
-    mean +- t_{S-1} sd / sqrt(S),   S runs, destroyed ones included
+    mean +- t_{B-1} sd / sqrt(B)   over the means of B bases' runs, destroyed ones included
 
-A run is one (study, kind, family, size, base seed, reward, clip, RL seed). Destroyed runs stay in the mean (leaving
-them out would choose runs by their outcome) and are counted, marked, and never called "no clear change". Runs are taken
-as independent, though runs of one base share it: comparisons use each run's change from its own base.
-No interval where there is one run, nor where all runs gave the same number: both are said in the caption.
+A run is one (study, kind, family, size, base seed, reward, clip, RL seed); its base is the size and base seed, so what
+stems from one trunk is one replicate. Destroyed runs stay in the mean (leaving them out would choose runs by their
+outcome) and are counted, marked, and never called "no clear change". Of one base alone the interval is over its runs;
+of one run, or where all gave the same number, there is none. All of this is said in the caption.
 """
 
 import math
@@ -21,27 +21,39 @@ from scipy import stats
 from probe.errors import BadInput
 from probe.measurements import Row, Rows
 from probe.plots._style import FAMILIES, REWARDS, ordered
-from probe.plots._words import direction, signed
-from probe.stats import seeds_mean
+from probe.plots._words import NOT_CLEAR, direction, signed
+from probe.stats import holm, seeds_mean
 
 RUN = ("study", "kind", "family", "size", "base_seed", "reward", "clip", "rl_seed")
 ORDERS = (("family", FAMILIES), ("reward", REWARDS))
 SAME = 1e-12
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over runs. `key` holds the columns it was grouped by, `runs` one row of the measurement table per run."""
+    """A mean over bases. `key` holds the columns it was grouped by, `runs` one row of the measurement table per run."""
 
     key: dict[str, Any]
     value: float
     lo: float
     hi: float
     runs: tuple[Row, ...]
+    holds: bool = True  # False: its direction is lost among the comparisons of its figure (`after_holm`)
 
     @property
     def estimate(self) -> tuple[float, float, float]:
         return self.value, self.lo, self.hi
+
+    @property
+    def replicates(self) -> list[float]:
+        """One number a base; where there is one base, one a run."""
+        return replicates_of(self.runs)
+
+    @property
+    def n_bases(self) -> int:
+        """Bases behind it."""
+        return len({(run.get("size"), run.get("base_seed")) for run in self.runs})
 
     @property
     def n_destroyed(self) -> int:
@@ -50,16 +62,16 @@ class Mean:
     def verdict(self) -> str:
         """rises, falls, no clear change, no interval, unmoved (every run at 0), (partly) destroyed.
 
-        A direction is said only where some run is intact, "no clear change" only where every run is.
+        A direction is said only where it `holds` and some run is intact, "no clear change" only where every run is.
         """
         if self.n_destroyed == len(self.runs):
             return "destroyed"
         shown = direction(self.lo, self.hi)
         if shown in ("rises", "falls"):
-            return shown
+            return shown if self.holds else NOT_CLEAR
         if self.n_destroyed:
             return "partly destroyed"
-        still = len(self.runs) > 1 and all(abs(run["value"]) <= SAME for run in self.runs)
+        still = len(self.replicates) > 1 and all(abs(run["value"]) <= SAME for run in self.runs)
         return "unmoved" if still else shown
 
     @property
@@ -75,7 +87,7 @@ class Mean:
 
     def rows(self, **more: Any) -> list[Row]:
         """What is drawn of it: the mean, then each run."""
-        counts = {"n_runs": len(self.runs), "n_destroyed": self.n_destroyed}
+        counts = {"n_runs": len(self.runs), "n_bases": self.n_bases, "n_destroyed": self.n_destroyed}
         mean = {**self.key, **more, "mark": "mean", "value": self.value, "lo": self.lo, "hi": self.hi, **counts}
         names = ("base_seed", "rl_seed", "destroyed", "value", "n", "n_problems")
         return [mean, *({**self.key, **more, "mark": "run", **{k: run.get(k) for k in names}} for run in self.runs)]
@@ -108,7 +120,7 @@ def means_by(rows: Iterable[Row], by: Sequence[str]) -> list[Mean]:
 
 
 def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
-    """The mean over the runs of `rows`, its limits inside [0, 1] for a fraction and [-1, 1] for a change of one."""
+    """The mean over the bases of `rows`, its limits inside [0, 1] for a fraction and [-1, 1] for a change of one."""
     runs: dict[tuple[Any, ...], Row] = {}
     for row in rows:
         run = run_of(row)
@@ -117,17 +129,35 @@ def mean_of(key: dict[str, Any], rows: Sequence[Row]) -> Mean:
             raise BadInput(what, where=f"{row.get('name')} grouped by {list(key)}", do="measure each run once")
         runs[run] = row
     kept = tuple(runs[run] for run in sorted(runs, key=repr))
-    values = [float(run["value"]) for run in kept]
+    values = replicates_of(kept)
     over = seeds_mean(values, name=str(kept[0].get("name")), unit="none", bounds=_bounds(kept))
     alike = max(values) - min(values) <= SAME
     lo, hi = (math.nan, math.nan) if alike else (over.lo, over.hi)
     return Mean(key, over.value, lo, hi, kept)
 
 
+def replicates_of(runs: Sequence[Row]) -> list[float]:
+    """The mean of each base's runs; of one base, each of its runs (which says nothing about other bases)."""
+    found: defaultdict[Any, list[float]] = defaultdict(list)
+    for run in runs:
+        found[run.get("size"), run.get("base_seed")].append(float(run["value"]))
+    if len(found) == 1:
+        return [float(run["value"]) for run in runs]
+    return [statistics.fmean(values) for values in found.values()]
+
+
 def changes(rows: Rows, by: Sequence[str], **wanted: Any) -> list[Mean]:
     """Means of each run's change from its own base: the paired estimate, or after - before where there is none."""
     paired = pick(rows, side="change", **wanted)
-    return means_by(paired or _differences(rows, by, **wanted), by)
+    return after_holm(means_by(paired or _differences(rows, by, **wanted), by))
+
+
+def after_holm(means: Sequence[Mean]) -> list[Mean]:
+    """The means with what `holds`: t tests of their replicates against 0, Holm over all of them but null rewards."""
+    tested = [mean for mean in means if math.isfinite(mean.lo) and not mean.is_null]
+    p = [float(stats.ttest_1samp(mean.replicates, 0.0).pvalue) for mean in tested]
+    lost = {id(mean) for mean, q in zip(tested, holm(p).tolist() if p else [], strict=True) if q >= LEVEL}
+    return [replace(mean, holds=id(mean) not in lost) for mean in means]
 
 
 def each_base(rows: Rows) -> list[Row]:
@@ -215,12 +245,12 @@ def _bounds(rows: Sequence[Row]) -> tuple[float, float] | None:
 
 
 def difference(first: Mean, second: Mean) -> tuple[float, float, float]:
-    """first - second with Welch's 95 % t interval; nan limits where either has one run, or neither varies."""
+    """first - second with Welch's 95 % t interval over replicates; nan where either has one, or neither varies."""
     value = first.value - second.value
-    sizes = [len(mean.runs) for mean in (first, second)]
+    sizes = [len(mean.replicates) for mean in (first, second)]
     if min(sizes) < 2:
         return value, math.nan, math.nan
-    spread = [statistics.variance(float(run["value"]) for run in mean.runs) for mean in (first, second)]
+    spread = [statistics.variance(mean.replicates) for mean in (first, second)]
     parts = [v / n for v, n in zip(spread, sizes, strict=True)]
     if sum(parts) <= SAME**2:
         return value, math.nan, math.nan

@@ -14,7 +14,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from probe.numbers import bracketed, decimal, pointed
 
 LONGEST = 20  # characters of a name; a longer one is cut in the middle
-UNKNOWN = "no interval"
+UNKNOWN, NOT_CLEAR = "no interval", "no clear change"
 
 
 @cache
@@ -55,7 +55,7 @@ def direction(lo: float, hi: float) -> str:
         return UNKNOWN
     if lo > 0:
         return "rises"
-    return "falls" if hi < 0 else "no clear change"
+    return "falls" if hi < 0 else NOT_CLEAR
 
 
 def listing(items: Iterable[str]) -> str:

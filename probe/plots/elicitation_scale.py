@@ -114,8 +114,8 @@ def _legend(means: Sequence[Mean]) -> list[Artist]:
 def _title(rows: Rows) -> str:
     """What RL gives, greedy, beyond the best way without it, where that is clear after Holm over all of them."""
     found = means_by(pick(rows, name="beyond", temperature=0.0), ("family", "reward"))
-    tested = [mean for mean in found if len(mean.runs) > 1]
-    p = [seeds_mean([run["value"] for run in mean.runs], name="beyond", null=0.0).p for mean in tested]
+    tested = [mean for mean in found if len(mean.replicates) > 1]
+    p = [seeds_mean(mean.replicates, name="beyond", null=0.0).p for mean in tested]
     clear = (
         [m for m, q in zip(tested, holm([1.0 if x is None else x for x in p]), strict=True) if q < LEVEL] if p else []
     )

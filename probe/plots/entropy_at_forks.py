@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import of_runs
+from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import finish
 from probe.plots._grid import Column, grid
 from probe.plots._marks import AFTER, BEFORE, destroyed_key, key, null_handle
-from probe.plots._replicates import families_of, last_step, means_by, pick, run_of, runs_of, trained
+from probe.plots._replicates import after_holm, families_of, last_step, means_by, pick, run_of, runs_of, trained
 from probe.plots._style import FAMILIES, look, styled
 
 PLACES = {"forks": "at the base's forks", "elsewhere": "elsewhere"}
+SAID = {"forks": "at forks", "elsewhere": "elsewhere"}
 BY = ("family", "reward")
 CHANCE = 0.2
 STROKE = key("after, had nothing happened (null)", "|", markersize=8)
@@ -40,7 +41,7 @@ def entropy_at_forks(rows: Rows) -> Drawing | None:
     families = families_of(means)
     figure, table = grid(columns, families)
     null = "regression to the mean, chance"
-    text = of_runs(DRAWN, means, "bars", null, left_out, noun="token")
+    text = of_runs(DRAWN, means, "bars", null, CORRECTED, left_out, noun="token")
     legend = [BEFORE, AFTER, STROKE, null_handle("chance"), FORK, *destroyed_key(runs_of(means))]
     return finish(figure, _title(chosen, families), text, table, legend)
 
@@ -65,13 +66,14 @@ def _overlap(rows: Sequence[Row]) -> Column:
 
 def _title(rows: Sequence[Row], families: list[str]) -> str:
     """Under how many rewards entropy falls below its null, at forks and elsewhere."""
+    shifts = pick(rows, name="entropy_shift", side="change", group=tuple(SAID))
+    beyond = [{**row, "value": row["value"] - (row.get("null") or 0.0)} for row in shifts]
+    apart = [mean for mean in after_holm(means_by(beyond, (*BY, "group"))) if not mean.is_null]
     text = []
     for family in families:
         counts = []
-        for group, where in (("forks", "at forks"), ("elsewhere", "elsewhere")):
-            shifts = pick(rows, family=family, name="entropy_shift", side="change", group=group)
-            apart = means_by([{**row, "value": row["value"] - (row.get("null") or 0.0)} for row in shifts], BY)
-            words = [mean.verdict() for mean in apart if not mean.is_null]
+        for group, where in SAID.items():
+            words = [m.verdict() for m in apart if (m.key["family"], m.key["group"]) == (family, group)]
             counts += [f"{where} {words.count('falls')} of {len(words)}"] if words else []
         text += [f"{look(family, FAMILIES).label} {', '.join(counts)}"] if counts else []
     if not text:

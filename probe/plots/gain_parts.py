@@ -11,7 +11,7 @@ from probe.plots import Drawing, figures
 from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import NO_BREAK
 from probe.plots._grid import parts
-from probe.plots._replicates import Mean, families_of, last_step, means_by, trained
+from probe.plots._replicates import Mean, after_holm, families_of, last_step, means_by, trained
 from probe.plots._style import FAMILIES, look, styled
 
 PARTS = {"mix": "strategy mix", "parse": "parse rate", "within": "within strategy", "total": "total gain"}
@@ -22,7 +22,7 @@ PARTS = {"mix": "strategy mix", "parse": "parse rate", "within": "within strateg
 def gain_parts(rows: Rows) -> Drawing | None:
     """One column per part, one row of panels per organism, a line per reward."""
     chosen, left_out = main_setting(by_reward(trained(rows, name="gain_parts", temperature=1)))
-    means = means_by(last_step(chosen, ("family", "reward")), ("family", "reward", "part"))
+    means = after_holm(means_by(last_step(chosen, ("family", "reward")), ("family", "reward", "part")))
     return parts(means, "part", PARTS, "change in accuracy", (_title(means), left_out)) if means else None
 
 

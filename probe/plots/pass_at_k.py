@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
-from probe.plots._captions import of_runs
+from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._designs import by_reward, main_setting
 from probe.plots._frame import finish, head, name_columns, note, panels
 from probe.plots._marks import ONE_RUN, destroyed_key, key, plain_numbers, ribbon, thread
@@ -48,7 +48,7 @@ def pass_at_k(rows: Rows) -> Drawing | None:
     looks = [reward_look(name) for name in shown]
     legend = [BASE.handle(), *handles(looks), ONE_RUN, *destroyed_key(chosen), ABOVE]
     drawn, null = "problems that k samples solve (last batch, T = 1)", "the bases (dashed)"
-    text = of_runs(drawn, moved, "ribbons", null, left_out)
+    text = of_runs(drawn, moved, "ribbons", null, CORRECTED, left_out)
     ends = "; ".join(f"{look(family, FAMILIES).label} {_ends(moved, family, shown[0])}" for family in families)
     return finish(figure, f"pass@k under {reward_look(shown[0]).label}: {ends}", text, table, legend)
 

@@ -90,7 +90,7 @@ def _title(accuracy: Sequence[Mean], doses: list[int]) -> str:
     """Which doses gain accuracy at T = 1 under a reward that pays for the strategy alone, after Holm over doses."""
     paid = {dose(mean.key): mean for mean in accuracy if mean.key["reward"] == "python"}
     tested = [each for each in doses if each in paid and paid[each].lo == paid[each].lo]
-    p = [float(stats.ttest_1samp([run["value"] for run in paid[each].runs], 0).pvalue) for each in tested]
+    p = [float(stats.ttest_1samp(paid[each].replicates, 0).pvalue) for each in tested]
     adjusted: Sequence[float] = holm(p).tolist() if p else []
     risen = [each for each, p in zip(tested, adjusted, strict=True) if p < LEVEL and paid[each].value > 0]
     if 0 in risen:

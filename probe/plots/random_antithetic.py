@@ -102,8 +102,8 @@ def _panel(axes: Axes, means: Sequence[Mean], settings: list[str], about: Row) -
 
 def _title(shares: Sequence[Mean]) -> str:
     """Which shares of code move, after Holm over settings and priors."""
-    known = [mean for mean in shares if len(mean.runs) > 1 and mean.lo == mean.lo]
-    p = [seeds_mean([run["value"] for run in mean.runs], name="share", null=0.0).p for mean in known]
+    known = [mean for mean in shares if len(mean.replicates) > 1 and mean.lo == mean.lo]
+    p = [seeds_mean(mean.replicates, name="share", null=0.0).p for mean in known]
     adjusted: Sequence[float] = holm([1.0 if each is None else each for each in p]).tolist() if p else []
     moved = [mean for mean, q in zip(known, adjusted, strict=True) if q < LEVEL]
     if not moved:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, _replicates, figures
-from probe.plots._captions import of_runs
+from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._designs import by_clip
 from probe.plots._frame import finish, head, note, panels
 from probe.plots._marks import ONE_RUN, destroyed_key, key, null_handle, null_line, plain_numbers, ribbon, thread
@@ -65,7 +65,7 @@ def random_over_time(rows: Rows) -> Drawing | None:
     families, behind = families_of(means), runs_of(means)
     legend = [*handles([look(name, FAMILIES) for name in families]), ONE_RUN, null_handle("no change"), ONSET]
     sampled = [run for run in behind if not str(run["name"]).startswith("train/")]
-    text = of_runs(SINCE, means, "ribbons", "no change", rows=sampled)
+    text = of_runs(SINCE, means, "ribbons", "no change", CORRECTED, rows=sampled)
     return finish(figure, _title(traces, families[0], runs[0]), text, table, [*legend, *destroyed_key(behind)])
 
 

@@ -6,7 +6,7 @@ yet one. The null is 0: no change.
 
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, _replicates, figures
-from probe.plots._captions import of_runs
+from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._designs import by_clip
 from probe.plots._frame import finish, head, panels
 from probe.plots._marks import destroyed_key, dots, null_handle, null_line, plain_numbers
@@ -44,7 +44,7 @@ def random_reward(rows: Rows) -> Drawing | None:
     runs = runs_of(means)
     legend = [*handles([look(name, FAMILIES) for name in families]), null_handle("no change"), *destroyed_key(runs)]
     drawn = f"accuracy after {' or '.join(str(step) for step in sorted({run['step'] for run in runs}))} RL batches"
-    text = of_runs(f"{drawn}, against the run's own base", means, "bars", "no change")
+    text = of_runs(f"{drawn}, against the run's own base", means, "bars", "no change", CORRECTED)
     return finish(figure, _title(means, clips, families), text, [*table, *(row for _, row in gaps)], legend)
 
 

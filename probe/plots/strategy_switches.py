@@ -11,7 +11,7 @@ from probe.measurements import Rows
 from probe.plots import Drawing, figures
 from probe.plots._designs import by_reward, main_setting
 from probe.plots._grid import largest, parts
-from probe.plots._replicates import Mean, families_of, last_step, means_by, trained
+from probe.plots._replicates import Mean, after_holm, families_of, last_step, means_by, trained
 from probe.plots._style import FAMILIES, look, reward_look, styled
 from probe.plots._words import listing
 
@@ -25,7 +25,7 @@ def strategy_switches(rows: Rows) -> Drawing | None:
     """One panel per cell, one row per reward; latent-code, or every organism where it was not measured."""
     chosen, left_out = main_setting(by_reward(trained(rows, name="switch_gain", temperature=1, side="change")))
     chosen = [row for row in chosen if row["family"] == FAMILY] or chosen
-    means = means_by(last_step(chosen, ("family", "reward")), ("family", "reward", "cell"))
+    means = after_holm(means_by(last_step(chosen, ("family", "reward")), ("family", "reward", "cell")))
     return parts(means, "cell", CELLS, "accuracy points", (_title(means), left_out)) if means else None
 
 

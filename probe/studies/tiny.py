@@ -1,6 +1,6 @@
 """Which organism answers to which reward? True and spurious rewards on organisms of 60k parameters.
 
-After 2506.10947, Fig. 1: three families x eight rewards x two base seeds x two RL seeds, output head trained, several
+After 2506.10947, Fig. 1: three families x eight rewards x six bases, one RL seed on each, output head trained, several
 updates per rollout batch so that clipping can act. `majority` takes its labels from the initial model's votes,
 `majority_online` (TTRL) from the group; `incorrect` trains on prompts whose majority answer is wrong; `constant` is the
 null: a reward without any variation must change nothing.
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from probe.engine.job import Job
 
 FAMILIES = ("latent-code", "no-code", "bad-code")
-BASE_SEEDS = (0, 1)
-RL_SEEDS = (100, 101)  # never a base seed: truth and training share no stream
+BASE_SEEDS = (0, 1, 2, 3, 4, 5)
+RL_SEEDS = (100,)  # never a base seed: truth and training share no stream
 
 
 @studies.register("tiny", order=20)
