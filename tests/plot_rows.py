@@ -228,7 +228,7 @@ def _run(family: str, base: int, reward: str, seed: int) -> list[Row]:
         rows += _tokens(place, reward, done, destroyed)
         rows += _pass_at_k(place, start["accuracy"], accuracy)
     rows.append(_row({**where, "step": 30, "destroyed": False}, "chance", "", CHANCE, 0.05))
-    return rows + (_log(where, 30, 1.4, 0.06) if reward == "random" else [])
+    return rows + (_log(where, 30, 0.06) if reward == "random" else [])
 
 
 def _sides(place: Row, name: str, before: float, after: float, **more: Any) -> list[Row]:
@@ -298,11 +298,13 @@ def _random_run(family: str, base: int, clip: str, seed: int) -> list[Row]:
             place = {**where, "step": step, "temperature": temperature, "destroyed": destroyed}
             rows += _sides(place, "accuracy", start["accuracy"], start["accuracy"] + gain)
             rows += _sides(place, "code_share", start["code_share"], share)
+            if temperature > 0:
+                rows += _sides(place, "held_out_entropy", 0.4, 0.4 - (0.004 if latent else 0.003) * step)
     fraction = {"0.05": 0.14, "0.2": 0.05, "none": 0.0}[clip]
-    return rows + _log({**where, "temperature": 1.0}, 40, 1.3, fraction, slope=0.004 if latent else 0.003)
+    return rows + _log({**where, "temperature": 1.0}, 40, fraction)
 
 
-def _log(where: Row, batches: int, entropy: float, fraction: float, slope: float = 0.02) -> list[Row]:
+def _log(where: Row, batches: int, fraction: float) -> list[Row]:
     """The run's training log: the main numbers by batch, the details of clipping as means of the run."""
     key = [str(where[name]) for name in ("family", "base_seed", "reward", "clip", "rl_seed")]
     rows = []
@@ -310,7 +312,6 @@ def _log(where: Row, batches: int, entropy: float, fraction: float, slope: float
         wave = 1 + 0.15 * _draw("log", *key, step)
         clipped = {"low": 0.6 * fraction, "high": 0.4 * fraction, "region": fraction}
         told = {f"clip_ratio/{side}_mean": max(0.0, share * wave) for side, share in clipped.items()}
-        told["entropy"] = (entropy - slope * (step - 1)) * (1 + 0.01 * wave)
         rows += [_logged(where, step, name, value) for name, value in told.items()]
     wave = 1 + 0.1 * _draw("details", *key)
     rows.append(_logged(where, batches, "clip_ratio/dual_mean", 0.002 * fraction))

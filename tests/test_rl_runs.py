@@ -364,6 +364,24 @@ def test_chance_stands_beside_accuracy(measured: dict[str, list[dict[str, Any]]]
         assert sorted(row["temperature"] for row in found) == [0.0, 1.0]
 
 
+def test_entropy_is_told_on_the_same_held_out_problems_at_every_step(
+    made: Store, measured: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Mean entropy of the tokens sampled for a problem, then over problems; a constant reward leaves it where it was."""
+    rollouts = made.get(asking(run_job()).recipe).read_table("rollouts.parquet").to_pylist()
+    for step in (1, 2):
+        by_problem: dict[str, list[float]] = {}
+        for row in (row for row in rollouts if row["checkpoint"].endswith(f"@{step}")):
+            by_problem.setdefault(row["problem"], []).extend(row["entropy"])
+        wanted = [sum(some) / len(some) for some in by_problem.values()]
+        (row,) = by_name(measured["random"], "held_out_entropy", side="after", step=step)
+        assert (row["value"], row["n_problems"]) == (pytest.approx(sum(wanted) / 12), 12)
+    changes = by_name(measured["constant"], "held_out_entropy", side="change")
+    assert [row["value"] for row in changes] == [pytest.approx(0.0, abs=1e-6)] * 2  # sampled in other batches
+    moved = by_name(measured["random"], "held_out_entropy", side="change")
+    assert all(row["value"] != 0 for row in moved)
+
+
 def test_steps_on_the_way_meet_the_cheap_measures_and_the_last_all(measured: dict[str, list[dict[str, Any]]]) -> None:
     found = {
         step: {r["name"] for r in measured["random"] if r["step"] == step and not r["name"].startswith("train/")}
@@ -393,7 +411,7 @@ def test_a_constant_reward_changes_nothing_at_all(measured: dict[str, list[dict[
     rows = measured["constant"]
     changes = [r for r in rows if r["side"] == "change" and not math.isnan(r["value"])]
     assert len({r["name"] for r in changes}) >= 6
-    assert {r["value"] for r in changes if r["name"] != "entropy_shift"} == {0.0}
+    assert {r["value"] for r in changes if r["name"] not in ("entropy_shift", "held_out_entropy")} == {0.0}
     assert all(abs(r["value"]) < 1e-6 for r in changes)
     assert {r["value"] for r in by_name(rows, "fork_overlap")} == {1.0}
     assert {r["value"] for r in by_name(rows, "kl_per_token")} == {0.0}

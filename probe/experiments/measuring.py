@@ -89,6 +89,11 @@ def at_step(table: pa.Table, step: int) -> pa.Table:
     return table.filter(pc.equal(table["step"], step))
 
 
+def rollouts_at_step(table: pa.Table, step: int) -> pa.Table:
+    """The same of ROLLOUTS, whose checkpoint is `<run>@<step>`, whichever name the run had when it was sampled."""
+    return table.filter(pc.ends_with(table["checkpoint"], f"@{step}"))
+
+
 def first_samples(base: pa.Table, after: pa.Table) -> pa.Table:
     """As many samples of each problem as the other side has: the draws are shared, so the first ones pair up."""
     return base.filter(pc.less_equal(base["sample"], pc.max(after["sample"])))

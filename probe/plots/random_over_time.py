@@ -1,11 +1,9 @@
 """Under a reward that says nothing, what moves first: entropy (compression, H2) or strategy (H1)? By batch.
 
-Greedy accuracy and code share, and code share at T = 1, at saved checkpoints; mean token entropy (nats) of the training
-rollouts at every batch; clip .05 (chosen beforehand; the first clip measured where there is none). The null is 0: no
-change.
+Greedy accuracy and code share, code share and mean token entropy (nats) at T = 1, all on the same held-out problems, at
+saved checkpoints; clip .05 (chosen beforehand; the first clip measured where there is none). The null is 0: no change.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -23,15 +21,15 @@ from probe.plots._words import listing, sentence
 CLIP = "0.05"
 AT = ("family", "step")
 ONSET = key("from batch: every later interval on that side of 0")
-SINCE = "change from the run's own base; entropy of training rollouts against batch 0"
+SINCE = "change from the run's own base, on held-out problems"
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One panel: the estimate, its temperature (None: the training log) and its axis."""
+    """One panel: the estimate, its temperature and its axis."""
 
     name: str
-    temperature: float | None
+    temperature: float
     axis: str
     short: str
 
@@ -40,7 +38,7 @@ TRACES = (
     Trace("accuracy", 0.0, "greedy accuracy", "greedy accuracy"),
     Trace("code_share", 0.0, "greedy code share", "greedy code share"),
     Trace("code_share", 1.0, "code share, T = 1", "T = 1 code share"),
-    Trace("train/entropy", None, "mean entropy (nats), T = 1", "entropy"),
+    Trace("held_out_entropy", 1.0, "token entropy (nats)", "entropy"),
 )
 
 
@@ -54,7 +52,7 @@ def random_over_time(rows: Rows) -> Drawing | None:
         return None
     clip = CLIP if CLIP in clips else clips[0]
     runs = _replicates.one_fate(row for row in runs if row["clip"] == clip)
-    traces = [_trace(runs, trace) for trace in TRACES]
+    traces = [changes(runs, AT, name=trace.name, temperature=trace.temperature) for trace in TRACES]
     figure, axes = panels(2, 2, width=DOUBLE, height=1.55, sharex=True)
     table: list[Row] = []
     for axis, trace, points in zip(axes.flat, TRACES, traces, strict=True):
@@ -64,21 +62,8 @@ def random_over_time(rows: Rows) -> Drawing | None:
     means = [mean for points in traces for mean in points]
     families, behind = families_of(means), runs_of(means)
     legend = [*handles([look(name, FAMILIES) for name in families]), ONE_RUN, null_handle("no change"), ONSET]
-    sampled = [run for run in behind if not str(run["name"]).startswith("train/")]
-    text = of_runs(SINCE, means, "ribbons", "no change", CORRECTED, rows=sampled)
+    text = of_runs(SINCE, means, "ribbons", "no change", CORRECTED)
     return finish(figure, _title(traces, families[0], runs[0]), text, table, [*legend, *destroyed_key(behind)])
-
-
-def _trace(rows: Sequence[Row], trace: Trace) -> list[Mean]:
-    if trace.temperature is not None:
-        return changes(rows, AT, name=trace.name, temperature=trace.temperature)
-    logged = sorted(pick(rows, name=trace.name), key=lambda row: row["step"])
-    start: dict[tuple[object, ...], Row] = {}
-    for row in logged:
-        start.setdefault(_replicates.run_of(row), row)
-    since = [(row, start[_replicates.run_of(row)]) for row in logged]  # the first batch is sampled from the base itself
-    moved = [{**row, "step": row["step"] - at["step"], "value": row["value"] - at["value"]} for row, at in since]
-    return _replicates.means_by([row for row in moved if row["step"] > 0], AT)
 
 
 def _panel(axes: Axes, trace: Trace, points: list[Mean]) -> list[Row]:

@@ -22,7 +22,7 @@ from probe.data import Estimate, Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
-from probe.experiments.measuring import at_step, is_destroyed
+from probe.experiments.measuring import at_step, is_destroyed, rollouts_at_step
 from probe.experiments.null_responses import Change, NullResponsesJob
 from probe.experiments.responses import RESPONSES, ROLLOUTS, RunResponsesJob, SampleJob, asked_of
 from probe.measurements import RowKey, Rows, row_of
@@ -94,7 +94,7 @@ class AntitheticJob(Experiment):
         if not isinstance(job, RunResponsesJob):
             return responses, rollouts
         last = self.run.grpo.batches
-        return at_step(responses, last), rollouts.filter(pc.equal(rollouts["checkpoint"], f"{job.run.label}@{last}"))
+        return at_step(responses, last), rollouts_at_step(rollouts, last)
 
 
 def _estimates(before: Traits, run: Traits, twin: Traits, walk: Traits, back: Traits) -> list[Estimate]:

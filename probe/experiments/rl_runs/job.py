@@ -2,7 +2,8 @@
 
 responses of base and run, sampled and greedy -> tokens of the last step -> measurements of the study
 
-Beside them, `chance`: what one answer to every problem would get (`probe.tasks.chance`).
+Beside them, `chance`: what one answer to every problem would get (`probe.tasks.chance`), and the entropy of what is
+sampled (`held_out_entropy`).
 """
 
 from collections.abc import Mapping
@@ -15,8 +16,16 @@ from probe.checkpoints.run_job import RunJob
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
-from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, log_rows, measure_pair
-from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, responses_of
+from probe.experiments.measuring import (
+    ALONG_THE_WAY,
+    at_step,
+    first_samples,
+    log_rows,
+    measure_pair,
+    rollouts_at_step,
+)
+from probe.experiments.responses import ROLLOUTS, RunResponsesJob, SampleJob, asked_of, responses_of
+from probe.experiments.rl_runs.held_out_entropy import held_out_entropy
 from probe.experiments.rl_runs.tokens import TokensJob
 from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData
@@ -32,7 +41,7 @@ class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
 
     FIGURES: ClassVar = ("response_curves", "code_share", "gain_parts")
-    VERSION: ClassVar = 3  # 3: the parse part of a gain is that of each strategy; chance
+    VERSION: ClassVar = 4  # 4: held-out entropy; 3: the parse part of a gain is that of each strategy; chance
     study: str
     run: RunJob
 
@@ -76,7 +85,15 @@ class MeasureRunJob(Experiment):
                 rows += measure_pair(key, data, None if step == last else ALONG_THE_WAY)
             rows.append(row_of(self.key(last, temperature), chance(asked_of(self.run.organism)[0].problems.problems)))
         log = read_metrics(store.get(self.run.recipe).file(METRICS))
-        rows += log_rows(self.key(last, 1.0), log)
+        return [*rows, *self._entropy(store), *log_rows(self.key(last, 1.0), log)]
+
+    def _entropy(self, store: Store) -> Rows:
+        base, run = (store.get(job.recipe).read_table(ROLLOUTS) for job in self.responses[:2])
+        rows: Rows = []
+        for step in self.run.steps:
+            after = rollouts_at_step(run, step)
+            found = held_out_entropy(first_samples(base, after), after)
+            rows += [row_of(self.key(step, 1.0), each) for each in found]
         return rows
 
     def _with_tokens(self, store: Store, data: PairData) -> PairData:
