@@ -47,6 +47,32 @@ def planted() -> list[Row]:
     return rows
 
 
+def head_and_all() -> list[Row]:
+    """Three rewards, head and every weight, on six bases: both gain from the truth, and the walks do nothing."""
+    rows: list[Row] = []
+    for family in ("latent-code", "no-code"):
+        for seed in range(6):
+            for reward in ("ground_truth", "incorrect", "random"):
+                for every in ("", "_all"):
+                    for temperature in (1.0, 0.0):
+                        place = {"study": "trainable", "kind": "rl", "family": family, "size": "tiny"}
+                        place |= {
+                            "base_seed": seed,
+                            "reward": reward + every,
+                            "clip": "0.2",
+                            "rl_seed": 100,
+                            "step": 30,
+                        }
+                        place |= {"temperature": temperature, "informative": reward == "ground_truth"}
+                        noise = float(
+                            numpy_rng("head and all", family, seed, reward + every, str(temperature)).normal()
+                        )
+                        gain = {"ground_truth": 0.4, "incorrect": 0.2, "random": 0.0}[reward] * (family != "no-code")
+                        rows.append(_row(place, "accuracy", "change", gain + 0.03 * noise, 0.04))
+                        rows.append(_row(place, "accuracy", "walk", 0.01 * noise, 0.04))
+    return rows
+
+
 def _run(place: Row, levels: tuple[float, str, str], reward: str) -> list[Row]:
     prior, better, _ = levels
     rng = numpy_rng("plot rows law", *[str(place[name]) for name in ("family", "size", "base_seed", "temperature")])

@@ -367,7 +367,7 @@ def test_chance_stands_beside_accuracy(measured: dict[str, list[dict[str, Any]]]
 def test_entropy_is_told_on_the_same_held_out_problems_at_every_step(
     made: Store, measured: dict[str, list[dict[str, Any]]]
 ) -> None:
-    """Mean entropy of the tokens sampled for a problem, then over problems; a constant reward leaves it where it was."""
+    """Mean entropy of the tokens sampled for a problem, then over problems; a constant reward leaves it."""
     rollouts = made.get(asking(run_job()).recipe).read_table("rollouts.parquet").to_pylist()
     for step in (1, 2):
         by_problem: dict[str, list[float]] = {}

@@ -12,6 +12,7 @@ from probe.cli.run import named
 from probe.engine.job import Job
 from probe.engine.plan import plan
 from probe.errors import BadInput
+from probe.experiments.antithetic.job import AntitheticJob
 from probe.experiments.built_in.job import BuiltInJob
 from probe.experiments.probing.job import ProbesJob
 from probe.experiments.response_law.job import LawJob
@@ -27,7 +28,7 @@ from probe.stats.accounting.atoms import CLAIMANTS
 from probe.store import Store
 from probe.studies import studies, study
 from probe.studies.forecasts import BATCHES
-from probe.studies.why import MIDDLE, ON_ALL, ON_SOME
+from probe.studies.why import BASES, MIDDLE, ON_ALL, ON_SOME
 
 GRIDS = ("random", "tiny")  # the studies of organisms
 KINDS = {name: families.get(name)() for name in families.names()}
@@ -208,3 +209,31 @@ def test_doses_differ_in_the_planted_code_alone() -> None:
     assert [kind.p_code for kind in kinds] == [(dose,) for dose in DOSES]
     cells = Counter((run.name, run.organism.family) for run in law_runs("planted"))
     assert cells == {(reward, planted(dose)): 6 for reward in ("python", "ground_truth") for dose in DOSES}
+
+
+def test_the_quick_form_of_the_law_goes_on_to_the_full_one() -> None:
+    """Its runs are runs of `why`, on every base, so nothing is trained twice; only its rows are its own."""
+    quick, full = ({run.recipe.digest for run in law_runs(name)} for name in ("law", "why"))
+    assert quick < full
+    assert {(run.organism.size, run.organism.seed) for run in law_runs("law")} == set(BASES)
+    assert {"law", "twins", "trainable"} <= set(named("all"))
+    assert not {"why", "antithetic", "random", "inside"} & set(named("all"))
+
+
+def test_every_weight_is_trained_where_the_head_is() -> None:
+    """Same organisms, rewards and seeds, twice each; heads are the runs of `tiny`."""
+    runs_ = law_runs("trainable")
+    heads = {run.recipe.digest for run in runs_ if run.grpo.trainable == "head"}
+    assert heads < {run.recipe.digest for run in runs("tiny")}
+    cells = Counter((run.organism.label, run.name.removesuffix("_all"), run.grpo.seed) for run in runs_)
+    assert set(cells.values()) == {2}
+    assert len({run.organism.seed for run in runs_}) == 6
+
+
+def test_twins_in_brief_have_both_priors_on_every_base() -> None:
+    jobs = [job for job in studies.get("twins")() if isinstance(job, AntitheticJob)]
+    cells = Counter((job.run.organism.family, job.setting) for job in jobs)
+    assert set(cells.values()) == {len(BASES)}
+    assert len(cells) == 4
+    assert all(job.twin.grpo.seed == job.run.grpo.seed for job in jobs)
+    assert all(job.twin.recipe.digest != job.run.recipe.digest for job in jobs)
