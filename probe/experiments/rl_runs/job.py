@@ -89,12 +89,12 @@ class MeasureRunJob(Experiment):
 
     def _entropy(self, store: Store) -> Rows:
         base, run = (store.get(job.recipe).read_table(ROLLOUTS) for job in self.responses[:2])
-        rows: Rows = []
-        for step in self.run.steps:
-            after = rollouts_at_step(run, step)
-            found = held_out_entropy(first_samples(base, after), after)
-            rows += [row_of(self.key(step, 1.0), each) for each in found]
-        return rows
+        kept = [(step, rollouts_at_step(run, step)) for step in self.run.steps]
+        return [
+            row_of(self.key(step, 1.0), each)
+            for step, after in kept
+            for each in held_out_entropy(first_samples(base, after), after)
+        ]
 
     def _with_tokens(self, store: Store, data: PairData) -> PairData:
         tokens = store.get(TokensJob(self.run).recipe)
