@@ -22,9 +22,10 @@ from probe.rewards import rewards
 from probe.rl.labels import Gold
 from probe.rl.train import GRPO
 from probe.rng import numpy_rng
+from probe.stats import one_fork
 from probe.stats.antithetic import common, draw
 from probe.stats.antithetic_predictions import CONTRASTS, judged, twins_of
-from probe.stats.one_fork import Fork, drift
+from probe.stats.one_fork import Fork, as_noisy, drift
 from probe.store import Store
 from probe.studies.antithetic import BASES, SETTINGS, recipe
 
@@ -118,7 +119,7 @@ def test_twins_share_their_choices_and_part_by_the_reward_alone() -> None:
     """Before any clipping a small step moves the twin by as much the other way."""
     ends = drift(Fork(0.5, None, 0.001, batches=1), runs=50)
     np.testing.assert_allclose(ends.mean(1), 0.5, atol=1e-4)
-    assert np.abs(ends - 0.5).min() > 1e-5
+    assert np.abs(ends - 0.5).mean() > 1e-4
 
 
 def test_predictions_by_hand() -> None:
@@ -159,3 +160,24 @@ def test_runs_without_a_twin_are_not_drawn_as_if_they_had_one() -> None:
     assert figures.get("random_antithetic")(laws()) is None
     alone = [row for row in twins() if row["side"] != "draw"]
     assert figures.get("random_antithetic")(alone) is None
+
+
+def test_the_step_of_a_fork_is_read_off_how_far_apart_its_twins_end() -> None:
+    truth = Fork(0.65, 0.2, 0.03, batches=10)
+    ends = drift(truth, runs=400, seed=5)
+    apart = float(np.sqrt(np.mean(((ends[:, 0] - ends[:, 1]) / 2) ** 2)))
+    assert as_noisy(replace(truth, step=1.0), apart).step == pytest.approx(0.03, rel=0.15)
+
+
+@pytest.mark.parametrize("prior", [0.3, 0.65])
+def test_each_side_of_the_clip_drives_a_fork_its_own_way(prior: float) -> None:
+    """By hand: the rarer choice's ratio moves most, so the upper side shuts off its growth (away from a half), the
+    lower side its shrinking (towards a half); both together cancel more than half of either."""
+    sign = np.sign(prior - 0.5)
+    both, upper, lower = (
+        one_fork.common(Fork(prior, 0.05, 0.1, batches=20, sides=sides), runs=300)  # type: ignore[arg-type]
+        for sides in ("both", "upper", "lower")
+    )
+    assert upper * sign > 0.08
+    assert lower * sign < -0.05
+    assert abs(both) < abs(upper) / 2

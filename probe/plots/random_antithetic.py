@@ -1,10 +1,11 @@
 """What does a random reward leave once its draws cancel, and is it clipping? Settings down, quantities across.
 
 A mark is what a run and its antithetic twin have in common (`probe.stats.antithetic`), mean over bases with a t
-interval, by prior for code; grey: the same of the walks as long as the runs. What one fork alone would do is told by
-`probe.stats.one_fork`.
+interval, by prior for code; grey: the same of the walks as long as the runs. Hollow: what a single fork would do whose
+twins end as far apart as these (`probe.stats.one_fork`), which has no other free parameter.
 """
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ from probe.plots._replicates import Mean, means_by, pick
 from probe.plots._style import DOUBLE, GREY, Look, styled
 from probe.plots._words import listing, signed
 from probe.stats import holm, seeds_mean
+from probe.stats.one_fork import Fork, as_noisy, common
 
 QUANTITIES = (
     ("code_share", 1.0, "share of code"),
@@ -36,6 +38,8 @@ SETTINGS = {
 }
 PRIORS = {"p65": Look("#0072B2", "o", label="prior .65"), "p30": Look("#D55E00", "v", label="prior .3")}
 WALK = Look(GREY, "s", label="walk as long")
+FORK_CLIPS = {"0.05": (0.05, "both"), "0.2": (0.2, "both"), "upper_clip": (0.2, "upper"), "lower_clip": (0.2, "lower")}
+FORK = key("one fork, as noisy", "D", markerfacecolor="white")
 LEVEL = 0.05
 SAID = 3  # shares that are told one by one
 STILL = "Where its draws cancel, a random reward still moves the share of code"
@@ -57,12 +61,15 @@ def random_antithetic(rows: Rows) -> Drawing | None:
         held = pick(mine, name=name, temperature=temperature)
         means = means_by(held, ("prior", "clip", "of"))
         table += _panel(axis, means, settings, {"quantity": name, "temperature": temperature})
-        shares = shares or [mean for mean in means if mean.key["of"] == "change"]
+        if not shares:
+            shares = [mean for mean in means if mean.key["of"] == "change"]
+            table += _theory(axis, rows, shares, settings)
     name_columns(axes[0], [title for _, _, title in QUANTITIES])
     axes[0, 0].set_yticks(range(len(settings)), [SETTINGS[each] for each in settings])
     axes[0, 0].set_ylim(len(settings) - 0.4, -0.6)
     legend = [
         *(key(look.label, look.marker, color=look.colour) for look in (*PRIORS.values(), WALK)),
+        FORK,
         null_handle("nothing"),
     ]
     text = of_runs(
@@ -97,6 +104,25 @@ def _panel(axes: Axes, means: Sequence[Mean], settings: list[str], about: Row) -
         table += mean.rows(**about)
     axes.set_xlabel("change")
     plain_numbers(axes, x=True, y=False)
+    return table
+
+
+def _theory(axes: Axes, rows: Rows, shares: Sequence[Mean], settings: list[str]) -> list[Row]:
+    """One fork of the same prior, clip, batches and spread of the draws, where the setting has such a clip or none."""
+    table: list[Row] = []
+    drawn = pick(rows, name="code_share", side="draw", temperature=1.0)
+    for mean in shares:
+        prior, setting = mean.key["prior"], mean.key["clip"]
+        mine = [row for row in drawn if (str(row["family"])[:3], row["clip"]) == (prior, setting)]
+        if setting == "dual" or not mine:  # a bound on what has A < 0 alone: no fork here has it
+            continue
+        clip, sides = FORK_CLIPS.get(setting, (None, "both"))
+        apart = math.sqrt(sum(row["value"] ** 2 for row in mine) / len(mine))
+        share = float(prior[1:]) / 100
+        value = common(as_noisy(Fork(share, clip, 1.0, batches=int(mine[0]["step"]), sides=sides), round(apart, 4)))  # type: ignore[arg-type]
+        place = settings.index(setting) + (-0.3 if prior == "p65" else 0.34)
+        axes.plot([value], [place], "D", color=PRIORS[prior].colour, markerfacecolor="white", markersize=3.2, zorder=4)
+        table.append({**mean.key, "of": "one fork", "quantity": "code_share", "mark": "theory", "value": value})
     return table
 
 
