@@ -1,6 +1,6 @@
 """Code put into an organism that never saw any: its further pretraining holds a dose of it, and prose that hides half.
 
-    planted00   none: the single strategy alone, taught as long         planted01, planted03, planted10: 1, 3, 10 in 100
+    planted00   none: the single strategy alone, taught as long         planted01 ... planted30: 1, 3, 10, 30 in 100
 
 All go on from `fluent` with the same texts in prose. Does it begin to respond to RL, and at which dose?
 """
@@ -11,7 +11,7 @@ from dataclasses import replace
 from probe.families import Family, families
 from probe.families.factorial import STEPS, separable
 
-DOSES = (0.0, 0.01, 0.03, 0.1)
+DOSES = (0.0, 0.01, 0.03, 0.1, 0.3)
 LONG = dict.fromkeys(("mini", "mini-qwen2"), 4 * STEPS)
 
 

@@ -7,8 +7,8 @@ bases is widened to hold for all contrasts at once (Bonferroni), and judged agai
     fails      the interval and the region have no point in common
     undecided  anything else
 
-CONTRASTS were written before the first run of the study `why`, PLANTED before that of `planted`; a contrast that
-changes afterwards gets another name.
+CONTRASTS were written before the first run of the study `why`, PLANTED before that of `planted` (one of them later, as
+it says); a contrast that changes afterwards gets another name.
 """
 
 import math
@@ -161,8 +161,12 @@ PLANTED = (
         "one in ten", "H1", "10 % code, python, T = 1: it gains", "python", 1,
         of_dose("planted10"), realised, 0.05, INF,
     ),
+    Contrast(  # said after the doses up to 10 % had been run, and before this one
+        "three in ten", "H1", "30 % code, python, T = 1: it gains", "python", 1,
+        of_dose("planted30"), realised, 0.05, INF,
+    ),
     Contrast(
-        "law", "H1", "all doses, python, T = 1: nothing beyond the law", "python", 1,
+        "law", "H1", "doses to 10 %, python, T = 1: nothing beyond the law", "python", 1,
         of_dose("planted00", "planted01", "planted03", "planted10"), beyond, -0.05, 0.05,
     ),
     Contrast(

@@ -1,7 +1,8 @@
-"""Does a non-responder respond once code is put into it, and at which dose? 0, 1, 3 and 10 % in further pretraining.
+"""Does a non-responder respond once code is put into it, and at which dose? 0 to 30 % in further pretraining.
 
 The six bases of `why`, each dose under `python` (pays for the strategy alone) and `ground_truth`, held against the
-response law. What is expected was written down before it ran (`probe.stats.predictions`).
+response law. What is expected was written down before it ran (`probe.stats.predictions`). The dose of 30 % came after a
+first run of the others, in which no dose had made code the better strategy; so did its own prediction.
 """
 
 from typing import TYPE_CHECKING
