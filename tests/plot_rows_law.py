@@ -29,7 +29,7 @@ def planted() -> list[Row]:
     """Doses of code on three bases: code is worth more the more there was, and RL moves to it where there was any."""
     rows: list[Row] = []
     for size, seed in BASES:
-        for dose, gap in ((0, -0.6), (1, -0.3), (3, 0.1), (10, 0.4)):
+        for dose, gap in ((0, -0.6), (1, -0.3), (3, 0.1), (10, 0.4), (30, 0.5)):
             for reward in ("python", "ground_truth"):
                 for temperature in (1.0, 0.0):
                     place = {"study": "planted", "kind": "rl", "family": f"planted{dose:02d}", "size": size}
