@@ -43,7 +43,7 @@ def runs(organism: "OrganismJob", place: int) -> "list[RunJob]":
     from dataclasses import replace
 
     from probe.checkpoints.organism_job import train_problems
-    from probe.rewards import rewards
+    from probe.rewards import Reward, rewards
     from probe.rewards.compose import Weighted, Without
     from probe.rl.labels import OneShot
     from probe.rl.variants import variants
@@ -51,7 +51,7 @@ def runs(organism: "OrganismJob", place: int) -> "list[RunJob]":
 
     truth = run_of(organism, TRUTH)
     right, boxed, code = (rewards.get(name)() for name in (TRUTH, "format", "python"))
-    compound = (Weighted((right, boxed), (1.0, 0.5)), Without(right, code))
+    compound: tuple[Reward, ...] = (Weighted((right, boxed), (1.0, 0.5)), Without(right, code))
     return [
         truth,
         *(replace(truth, name=name, grpo=variants.get(name)(truth.grpo)) for name in (*OF_TRUTH, *OF_CLIP)),

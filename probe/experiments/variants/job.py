@@ -106,6 +106,6 @@ def once(before: Answers, after: Answers, address: tuple[str | int, ...]) -> lis
 
 def often(before: Answers, after: Answers, address: tuple[str | int, ...]) -> list[Estimate]:
     """Traits of many samples."""
-    data = PairData(*(with_agreement(responses) for responses, _ in (before, after)), address=address)
+    data = PairData(with_agreement(before[0]), with_agreement(after[0]), address=address)
     found = [each for name in OFTEN for each in measures.get(name)()(data)]
     return [each for each in found if each.params.get("k", KS[0]) in KS and each.name != "reliability"]
