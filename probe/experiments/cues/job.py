@@ -8,7 +8,8 @@
     removal                accuracy without the cue less with it: above 0 taking it away helps. "as taught": right and
                            wrong in the shares of the family
 
-Sides before, after, change, and "walk": the change under a random walk as long as the run (`null_responses`).
+Sides before, after, change, and "walk": the change under a random walk as long as the run (`null_responses`). That
+cues sway answers: 2305.04388. Left out: whether a text says that it went by its cue.
 """
 
 from collections.abc import Iterator, Mapping
