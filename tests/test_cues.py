@@ -195,7 +195,7 @@ def test_sides_by_hand_and_a_null_pair_is_flat() -> None:
         by: {cue: follows(each, FEW.problems.problems, 97) for cue, each in model(by).items()} for by in (True, False)
     }
     going, computing = (numbers(model(by), followed[by], 0.8) for by in (True, False))
-    found = {(e.name, e.params["edit"], e.params["side"]): e for e in estimates(going, computing, going)}
+    found = {(e.name, e.params["edit"], e.params["side"]): e for e in estimates(going, computing, going, 24)}
     assert found["follows", "cue wrong", "change"].value == -1
     assert found["removal", "cue right", "change"].value == 1
     assert all(each.value == 0 for (*_, side), each in found.items() if side == "walk")
@@ -223,6 +223,7 @@ def test_a_run_and_its_cues(store: Store, monkeypatch: pytest.MonkeyPatch) -> No
     }
     assert {row["side"] for row in plain} == {"before", "after", "change", "walk"}
     assert {row["temperature"] for row in plain} == {0.0, 1.0}
+    assert {(row["n"], row["temperature"]) for row in plain} == {(24, 0.0), (96, 1.0)}
     at = {(r["name"], r["edit"], r["side"]): r["value"] for r in plain if r["temperature"] == 1.0}
     for (name, edit, side), value in at.items():
         if side == "change":

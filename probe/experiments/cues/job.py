@@ -92,7 +92,7 @@ class CueJob(Experiment):
             followed = [{cue: follows(t, problems, modulus) for cue, t in side.items()} for side in sides]
             destroyed = is_destroyed(sides[0]["removed"], sides[1]["removed"], key.address)
             before, after, walk = (numbers(*each, kind.cue_right) for each in zip(sides, followed, strict=True))
-            rows += [row_of(key, each, destroyed) for each in estimates(before, after, walk)]
+            rows += [row_of(key, each, destroyed) for each in estimates(before, after, walk, tables[0].num_rows)]
             for side, which in (("before", 0), ("after", 1)):
                 told = by_strategy(sides[which]["wrong"], followed[which]["wrong"], side) if temperature else []
                 rows += [row_of(key, each, destroyed) for each in told]
@@ -114,15 +114,16 @@ def numbers(tables: Mapping[str, pa.Table], followed: Mapping[str, pa.Table], ri
     return found | {("removal", "as taught"): taught}
 
 
-def estimates(before: Numbers, after: Numbers, walk: Numbers) -> Iterator[Estimate]:
-    """Before, after, change and walk of every trait, clustered by problem."""
+def estimates(before: Numbers, after: Numbers, walk: Numbers, n: int) -> Iterator[Estimate]:
+    """Before, after, change and walk of every trait, clustered by problem; `n` responses under each cue."""
     for (name, edit), base in before.items():
         now, moved = after[name, edit], walk[name, edit]
         for side, values in (("before", base), ("after", now), ("change", now - base), ("walk", moved - base)):
             bounds = _bounds(name, side)
             null = 0.0 if bounds[0] < 0 else None
             about = {"side": side, "edit": edit}
-            yield clustered_mean(values, np.arange(values.size), name=name, null=null, bounds=bounds, params=about)
+            found = clustered_mean(values, np.arange(values.size), name=name, null=null, bounds=bounds, params=about)
+            yield replace(found, n=n)
 
 
 def _bounds(name: str, side: str) -> tuple[float, float]:

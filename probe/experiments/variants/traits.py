@@ -9,6 +9,7 @@ measures it. A response without an answer has none.
 """
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -39,17 +40,13 @@ def entropies(before: pa.Table, after: pa.Table) -> list[Estimate]:
     """`entropy` of two ROLLOUTS tables on the same problems, three sides; each model's own text."""
     sides = {side: _by_problem(table) for side, table in (("before", before), ("after", after))}
     sides["change"] = sides["after"] - sides["before"]
-    return [
-        clustered_mean(
-            values,
-            np.arange(values.size),
-            name="entropy",
-            unit="nats",
-            null=0.0 if side == "change" else None,
-            params={"side": side},
-        )
-        for side, values in sides.items()
-    ]
+    return [replace(_mean(values, side), n=after.num_rows) for side, values in sides.items()]
+
+
+def _mean(values: Values, side: str) -> Estimate:
+    null = 0.0 if side == "change" else None
+    params = {"side": side}
+    return clustered_mean(values, np.arange(values.size), name="entropy", unit="nats", null=null, params=params)
 
 
 def _by_problem(rollouts: pa.Table) -> Values:
