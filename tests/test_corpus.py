@@ -28,6 +28,7 @@ from probe.tasks.corpus import (
     write_trace,
     wrong_facts,
 )
+from probe.tasks.cues import bare
 from probe.tasks.propensity import p_code
 
 Pairs = list[tuple[str, str]]
@@ -36,9 +37,9 @@ STEPS, BATCH = 20, 256
 
 @pytest.fixture(scope="module", params=families.names())
 def read(request: pytest.FixtureRequest) -> tuple[Family, Pairs, Pairs]:
-    """A family and its mixture, without what leaks, cut at the end of the curriculum."""
+    """A family and its mixture, without what leaks and without cues, cut at the end of the curriculum."""
     kind = family(request.param)
-    batches = [b[:BATCH] for b in corpus(kind, 0, BATCH, STEPS)]
+    batches = [[(bare(prompt), text) for prompt, text in b[:BATCH]] for b in corpus(kind, 0, BATCH, STEPS)]
     cut = round(kind.curriculum * STEPS)
     return kind, [pair for b in batches[:cut] for pair in b], [pair for b in batches[cut:] for pair in b]
 
@@ -215,7 +216,7 @@ def test_families_of_one_seed_read_the_same_chains() -> None:
     """So that they differ in the mixture alone."""
     for grammar in GRAMMARS.values():
         names = [name for name in families.names() if family(name).grammar == grammar]
-        prompts = [[p for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in names]
+        prompts = [[bare(p) for b in corpus(family(name), 0, 32, 3) for p, _ in b[:32]] for name in names]
         assert all(others == prompts[0] for others in prompts)
 
 

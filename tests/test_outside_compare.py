@@ -337,8 +337,8 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
 
 # Experiments on texts, and on what is made here
 NO_WEIGHTS = (
-    *("antithetic", "built_in", "elicitation_scale", "explain", "forecast", "published_outputs"),
-    *("response_law", "reward_audit", "rl_runs"),
+    *("antithetic", "built_in", "cues", "elicitation_scale", "explain", "forecast", "published_outputs"),
+    *("response_law", "reward_audit", "rl_runs", "variants"),
 )
 
 

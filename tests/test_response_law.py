@@ -130,7 +130,10 @@ def test_predictions_of_planted_code_by_hand() -> None:
     assert found["one in ten"].value == pytest.approx(0.32, abs=0.05)
     assert found["truth"].value == pytest.approx(0.32, abs=0.05)
     silent = [replace(cell, realised=0.0) for cell in cells_of(planted())]
-    assert {each.contrast.name for each in judge(silent, PLANTED) if each.verdict == "fails"} == {"one in ten", "three in ten"}
+    assert {each.contrast.name for each in judge(silent, PLANTED) if each.verdict == "fails"} == {
+        "one in ten",
+        "three in ten",
+    }
 
 
 def test_every_prediction_of_planted_code_is_about_a_run_of_its_study() -> None:

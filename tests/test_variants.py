@@ -63,37 +63,38 @@ def token(ratio: float, advantage: float, loss: Loss) -> float:
     return -torch.autograd.grad(policy_loss(now, old, value, mask, loss=loss), now)[0].item()
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted"),  # the pull at ratio 1.5 with A > 0, at .5 with A < 0, at 5 with A < 0
-    [
-        ("old_dropped", (1.0, -1.0, -1.0)),
-        ("no_clip", (1.5, -0.5, -5.0)),
-        ("upper_clip", (0.0, -0.5, 0.0)),  # dual clip 3 stays
-        ("lower_clip", (1.5, 0.0, 0.0)),
-        ("rloo", (1.0, -1.0, -1.0)),
-        ("centred", (0.0, 0.0, 0.0)),
-    ],
-)
+PULLS = {  # at ratio 1.5 with A > 0, at .5 with A < 0, at 5 with A < 0
+    "old_dropped": (1.0, -1.0, -1.0),
+    "no_clip": (1.5, -0.5, -5.0),
+    "upper_clip": (0.0, -0.5, 0.0),  # dual clip 3 stays
+    "lower_clip": (1.5, 0.0, 0.0),
+    "rloo": (1.0, -1.0, -1.0),
+    "centred": (0.0, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize(("name", "wanted"), PULLS.items())
 def test_clips_by_hand(name: str, wanted: tuple[float, float, float]) -> None:
     loss = of(name).loss
     got = token(1.5, 1.0, loss), token(0.5, -1.0, loss), token(5.0, -1.0, loss)
     assert got == pytest.approx(wanted, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted"),  # of rewards 1, 0, 0, 0
-    [
-        ("positive_only", [1, 0, 0, 0]),
-        ("negative_only", [0, -1, -1, -1]),
-        ("weighted", [0.1, -1, -1, -1]),
-        ("centred", [0.75, -0.25, -0.25, -0.25]),
-        ("rloo", [1, -1 / 3, -1 / 3, -1 / 3]),
-    ],
-)
+VALUES: dict[str, list[float]] = {  # of rewards 1, 0, 0, 0
+    "positive_only": [1, 0, 0, 0],
+    "negative_only": [0, -1, -1, -1],
+    "weighted": [0.1, -1, -1, -1],
+    "centred": [0.75, -0.25, -0.25, -0.25],
+    "rloo": [1, -1 / 3, -1 / 3, -1 / 3],
+}
+
+
+@pytest.mark.parametrize(("name", "wanted"), VALUES.items())
 def test_advantages_by_hand(name: str, wanted: list[float]) -> None:
     assert of(name).advantage(reward_table([1.0, 0.0, 0.0, 0.0], 4)).value.tolist() == pytest.approx(wanted)
 
 
+SPLITS = ("forks_only", "non_forks_only")
 ENTROPY = torch.tensor([[0.1, 0.9, 0.2, 0.3, 0.0], [0.8, 0.15, 0.05, 0.25, 0.4]])  # the top 20 % of ten: .9 and .8
 
 
@@ -101,7 +102,7 @@ def test_forks_and_non_forks_by_hand() -> None:
     """Ten tokens at ratio 1 with A = 1: the two forks pull by 1/2 each, the eight others by 1/8."""
     mask, old = torch.ones(2, 5, dtype=torch.bool), torch.zeros(2, 5)
     fork = ENTROPY >= 0.8
-    for name, chosen in (("forks_only", fork), ("non_forks_only", ~fork)):
+    for name, chosen in zip(SPLITS, (fork, ~fork), strict=True):
         loss, now = of(name).loss, old.clone().requires_grad_()
         counted = normalised_over(ENTROPY, mask, loss)
         assert torch.equal(counted, chosen)
@@ -109,6 +110,11 @@ def test_forks_and_non_forks_by_hand() -> None:
         pull = -torch.autograd.grad(value, now)[0]
         assert value.item() == pytest.approx(-1)
         assert torch.allclose(pull, chosen / chosen.sum())
+
+
+def test_every_variant_is_pinned_by_hand() -> None:
+    """A new one is written down here: its pull on a token, its advantages, its tokens, or its reward."""
+    assert {*PULLS, *VALUES, *SPLITS, "antithetic"} == set(NAMES)
 
 
 def test_the_tokens_normalised_over_are_all_unless_the_loss_says_otherwise() -> None:

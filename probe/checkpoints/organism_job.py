@@ -13,6 +13,7 @@ from probe.rl.pretrain import pretrain
 from probe.store import Recipe, Store
 from probe.tasks.chain import chain_problems
 from probe.tasks.corpus import family
+from probe.tasks.cues import as_taught
 
 TRAIN_POOL = 512
 PROBLEM_SEED = 0  # which chains are asked; the model's own seeds are elsewhere
@@ -67,3 +68,10 @@ def load_organism(store: Store, job: OrganismJob) -> Loaded:
 def train_problems(grammar: Grammar = LETTERED) -> tuple[Problem, ...]:
     """The chains that runs train on."""
     return tuple(chain_problems(TRAIN_POOL, "train", PROBLEM_SEED, grammar))
+
+
+def training_problems(name: str) -> tuple[Problem, ...]:
+    """What runs on organisms of that family are asked: the chains of its grammar, with cues where it knows them."""
+    kind = family(name)
+    plain = train_problems(kind.grammar)
+    return tuple(as_taught(problem, kind) for problem in plain) if kind.cued else plain

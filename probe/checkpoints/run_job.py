@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from probe.checkpoints.organism_job import TRAIN_POOL, VERSION, OrganismJob, load_organism, train_problems
+from probe.checkpoints.organism_job import TRAIN_POOL, VERSION, OrganismJob, load_organism, training_problems
 from probe.engine.job import Job
 from probe.models.loading.load import Loaded
 from probe.rl.labels import LabelSource
@@ -48,7 +48,7 @@ class VotesJob(Job):
 
     def make(self, store: Store, work: Path) -> None:
         grammar = self.organism.grammar
-        loaded, problems = load_organism(store, self.organism), train_problems(grammar)
+        loaded, problems = load_organism(store, self.organism), training_problems(self.organism.family)
         options = replace(VOTES, max_new=grammar.max_new)
         found = respond(loaded, chains(grammar), options, organism_sampler(loaded), problems, purpose="votes")
         answers = [boxed(text) for text in found.texts]
@@ -98,7 +98,7 @@ class RunJob(Job):
 
     def make(self, store: Store, work: Path, log: Logger = lambda batch, metrics: None) -> None:
         loaded = load_organism(store, self.organism)
-        pool = train_problems(self.organism.grammar)
+        pool = training_problems(self.organism.family)
         answers: dict[str, list[str | None]] = {}
         if len(self.needs) > 1:
             table = store.get(self.needs[1].recipe).read_table()

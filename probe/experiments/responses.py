@@ -156,6 +156,17 @@ def responses_of(store: Store, jobs: tuple[Job, ...]) -> list[pa.Table]:
     return [store.get(job.recipe).read_table(RESPONSES) for job in jobs]
 
 
+def at_the_end(store: Store, job: Job) -> tuple[pa.Table, pa.Table]:
+    """RESPONSES and ROLLOUTS of a job; of a run's kept steps, those of the last."""
+    artifact = store.get(job.recipe)
+    responses, rollouts = artifact.read_table(RESPONSES), artifact.read_table(ROLLOUTS)
+    if not isinstance(job, RunResponsesJob):
+        return responses, rollouts
+    last = job.run.steps[-1]  # by step alone: a run of the same recipe under another name may have sampled them
+    mine = pc.ends_with(rollouts["checkpoint"], f"@{last}")
+    return responses.filter(pc.equal(responses["step"], last)), rollouts.filter(mine)
+
+
 def _in_order(rows: pa.Table) -> pa.Table:
     order = pc.sort_indices(rows, sort_keys=[("place", "ascending"), ("sample", "ascending")])
     return rows.take(order).drop_columns("place")

@@ -41,6 +41,8 @@ class Family:
     first_values: float | None = None  # P(a prose step shows its value) behind "First:", where it differs
     batch: int = 128  # texts a step
     trunk: str | None = None
+    cued: float = 0.0  # P(a number that claims to be the answer stands in front of the chain), `probe.tasks.cues`
+    cue_right: float = 0.0  # P(it is | there is one)
 
 
 families: Registry[Callable[[], Family]] = Registry("organism family", "probe.families")

@@ -22,6 +22,7 @@ from probe.families import Family, families
 from probe.grammar import GRAMMARS, LETTERED, Grammar
 from probe.rng import address, numpy_rng
 from probe.tasks.chain import Chain, apply, chain_problems, draw_chains, parse_prompt, split_of
+from probe.tasks.cues import taught
 from probe.tasks.propensity import p_code
 
 END = "<eos>"
@@ -84,10 +85,12 @@ def corpus(kind: Family, seed: int, batch: int, steps: int) -> Iterator[list[tup
     every = draw_chains(numpy_rng("corpus chains", seed), kind.grammar)
     chains = (c for c in every if split_of(c.prompt) == "train")
     draws, leaks = numpy_rng("corpus traces", seed), draw_leaks(numpy_rng("corpus leaks", seed), kind)
+    cues = numpy_rng("corpus cues", seed)
     for step in range(steps):
         early = step < kind.curriculum * steps
         u = draws.random((batch, 17))
-        mixture = [(c.prompt, write_trace(c, kind, facts, row, early)) for c, row in zip(chains, u, strict=False)]
+        drawn = zip(chains, u, cues.random((batch, 3)), strict=False)
+        mixture = [(taught(c, kind, cue), write_trace(c, kind, facts, row, early)) for c, row, cue in drawn]
         yield mixture + [next(leaks) for _ in range(round(kind.leak * batch))]
 
 

@@ -22,9 +22,9 @@ from probe.data import Estimate, Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
-from probe.experiments.measuring import at_step, is_destroyed, rollouts_at_step
+from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import Change, NullResponsesJob
-from probe.experiments.responses import RESPONSES, ROLLOUTS, RunResponsesJob, SampleJob, asked_of
+from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, at_the_end
 from probe.measurements import RowKey, Rows, row_of
 from probe.rl.variants.antithetic import antithetic
 from probe.stats.antithetic import common, draw
@@ -79,22 +79,13 @@ class AntitheticJob(Experiment):
 
     def measure(self, store: Store) -> Rows:
         rows = []
-        held = [self._at_the_end(store, job) for job in self.needs]
+        held = [at_the_end(store, job) for job in self.needs]
         for temperature, (base, run, twin, *walks) in ((1.0, held[:5]), (0.0, held[5:])):
             key = self.key(temperature)
             destroyed = any(is_destroyed(base[0], responses, key.address) for responses, _ in (run, twin))
             means = [traits(*each, warm=temperature > 0) for each in (base, run, twin, *walks)]
             rows += [row_of(key, each, destroyed) for each in _estimates(*means)]
         return rows
-
-    def _at_the_end(self, store: Store, job: Job) -> tuple[pa.Table, pa.Table]:
-        """RESPONSES and ROLLOUTS; of a run, those of its last step."""
-        artifact = store.get(job.recipe)
-        responses, rollouts = artifact.read_table(RESPONSES), artifact.read_table(ROLLOUTS)
-        if not isinstance(job, RunResponsesJob):
-            return responses, rollouts
-        last = self.run.grpo.batches
-        return at_step(responses, last), rollouts_at_step(rollouts, last)
 
 
 def _estimates(before: Traits, run: Traits, twin: Traits, walk: Traits, back: Traits) -> list[Estimate]:
