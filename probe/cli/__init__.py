@@ -10,6 +10,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     compare,
     compare_rollouts,
     contamination,
+    cross_sample,
     explain,
     explain_rollouts,
     fetch,

@@ -14,8 +14,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
@@ -43,14 +45,16 @@ class Crossed:
         """Of the tokens that were written, those that are the other's."""
         return int(self.swapped.sum()) / max(1, int(self.lengths.sum()))
 
-    @property
-    def written(self) -> Bool[Tensor, "row pos"]:
-        """The places up to each row's end."""
-        return torch.arange(self.ids.shape[1]) < self.lengths[:, None]
-
     def texts(self) -> list[list[int]]:
         """The ids of each row up to its end."""
-        return [row[:length] for row, length in zip(self.ids.tolist(), self.lengths.tolist(), strict=True)]
+        return self._cut(self.ids)
+
+    def parted(self) -> list[list[float]]:
+        """The divergence at each token of each row."""
+        return self._cut(self.divergence)
+
+    def _cut(self, block: Tensor) -> list[list]:
+        return [row[:length] for row, length in zip(block.tolist(), self.lengths.tolist(), strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +108,16 @@ def cross_sample(
     return _assembled(found, stop, pad)
 
 
-def threshold_for(text: Crossed, budget: float, rows: Sequence[int] | None = None) -> float:
-    """The divergence that `budget` (a share in [0, 1]) of a text's tokens reach: infinity for 0, 0 for 1.
+def threshold_for(divergence: ArrayLike, budget: float) -> float:
+    """What `budget` (a share in [0, 1]) of the tokens `divergence` [token] reach: infinity for 0, 0 for 1.
 
-    On some `rows` alone [all]. Never below the smallest number where some tokens are to stay.
+    Never below the smallest number where some tokens are to stay.
     """
     if not 0 <= budget <= 1:
         raise BadInput(f"a budget of {budget}", where="cross-sampling", do="give a share of tokens in [0, 1]")
     if budget in (0, 1):
         return 0.0 if budget else math.inf
-    kept = slice(None) if rows is None else list(rows)
-    apart = text.divergence[kept][text.written[kept]]
-    return max(SMALLEST, float(apart.double().quantile(1 - budget)))
+    return max(SMALLEST, float(np.quantile(np.asarray(divergence, dtype=np.float64), 1 - budget)))
 
 
 class _Reader:
