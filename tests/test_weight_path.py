@@ -49,6 +49,7 @@ def test_a_walk_has_the_shares_of_its_covariance() -> None:
     found = [shapes(walk(seed), STEPS)["all"] for seed in range(10)]
     assert mean(found, "first_direction") == pytest.approx(expected, abs=0.02)
     assert expected == pytest.approx(8 / math.pi**2, abs=0.02)
+    assert mean(found, "end_kept") == pytest.approx(8 / math.pi**2, abs=0.06)
     assert mean(found, "first_component") == pytest.approx(6 / math.pi**2, abs=0.05)
     assert mean(found, "cosine") == pytest.approx(math.sqrt(quarter(12) / 12), abs=0.02)
     assert mean(found, "cosine_rest") == pytest.approx(0.0, abs=0.02)
@@ -66,6 +67,8 @@ def test_by_hand_on_the_matrices_written_out() -> None:
     far = torch.stack([step["head"].flatten() for step in path]).double()
     values = torch.linalg.svdvals(far[1:])
     assert found.first_direction == pytest.approx(float(values[0] ** 2 / (values**2).sum()))
+    way = torch.linalg.svd(far[1:], full_matrices=False).Vh[0]
+    assert found.end_kept == pytest.approx(float((far[-1] @ way) ** 2 / (far[-1] @ far[-1])))
     apart = far - far.mean(0)
     values = torch.linalg.svdvals(apart)
     assert found.first_component == pytest.approx(float(values[0] ** 2 / (values**2).sum()))

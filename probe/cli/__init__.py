@@ -29,6 +29,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     score,
     steer,
     train,
+    weight_path,
     weights,
     why,
 )

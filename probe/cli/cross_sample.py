@@ -54,14 +54,14 @@ def _lines(rows: Rows, share: str) -> Iterator[list[str]]:
     known = {(row["name"], row["quantile"], row["edit"]): row for row in rows}
     budgets = sorted({row["quantile"] for row in rows if row["quantile"] is not None}, reverse=True)
     for quantile in budgets:
-        end = quantile in (0.0, 1.0)
-
-        def at(name: str, edit: str = "divergence", end: bool = end, of: float = quantile) -> Any:
-            return known.get((name, of, None if end else edit), {})
-
-        accuracy, code, gain = (at(name) for name in ("cross_accuracy", "cross_code_share", f"{share}_accuracy"))
-        cells = [f"{1 - quantile:.0%}", number(1 - quantile if end else at("cross_swapped").get("value"))]
-        for each in (accuracy, code):
+        end, names = (
+            quantile in (0.0, 1.0),
+            ("cross_accuracy", "cross_code_share", "cross_swapped", f"{share}_accuracy"),
+        )
+        edit = None if end else "divergence"
+        accuracy, code, swapped, gain = (known.get((name, quantile, edit)) for name in names)
+        cells = [f"{1 - quantile:.0%}", number(swapped["value"] if swapped else 1 - quantile)]
+        for each in filter(None, (accuracy, code)):
             cells += [number(each["value"]), number(each["null"])]
         if gain:
             cells += [number(gain["value"]), interval(gain["lo"], gain["hi"]), number(gain["null"]), p_value(gain["p"])]

@@ -4,6 +4,7 @@
 
     first_direction   largest eigenvalue of G over its trace: share of the (uncentred) path in its first singular
                       direction.  A walk of equal steps: 8 / pi^2 = .81 for many steps
+    end_kept          share of |D_K|^2 that lies along that direction.  A walk: 8 / pi^2 too
     first_component   the same of v_0..v_K less their mean: what a principal component carries.  A walk: 6 / pi^2 = .61
     linear            R^2 of each coordinate linear in t, weighted by its spread: 1 for a line at even pace
     cosine            of D_q and D_K, q the first quarter.  A walk: sqrt(q / K), as D_q is part of D_K
@@ -12,8 +13,9 @@
     rank_one          share of |D_K|^2 in the largest singular value of each matrix;   stable_rank   |D_K|^2 / s_1^2
 
 Everything but the last line is read off G, so nothing of size [K, all parameters] is decomposed. All trained tensors
-together: G summed, squares summed. After 2605.21468 and 2601.04537. Left out: what happened between two kept steps, and
-paths of activations.
+together: G summed, squares summed. 2605.21468 finds the path low-rank, its coefficient linear in t, and most of the gain
+in its first direction, none of it beside a walk; 2601.04537 extrapolates weights. Left out: what happened between two
+kept steps, paths of activations, and fitting the pace (`extended` is told how long the whole is).
 """
 
 import math
@@ -32,7 +34,7 @@ from probe.interventions.weight_difference import singular_values
 LEAST = 3  # kept steps: of two any path is nearly a line
 ALL = "all"
 FIELDS = (
-    *("first_direction", "first_component", "linear", "cosine", "cosine_rest", "straight"),
+    *("first_direction", "end_kept", "first_component", "linear", "cosine", "cosine_rest", "straight"),
     *("rank_one", "stable_rank"),
 )
 Gram = Float[np.ndarray, "step step"]
@@ -45,6 +47,7 @@ class Shape:
     entries: int
     norm: float  # of the final change
     first_direction: float
+    end_kept: float
     first_component: float
     linear: float
     cosine: float
@@ -115,16 +118,18 @@ def _shape(g: Gram, batches: Sequence[int], energy: tuple[float, float] | None, 
     last = len(g) - 1
     q, end = quarter(last), float(g[last, last])
     if end <= 0:
-        return Shape(entries, 0.0, *(math.nan,) * 8)
+        return Shape(entries, 0.0, *(math.nan,) * 9)
     t = np.asarray(batches, float) - np.mean(batches)
     centred = g - g.mean(0) - g.mean(1)[:, None] + g.mean()
+    values, vectors = np.linalg.eigh(g)
     lengths = [g[k + 1, k + 1] - 2 * g[k, k + 1] + g[k, k] for k in range(last)]
     rest = g[q, q] - 2 * g[q, last] + end
     return Shape(
         entries,
         math.sqrt(end),
-        _top(g),
-        _top(centred),
+        values[-1] / np.trace(g),
+        values[-1] * vectors[-1, -1] ** 2 / end,
+        float(np.linalg.eigvalsh(centred)[-1] / np.trace(centred)),
         float(t @ g @ t / (t @ t) / np.trace(centred)),
         _ratio(g[q, last], math.sqrt(g[q, q] * end)),
         _ratio(g[q, last] - g[q, q], math.sqrt(max(0.0, g[q, q] * rest))),
@@ -132,10 +137,6 @@ def _shape(g: Gram, batches: Sequence[int], energy: tuple[float, float] | None, 
         _ratio(energy[0], energy[1]) if energy else math.nan,
         _ratio(energy[1], energy[0]) if energy else math.nan,
     )
-
-
-def _top(g: Gram) -> float:
-    return float(np.linalg.eigvalsh(g)[-1] / np.trace(g))
 
 
 def _ratio(top: float, bottom: float) -> float:
