@@ -6,8 +6,8 @@
 Threshold infinity: the writer's own text; 0: the other's. `threshold_for` turns a budget (share of tokens) into a
 threshold, on the writer's own texts; how many were swapped in the end is told, for texts change as they are written.
 The null swaps as many tokens at places that know nothing of D (`Swap.places`). After 2603.22446, who rank places by
-Jensen-Shannon divergence: swapping less than 4 % of the tokens recovers RL. Any causal model; each keeps its own cache of the common text. Left out: several devices at
-once, and dropping finished rows from a batch.
+Jensen-Shannon divergence: swapping less than 4 % of the tokens recovers RL. Any causal model; each keeps its own cache
+of the common text. Left out: several devices at once, and dropping finished rows from a batch.
 """
 
 import math

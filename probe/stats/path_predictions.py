@@ -6,7 +6,7 @@ the study leaves out, had been looked at under `python` and the true reward.
     few tokens     (2603.22446)  4 % of the tokens recover RL's gain, or undo it; most distributions are as they were
     line           (2605.21468)  the path has one direction, is linear in the batches, and goes on as it began
     any change     as many swaps anywhere, a walk of the same steps, a direction as long do as much
-    one fork       (ours)        under a reward for the strategy alone, a few tokens carry its share, not accuracy alone
+    one fork       (ours)        under a reward for the strategy alone, 4 % of the tokens carry the move between strategies
 """
 
 import math
@@ -88,8 +88,8 @@ SAID: tuple[tuple[str, str, str, str, float, Number, Region], ...] = (
     ("linear", "line", "R² in batches: .9", "ground_truth", 0, of(*LINEAR), (0.9, INF)),
     ("goes on", "line", "T = 1: the first quarter as long: .8 of the gain", "ground_truth", 1, of(*LINE), MOST),
     ("all weights", "line", "the same, all weights trained", "ground_truth_all", 1, of(*LINE), MOST),
-    ("any direction", "any", "T = 1: a random direction as long brings nothing", "ground_truth", 1, of(*ANY_LINE), NOTHING),
-    ("random reward", "any", "random reward: first component as of walks", "random", 0, beyond(*COMPONENT), (-0.05, 0.05)),
+    ("any direction", "any", "T = 1: a random direction brings nothing", "ground_truth", 1, of(*ANY_LINE), NOTHING),
+    ("random reward", "any", "random reward: component as of walks", "random", 0, beyond(*COMPONENT), (-0.05, 0.05)),
     ("rank", "line", "final change: rank one beyond a walk's", "ground_truth", 0, beyond(*RANK), (0.0, INF)),
 )  # fmt: skip
 UNIT = "share: of RL's change, of tokens, of the path"

@@ -1,7 +1,8 @@
 """Do a few tokens carry what RL did, and is the path of the weights a line? Runs under three rewards, every batch kept.
 
-Six bases that prefer prose and know code as the better strategy (prior .3; three Llama-shaped, three Qwen2-shaped): those
-of `why` but for mini-0, which was looked at while the experiments were written, and mini-3 in its place. Ten batches as in `why`, under a reward that knows the strategy alone, the true one, and a random one. Of each run: its
+Six bases that prefer prose and know code as the better strategy (prior .3; three Llama-shaped, three Qwen2-shaped):
+those of `why` but for mini-0, which was looked at while the experiments were written, and mini-3 in its place. Ten
+batches as in `why`, under a reward that knows the strategy alone, the true one, and a random one. Of each run: its
 weight path beside random walks (`probe.experiments.weight_path`), and cross-sampling with its base
 (`probe.experiments.cross_sampling`). Under the true reward also with every weight trained. What is expected was written
 down before it ran (`probe.stats.path_predictions`).
