@@ -19,6 +19,7 @@ from plot_rows_built_in import verdicts
 from plot_rows_elicitation import elicited
 from plot_rows_inside import ALL, HEAD, inside
 from plot_rows_law import laws, planted
+from plot_rows_paths import paths
 from plot_rows_responders import rows_of
 
 from probe.errors import BadInput
@@ -53,7 +54,7 @@ class Drawings(dict):
 @pytest.fixture(scope="module")
 def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
-    made_up |= {"elicitation": elicited()}
+    made_up |= {"elicitation": elicited(), "paths": paths()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)

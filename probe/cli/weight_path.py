@@ -15,6 +15,7 @@ from probe.errors import BadInput
 Rows = Sequence[dict[str, Any]]
 SHAPES = ("of the path", "run", "walks as long", "range", "p")
 ANSWERS = ("part", "accuracy", "95 % interval", "code share", "95 % interval", "of RL's gain", "95 % interval")
+MODULES = ("tensor", "first direction", "walks", "linear", "walks", "rank one", "walks")
 RANGE = "/null"
 Name = Annotated[
     str, typer.Argument(help="A run made here: a name of the manifest, or NAME@STEP for its first batches.")
@@ -40,9 +41,11 @@ def weight_path(name: Name, run: settings.Settings, every: Every = 1) -> None:
 
 
 def _show(rows: Rows, title: str) -> None:
-    for module in dict.fromkeys(row["module"] for row in rows if row["module"]):
-        mine = [row for row in rows if row["module"] == module]
-        table(SHAPES, list(_shapes(mine)), f"{title}: {module}", right=SHAPES[1:])
+    known = [row for row in rows if row["module"]]
+    table(SHAPES, list(_shapes([row for row in known if row["module"] == "all"])), title, right=SHAPES[1:])
+    modules = [name for name in dict.fromkeys(row["module"] for row in known) if name != "all"]
+    if len(modules) > 1:
+        table(MODULES, [_module(known, name) for name in modules], f"{title}: by tensor", right=MODULES[1:])
     for temperature in (1.0, 0.0):
         parts = [row for row in rows if row["part"] and row["temperature"] == temperature]
         how = f"T = {temperature:g}" if temperature else "greedy"
@@ -62,6 +65,12 @@ def _shapes(rows: Rows) -> Iterator[tuple[str, ...]]:
             yield name, number(row["value"]), number(row["null"]), limits, p_value(row["p"])
         elif row["name"] not in ranges:
             yield name, number(row["value"]), "", "", ""
+
+
+def _module(rows: Rows, module: str) -> list[str]:
+    mine = {row["name"]: row for row in rows if row["module"] == module}
+    found = [mine.get(f"weight_path/{name}") for name in ("first_direction", "linear", "rank_one")]
+    return [module, *(number(row and row[column]) for row in found for column in ("value", "null"))]
 
 
 def _answers(rows: Rows) -> Iterator[list[str]]:

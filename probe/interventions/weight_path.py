@@ -13,9 +13,9 @@
     rank_one          share of |D_K|^2 in the largest singular value of each matrix;   stable_rank   |D_K|^2 / s_1^2
 
 Everything but the last line is read off G, so nothing of size [K, all parameters] is decomposed. All trained tensors
-together: G summed, squares summed. 2605.21468 finds the path low-rank, its coefficient linear in t, and most of the
-gain in its first direction, none of it beside a walk; 2601.04537 extrapolates weights. Left out: what happened between
-two kept steps, paths of activations, and fitting the pace (`extended` is told how long the whole is).
+together: G summed, squares summed. After 2605.21468 (a path of one direction, linear in t, most of the gain in it) and
+2601.04537. Left out: what happened between two kept steps, paths of activations, and fitting the pace (`extended` is
+told how long the whole is).
 """
 
 import math

@@ -6,7 +6,7 @@ the study leaves out, had been looked at under `python` and the true reward.
     few tokens     (2603.22446)  4 % of the tokens recover RL's gain, or undo it; most distributions are as they were
     line           (2605.21468)  the path has one direction, is linear in the batches, and goes on as it began
     any change     as many swaps anywhere, a walk of the same steps, a direction as long do as much
-    one fork       (ours)        under a reward for the strategy alone, 4 % of the tokens carry the move between strategies
+    one fork       (ours)        under a reward for the strategy alone, 4 % of tokens carry the move between strategies
 """
 
 import math
