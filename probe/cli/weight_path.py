@@ -70,7 +70,7 @@ def _shapes(rows: Rows) -> Iterator[tuple[str, ...]]:
 def _module(rows: Rows, module: str) -> list[str]:
     mine = {row["name"]: row for row in rows if row["module"] == module}
     found = [mine.get(f"weight_path/{name}") for name in ("first_direction", "linear", "rank_one")]
-    return [module, *(number(row and row[column]) for row in found for column in ("value", "null"))]
+    return [module, *(number(row[column] if row else None) for row in found for column in ("value", "null"))]
 
 
 def _answers(rows: Rows) -> Iterator[list[str]]:
