@@ -143,6 +143,7 @@ def test_arms_of_other_problems_are_refused() -> None:
     [
         (replace(FEW, problems=replace(FEW.problems, problems=FEW.problems.problems[:1])), OPTIONS, "one problem"),
         (FEW, replace(OPTIONS, temperature=0.7), "a temperature of 0.7"),
+        (FEW, OPTIONS.greedy, "greedy alone"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_made(asked: Elicitation, options: SamplingOptions, match: str) -> None:

@@ -1,7 +1,6 @@
 """probe weight-path: is the path of a run's weights a line?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,6 @@ from probe.cli import settings
 from probe.cli.experiment_command import present
 from probe.cli.groups import command
 from probe.cli.show import interval, number, p_value, shown, table
-from probe.errors import BadInput
 
 Rows = Sequence[dict[str, Any]]
 SHAPES = ("of the path", "run", "walks as long", "range", "p")
@@ -29,14 +27,9 @@ def weight_path(name: Name, run: settings.Settings, every: Every = 1) -> None:
 
     Beside random walks of the same steps, which look low-rank in time too. Only runs made here keep their steps.
     """
-    from probe.experiments.weight_path.job import WeightPathJob
+    from probe.experiments.weight_path.job import path_of
 
-    which = run.checkpoint(name)
-    if which.run is None:
-        what = f"{which.name} has no kept steps: {'it was made elsewhere' if which.is_outside else 'it is an organism'}"
-        raise BadInput(what, where="weight path", do="name a run made here: probe ls checkpoints")
-    grpo = replace(which.run.grpo, batches=which.step, save_every=every)
-    job = WeightPathJob(replace(which.run, grpo=grpo))
+    job = path_of(run.checkpoint(name), every)
     present(job, run, lambda result: _show(result.rows, job.label))
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
+from probe.errors import BadInput
 from probe.experiments import experiments
 from probe.experiments.cross_sampling.crossing import COMPUTE, CrossJob
 from probe.experiments.cross_sampling.estimates import Arms, estimates
@@ -42,6 +43,10 @@ class CrossSampleJob(PairExperiment):
     study: str = STUDY
 
     def __post_init__(self) -> None:
+        if not self.options.temperature:
+            raise BadInput(
+                "greedy alone", where="cross-sampling", do="leave the temperature at 1: greedy comes with it"
+            )
         assert self.needs  # wrong options are told now
 
     @property

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from probe.checkpoints.checkpoint import of_organism, of_run
+from probe.checkpoints.checkpoint import Checkpoint, of_organism, of_run
 from probe.checkpoints.organism_job import load_organism
 from probe.checkpoints.run_job import RunJob
 from probe.data import Estimate, Outcome, Strategy
@@ -112,6 +112,18 @@ class WeightPathJob(Experiment):
         yield Estimate("path_stretch", far, far, far, 1, 1, "ratio", None, None, {"side": "change", "module": ALL})
 
 
+def path_of(which: Checkpoint, every: int = 1) -> WeightPathJob:
+    """Of a run made here, to the step that was named; `every` that many batches are kept, in a run of its own for it.
+
+    BadInput where its steps are not kept here, or would be too few.
+    """
+    if which.run is None:
+        what = f"{which.name} has no kept steps: {'it was made elsewhere' if which.is_outside else 'it is an organism'}"
+        raise BadInput(what, where="weight path", do="name a run made here: probe ls checkpoints")
+    grpo = replace(which.run.grpo, batches=which.step, save_every=every)
+    return WeightPathJob(replace(which.run, grpo=grpo))
+
+
 def _told(module: str, shape: Shape, walks: list[Shape]) -> Iterator[Estimate]:
     about = {"side": "change", "module": module}
     yield Estimate("weight_path/norm", *(shape.norm,) * 3, shape.entries, 1, "none", None, None, about)
@@ -135,10 +147,11 @@ def told(four: list[pa.Table]) -> Iterator[Estimate]:
         for part, values in zip(PARTS, (base, end, line, random), strict=True):
             about = {"side": "before" if part == "base" else "after", "part": part}
             found = clustered_mean(values, problems, name=f"path_{measure}", bounds=(0.0, 1.0), params=about)
+            found = replace(found, n=four[0].num_rows)
             yield replace(found, null=float(random.mean()), p=apart) if part == "line" else found
         gap = Gap(base, end, problems)
         for part, values in (("line", line), ("random line", random)):
             about = {"side": "change", "part": part}
             found = recovery(values, gap, name=f"path_recovered_{measure}", params=about)
-            known = part == "line" and not gap.undefined
+            found, known = replace(found, n=four[0].num_rows), part == "line" and not gap.undefined
             yield replace(found, null=share(random, gap), p=apart) if known else found
