@@ -180,6 +180,16 @@ def test_titles_say_what_the_rows_hold_and_nothing_where_there_is_no_gain() -> N
     assert "first quarter" not in title_of("weight_path", still)
 
 
+def test_a_run_that_changed_nothing_is_not_drawn_as_a_path() -> None:
+    """Its shapes are no numbers; beside runs that have a path it is left out, alone there is no figure."""
+    still = [row for row in paths() if row["reward"] == "random" and not row["name"].startswith("weight_path/")]
+    assert figures.get("weight_path")(still) is None
+    others = [row for row in paths() if row["reward"] == "python"]
+    drawing = figures.get("weight_path")([*others, *still])
+    assert drawing is not None and {row.get("reward") for row in drawing.table} == {"python"}
+    assert "not drawn: 3 pairs more" in drawing.caption
+
+
 def test_runs_of_one_base_are_two_runs_whoever_writes() -> None:
     """A second RL seed of a base is averaged in, also where the base is the writer."""
     rows = [row for row in paths() if row["base_seed"] == 1 and row["reward"] == "python"]

@@ -47,9 +47,10 @@ def weight_path(rows: Rows) -> Drawing | None:
     known = [row for row in pick(rows) if str(row.get("name")).startswith(("weight_path/", "path_"))]
     families = ordered((row.get("family") for row in known), FAMILIES)
     mine = [row for row in known if row.get("family") == families[0]]
-    if not pick(mine, name="weight_path/first_direction"):
+    walked = [row for row in mine if row["name"] == f"weight_path/first_direction{RANGE}"]
+    rewards = rewards_in(walked)[:MOST]  # a run that changed nothing has no path
+    if not rewards:
         return None
-    rewards = rewards_in(mine)[:MOST]
     figure, axes = panels(2, COLUMNS, width=DOUBLE, height=0.24 * len(rewards) + 0.75, sharey=True)
     table: list[Row] = []
     spots = axes.ravel()
