@@ -8,6 +8,8 @@
     forecast(checkpoint)         what RL under each reward will change, before any RL
     steer(pair)                  does steering by hand do what RL did?
     probes, patch, weights       what the residual stream says, where the fork is decided, how the weights moved
+    cross_sample(pair)           how few tokens carry what RL did?
+    weight_path(run)             did its weights go along a line?
     Store(root)                  where everything that was made is kept
 
 Each returns an object with `.table`, `.figure()` and a summary in a notebook (`probe.api`).
@@ -19,7 +21,8 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    **dict.fromkeys(("compare", "load", "pair", "patch", "probes", "steer", "train", "weights"), "probe.api"),
+    **dict.fromkeys(("compare", "cross_sample", "load", "pair", "patch", "probes", "steer", "train"), "probe.api"),
+    **dict.fromkeys(("weight_path", "weights"), "probe.api"),
     **dict.fromkeys(("explain", "forecast"), "probe.verdicts"),
     "Store": "probe.store",
 }
@@ -28,6 +31,7 @@ __all__ = [
     "Store",
     "__version__",
     "compare",
+    "cross_sample",
     "explain",
     "forecast",
     "load",
@@ -36,6 +40,7 @@ __all__ = [
     "probes",
     "steer",
     "train",
+    "weight_path",
     "weights",
 ]
 

@@ -163,6 +163,29 @@ def weights(pair: Pair, *, where: Where | None = None) -> Result:
     return run_here(WeightsJob(pair), **where or {})
 
 
+def cross_sample(pair: Pair, *, batch: int = 256, where: Where | None = None, **ask: Unpack[Ask]) -> Result:
+    """How few tokens carry what RL did: one writes, and the other steps in where the two part most; both ways.
+
+    The table holds shares in [0, 1] by budget of swapped tokens, beside as many swaps at random places, and the shares
+    of RL's change that swaps recover and remove. BadInput for one problem, or different vocabularies.
+    """
+    from probe.experiments.cross_sampling.job import FEW, CrossSampleJob
+
+    ask.setdefault("samples", FEW.samples)
+    return run_here(CrossSampleJob(pair, *asked(pair.before, **ask), Compute(batch)), **where or {})
+
+
+def weight_path(run: Checkpoint | str, *, every: int = 1, where: Where | None = None) -> Result:
+    """Whether the weights of a run made here went along a line, beside walks; `every` that many batches are kept.
+
+    The table holds shares, cosines and R² (no unit) by tensor, and what the first quarter made as long as the whole
+    answers. BadInput where the run was made elsewhere, or has too few steps.
+    """
+    from probe.experiments.weight_path.job import path_of
+
+    return run_here(path_of(load(run) if isinstance(run, str) else run, every), **where or {})
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Trained(Result):
     """A run: its measurements at every kept step, and the checkpoints before and after."""

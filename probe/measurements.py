@@ -67,7 +67,9 @@ VARYING = (
     Column("cell", TEXT, "of a table of two sides: both, only_before, ...; CC, CL, LC, LL, total"),
     Column("bin", NUMBER, "left edge of a bin of stated confidence"),
     Column("k", WHOLE, "samples a problem"),
-    Column("quantile", NUMBER, "of the entropy above which a token is a fork"),
+    Column(
+        "quantile", NUMBER, "of the entropy above which a token is a fork, or the divergence above which it is swapped"
+    ),
     Column("edit", TEXT, "how a direction was used: project out, clamp; matched, best, back; or how a text was edited"),
     Column("coefficient", NUMBER, "c of the direction that was added, in distances between its classes"),
     Column("coefficient_to", NUMBER, "the other end, where a number compares two"),

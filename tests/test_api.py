@@ -81,6 +81,11 @@ def test_a_run_has_its_pair_its_table_and_its_figure(base: Checkpoint, where: di
     with pytest.raises(BadInput, match="draw no such figure"):
         run.figure("steering")
     weights = probe.weights(run.pair, where=where)
+    assert isinstance(probe.cross_sample(run.pair, where=where, **FEW).figure(), Drawing)
+    with pytest.raises(BadInput, match="keeps 2 steps"):  # of a run of two batches
+        probe.weight_path(run.checkpoint, where=where)
+    with pytest.raises(BadInput, match="it is an organism"):
+        probe.weight_path(base.name, where=where)
     moved = weights.changes("weight_change/relative", module="head")
     assert moved["value"].tolist() != [0.0]  # the head alone was trained
     assert isinstance(weights.figure(), Drawing)

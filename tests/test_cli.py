@@ -235,6 +235,7 @@ ON_PAIRS: dict[str, tuple[str, ...]] = {
     "patch": ("patch", *LARGE, "--problems", "chain"),
     "layers": ("patch", *LARGE, "--problems", "chain", "--layers-from-after", "accuracy"),
     "weights": ("weights", *LARGE),
+    "cross-sample": ("cross-sample", *LARGE, "--problems", "chain"),
 }
 WEIGHTS_7B = 7_615_616_512 * 2  # bytes in bf16
 
@@ -261,7 +262,9 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
     words = (*ON_PAIRS[name], "--dtype", "bfloat16")
     told = dry(place, *words)
     assert set(told) == BUDGET | {"of"}
-    held = {"compare": 2, "patch": 3, "layers": 4, "weights": 2}.get(name, 1)  # copies that one job holds at once
+    held = {"compare": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3}.get(
+        name, 1
+    )  # copies that one job holds at once
     assert told["weights"] == held * WEIGHTS_7B
     assert told["memory"] > told["weights"] + told["cache"] if name != "compare" else told["memory"] > told["weights"]
     assert told["hours"] == pytest.approx(told["sampling_hours"] + told["reading_hours"])
@@ -297,6 +300,7 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
         ("patch", ("--draws", 20), ("--draws", 40), "reading_hours"),
         ("patch", ("--no-heads",), ("--heads",), "reading_hours"),
         ("layers", ("--draws", 20), ("--draws", 40), "sampling_hours"),
+        ("cross-sample", ("--samples", 4), ("--samples", 8), "sampling_hours"),
     ],
 )
 def test_what_more_is_asked_costs_more(

@@ -27,6 +27,7 @@ from probe.experiments.compare.job import CompareJob
 from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import sets
 from probe.experiments.contamination.signs import SignsJob
+from probe.experiments.cross_sampling.job import CrossSampleJob
 from probe.experiments.experiment import CheckpointJob, Experiment, PairExperiment
 from probe.experiments.explain.job import ExplainJob
 from probe.experiments.forced_prefix.job import PrefixJob
@@ -306,6 +307,7 @@ def jobs_on(one: Checkpoint, two: Checkpoint) -> dict[type[Job], Job]:
         PatchJob(pair, asked),
         LayersJob(pair, asked),
         WeightsJob(pair),
+        CrossSampleJob(pair, asked),
         ForecastJob(one, asked),
         ExplainJob(pair, asked),
     )
@@ -338,7 +340,7 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
 # Experiments on texts, and on what is made here
 NO_WEIGHTS = (
     *("antithetic", "built_in", "cues", "elicitation_scale", "explain", "forecast", "published_outputs"),
-    *("response_law", "reward_audit", "rl_runs", "variants"),
+    *("response_law", "reward_audit", "rl_runs", "variants", "weight_path"),
 )
 
 

@@ -10,6 +10,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     compare,
     compare_rollouts,
     contamination,
+    cross_sample,
     explain,
     explain_rollouts,
     fetch,
@@ -28,6 +29,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     score,
     steer,
     train,
+    weight_path,
     weights,
     why,
 )

@@ -47,6 +47,7 @@ class Work:
     batch: int = 64  # rows at a time
     read: int = 0  # tokens x passes
     copies: int = 1  # of the weights in memory: random changes of them stand beside them
+    caches: int = 1  # of that size in memory: two models may read one text
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _weights(job: tuple[Work, ...]) -> float:
 
 def _cache(work: Work) -> float:
     at_once = min(work.rows, work.batch)
-    return _cache_token(work.checkpoint) * at_once * (PROMPT + work.new)
+    return _cache_token(work.checkpoint) * at_once * (PROMPT + work.new) * work.caches
 
 
 def _sampling(work: Work) -> float:

@@ -57,23 +57,36 @@ class NullResponsesJob(Job):
     def make(self, store: Store, work: Path) -> None:
         loaded = load_organism(store, self.run.organism)
         apply_overlay(loaded.model, changed(store, loaded, self.run, self.change), self.label)
-        found = respond(loaded, self.elicitation, self.options, organism_sampler(loaded))
-        rollouts, step = found.rollouts(self.label), self.run.steps[-1]
-        write_table(work / ROLLOUTS, rollouts)
-        problems = self.elicitation.problems.problems
-        write_table(work / RESPONSES, graded(rollouts, problems, self.elicitation, step=step, forced=0))
+        answer(loaded, self.run, self.elicitation, self.options, self.label, work)
+
+
+def answer(
+    loaded: Loaded, run: RunJob, elicitation: Elicitation, options: SamplingOptions, label: str, work: Path
+) -> None:
+    """Sample and grade what a run's base has become, as the artifact of a job."""
+    rollouts = respond(loaded, elicitation, options, organism_sampler(loaded)).rollouts(label)
+    write_table(work / ROLLOUTS, rollouts)
+    problems = elicitation.problems.problems
+    write_table(work / RESPONSES, graded(rollouts, problems, elicitation, step=run.steps[-1], forced=0))
+
+
+@torch.no_grad()
+def kept_path(store: Store, base: Loaded, run: RunJob) -> list[Overlay]:
+    """The trained tensors of the run's organism, and after each of its kept steps."""
+    artifact = store.get(run.recipe)
+    steps = [load_file(artifact.file(f"step-{step:03d}.safetensors")) for step in run.steps]
+    known = dict(base.model.named_parameters()) | {HEAD: base.model.lm_head.weight}
+    return [{name: known[name].detach().clone() for name in steps[0]}, *steps]
 
 
 @torch.no_grad()
 def changed(store: Store, base: Loaded, run: RunJob, change: Change) -> Overlay:
     """The trained tensors after a null change; `base` is the run's organism, and is left as it is."""
-    artifact = store.get(run.recipe)
-    steps = [load_file(artifact.file(f"step-{step:03d}.safetensors")) for step in run.steps]
-    known = dict(base.model.named_parameters()) | {HEAD: base.model.lm_head.weight}
-    start = {name: known[name].detach().clone() for name in steps[0]}
+    path = kept_path(store, base, run)
+    start = path[0]
     if change == "opposite":
-        return mirrored(start, steps[-1])
-    (end,) = deque(random_walk([start, *steps], "walk", run.recipe.digest), maxlen=1)
+        return mirrored(start, path[-1])
+    (end,) = deque(random_walk(path, "walk", run.recipe.digest), maxlen=1)
     return mirrored(start, end) if change == "walk back" else end
 
 

@@ -68,9 +68,9 @@ class SampleJob(CheckpointJob):
     def make(self, store: Store, work: Path) -> None:
         loaded, problems = self.checkpoint.load(store), self.elicitation.problems.problems
         prompts, forced = self.elicitation.prompts(loaded.tokenizer, problems)
-        _check_lengths(loaded, prompts, self.options.max_new)
+        check_lengths(loaded, prompts, self.options.max_new)
         sample, tables, done = self._sample(loaded), [], 0
-        for number, places in enumerate(self._parts(prompts)):
+        for number, places in enumerate(parts_of(prompts, self.checkpoint.is_outside)):
             file = work / "scratch" / f"part-{number:04d}.parquet"
             if not is_kept(file):
                 keep_table(file, self._part(loaded, sample, places))
@@ -88,16 +88,6 @@ class SampleJob(CheckpointJob):
         rollouts = respond(loaded, self.elicitation, self.options, sample, problems).rollouts(self.checkpoint.name)
         column = [place for place in places for _ in range(self.options.samples)]
         return rollouts.append_column("place", pa.array(column, pa.int32()))
-
-    def _parts(self, prompts: list[list[int]]) -> Iterator[list[int]]:
-        """Places of the prompts; an organism takes them all at once."""
-        places = list(range(len(prompts)))
-        if not self.checkpoint.is_outside:
-            yield places
-            return
-        places.sort(key=lambda place: (-len(prompts[place]), place))
-        for start in range(0, len(places), PART):
-            yield places[start : start + PART]
 
     def _sample(self, loaded: Loaded) -> Sample:
         """The sampler that knows these weights."""
@@ -167,12 +157,24 @@ def at_the_end(store: Store, job: Job) -> tuple[pa.Table, pa.Table]:
     return responses.filter(pc.equal(responses["step"], last)), rollouts.filter(mine)
 
 
+def parts_of(prompts: list[list[int]], is_outside: bool) -> Iterator[list[int]]:
+    """Places of the prompts between two saves, longest first; an organism takes them all at once."""
+    places = list(range(len(prompts)))
+    if not is_outside:
+        yield places
+        return
+    places.sort(key=lambda place: (-len(prompts[place]), place))
+    for start in range(0, len(places), PART):
+        yield places[start : start + PART]
+
+
 def _in_order(rows: pa.Table) -> pa.Table:
     order = pc.sort_indices(rows, sort_keys=[("place", "ascending"), ("sample", "ascending")])
     return rows.take(order).drop_columns("place")
 
 
-def _check_lengths(loaded: Loaded, prompts: list[list[int]], max_new: int) -> None:
+def check_lengths(loaded: Loaded, prompts: list[list[int]], max_new: int) -> None:
+    """BadInput where prompt and new tokens are more than the model has positions."""
     config = loaded.model.config.get_text_config()
     longest, room = max(map(len, prompts)), getattr(config, "max_position_embeddings", None)
     if room is not None and longest + max_new > room:

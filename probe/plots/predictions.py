@@ -23,7 +23,7 @@ from probe.stats.predictions import Judged, cells_of, judge, slope
 REGION = "#DDDDDD"
 VERDICTS = {"holds": ("#0072B2", "o"), "fails": ("#D55E00", "X"), "undecided": (GREY, "d")}
 SLOPE = "slope of realised on predicted change"
-SHOWN = {True: (-0.5, 2.0), False: (-0.5, 0.6)}  # the widest that slopes, and changes, are drawn
+SHOWN = {True: (-0.5, 2.0), False: (-0.5, 0.6)}  # the widest that slopes and shares, and changes, are drawn
 
 
 @figures.register("predictions")
@@ -57,9 +57,9 @@ def _unit(each: Judged) -> str:
 
 def _panel(axes: Axes, group: Sequence[Judged]) -> list[Row]:
     table: list[Row] = []
-    steep = group[0].contrast.of is slope
+    wide = not _unit(group[0]).startswith("change")
     values = [v for each in group for v in (each.lo, each.hi, *(value for _, value in each.bases)) if isfinite(v)]
-    widest = SHOWN[steep]
+    widest = SHOWN[wide]
     ends = max(min([0.0, *values]) - 0.05, widest[0]), min(max([0.0, *values]) + 0.05, widest[1])
     null_line(axes, 0.0, upright=True)
     for place, each in enumerate(group):

@@ -6,8 +6,10 @@ marker is cut off where texts are read (`probe.tasks.answers.own_turn`), not glu
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
+from torch import Tensor
 
 from probe.data import RESPONSES, ROLLOUTS, Problem
 from probe.errors import BadInput
@@ -17,6 +19,19 @@ from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.grades import grade_columns
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.rollouts.samplers import Sample
+
+
+class Written(Protocol):
+    """What a text is read off: ids [row pos], the length of each row with its end, and whether it ended by itself."""
+
+    @property
+    def ids(self) -> Tensor: ...
+
+    @property
+    def lengths(self) -> Tensor: ...
+
+    @property
+    def stopped(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ def respond(
     return Responses(asked, prompts, options, samples, texts_of(loaded, samples, elicitation.prefix))
 
 
-def texts_of(loaded: Loaded, samples: Samples, prefix: str = "") -> list[str]:
+def texts_of(loaded: Loaded, samples: Written, prefix: str = "") -> list[str]:
     """Each response as text without the token that ended it, behind the prefix."""
     kept = (samples.lengths - samples.stopped.long()).tolist()
     # a row at a time: a batch with an empty row is trouble for some tokenizers

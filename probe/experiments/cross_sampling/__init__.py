@@ -1,0 +1,1 @@
+"""How few tokens carry what RL did?"""

@@ -1,0 +1,1 @@
+"""Is the path of the weights a line?"""
