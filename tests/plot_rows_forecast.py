@@ -56,6 +56,9 @@ def _reward(place: Row, family: str, base: int, reward: str) -> list[Row]:
             told = {"part": part, "unit": unit}
             rows.append(_row(where, f"forecast/{trait}", "change", value, reach, null=0.0, p=0.01, **told))
             rows.append(_row(where, f"forecast/{trait}", "permuted", 0.0, reach, n=2000, **told))
+        if trait in ("accuracy", "code_share", "parse_rate"):
+            told = {"part": "mean field", "unit": unit}
+            rows.append(_row(where, f"forecast/{trait}", "change", 0.4 * value, 0.4 * reach, null=0.0, **told))
     said = "no first-order response" if still or family == "no-code" else "responds up"
     return [*rows, _row(where, "forecast/response", "", 3.0, 1.0, reason=said, unit="none")]
 

@@ -21,6 +21,7 @@ from probe.data import Estimate
 from probe.errors import BadInput
 from probe.experiments.forecast.estimates import forecast_rows
 from probe.experiments.forecast.job import ForecastJob, file_job, trained_on
+from probe.experiments.forecast.pace import steps_of
 from probe.experiments.forecast.samples import samples_of
 from probe.experiments.forecast.treatments import SEEDS, Known, treatments
 from probe.experiments.forecast.verdict import DOWN, LEAST, NONE, UNDECIDED, UP, Reward, responder, verdict, z_score
@@ -183,11 +184,29 @@ def test_the_numbers_are_those_of_the_definition(qwen: Rows) -> None:
     assert qwen["format", "reach/parse_rate", "before", None]["value"] == pytest.approx(boxed.mean())
 
 
+def test_the_mean_field_moves_what_is_paid_for_and_what_goes_with_it(qwen: Rows) -> None:
+    """Code under python, and accuracy with it; a constant reward nothing; the truth and its inverse, opposite ways."""
+    field = {(reward, name): row["value"] for (reward, name, _, part), row in qwen.items() if part == "mean field"}
+    assert field["python", "forecast/code_share"] > 0.1
+    assert field["python", "forecast/accuracy"] > 0.02
+    assert {field["constant", f"forecast/{trait}"] for trait in ("accuracy", "code_share", "parse_rate")} == {0.0}
+    assert field["ground_truth", "forecast/accuracy"] > 0.02
+    assert abs(field["random", "forecast/code_share"]) < 0.05
+
+
+def test_a_reward_without_information_cannot_teach_what_is_right() -> None:
+    known = dict.fromkeys(("code_share", "parse_rate", "accuracy"))
+    assert set(steps_of(True, known)) == set(known)
+    assert set(steps_of(False, known)) == {"code_share", "parse_rate"}
+    assert set(steps_of(True, {"accuracy": None})) == {"accuracy"}
+
+
 def test_every_number_has_n_problems_and_a_null(qwen: Rows) -> None:
-    for (reward, name, side, _), row in qwen.items():
+    for (reward, name, side, part), row in qwen.items():
         if side == "change":
             assert row["n"] > 100 and row["n_problems"] > 10 and row["null"] == 0.0
-            assert row["lo"] <= row["value"] <= row["hi"] and 0 <= row["p"] <= 1
+            assert row["lo"] <= row["value"] <= row["hi"]
+            assert row["p"] is None if part == "mean field" else 0 <= row["p"] <= 1
         if name.startswith("forecast/") and side == "permuted":
             assert row["lo"] <= 0 <= row["hi"]
         assert reward or name == "forecast/responder"

@@ -14,6 +14,7 @@ TRAITS = {
     "entropy": "entropy (nats a response)",
 }
 BASE = ("family", "size", "base_seed", "step")
+MEAN_FIELD = "mean field"
 
 
 def checkpoint_of(row: Row) -> tuple[object, ...]:
@@ -25,6 +26,11 @@ def changes(rows: Sequence[Row], trait: str, part: str | None = None) -> list[Ro
     """Forecasts of a trait: in the recommended form, or in the one named."""
     found = pick(rows, name=f"forecast/{trait}", side="change")
     return [row for row in found if row.get("part") == (part or form(row))]
+
+
+def furthest(rows: Sequence[Row], trait: str) -> list[Row]:
+    """Forecasts of a trait after the first batches, by the mean field; the recommended form where there is none."""
+    return changes(rows, trait, MEAN_FIELD) or changes(rows, trait)
 
 
 def form(row: Row) -> str:

@@ -2,7 +2,8 @@
 
 A mark is a base under a reward: the mean over its runs at the first kept step, with a t interval over runs (over
 problems where there is one run). R^2 is over runs, its interval over bases (`probe.stats.forecast_skill`);
-the dashed line is no change, the full one the fit. Constant rewards, of which nothing is forecast, are left out.
+the dashed line is no change, the full one the fit. Constant rewards, of which nothing is forecast, are left out. Drawn
+is the mean field where it was forecast, and told beside it how well the first order alone does: the cheaper forecast.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from probe.data import Estimate
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
 from probe.plots._captions import caption, counts
-from probe.plots._forecasts import changes, rewards_in
+from probe.plots._forecasts import changes, furthest, rewards_in
 from probe.plots._frame import finish, head, name_columns, panels
 from probe.plots._marks import key, null_handle, null_line, plain_numbers
 from probe.plots._replicates import Mean, limits, mean_of, pick
@@ -33,7 +34,7 @@ FIT = key("fit, all runs", linestyle="-", linewidth=0.9)
 @styled
 def forecast_realised(rows: Rows) -> Drawing | None:
     """A row of panels a trait, a column a family where they are few; None with fewer than three forecast runs."""
-    found = {trait: points for trait in SHOWN if len(points := _points(rows, trait)) >= LEAST}
+    found = {trait: points for trait in SHOWN if len(points := _points(rows, trait, furthest(rows, trait))) >= LEAST}
     if not found:
         return None
     every = [point for points in found.values() for point in points]
@@ -47,11 +48,14 @@ def forecast_realised(rows: Rows) -> Drawing | None:
         estimates = skill(points, ("forecast realised", trait))
         skills[trait] = {each.name.removeprefix("forecast_skill/"): each for each in estimates}
         table += [_told(trait, what, each) for what, each in skills[trait].items()]
+        cheaper = skill(_points(rows, trait, changes(rows, trait)), ("first order", trait))
+        first = {each.name.removeprefix("forecast_skill/"): each for each in cheaper}
+        table += [_told(trait, f"first order {what}", each) for what, each in first.items()]
         for axis, family in zip(axes[i], shown, strict=True):
             mine = [point for point in points if family in (TOGETHER, point.forecast["family"])]
             table += _panel(axis, trait, mine, _line(points, skills[trait]["slope"].value))
         axes[i, 0].set_ylabel(f"realised, {trait.replace('_', ' ')}")
-        head(axes[i, 0], _r2(skills[trait]), 4)
+        head(axes[i, 0], _r2(skills[trait], first), 4)
     name_columns(axes[0], [f"{len(families)} kinds" if f == TOGETHER else look(f, FAMILIES).label for f in shown])
     looks = [reward_look(name) for name in rewards_in([point.forecast for point in every])]
     legend = [*(replace(style, line="").handle() for style in looks), null_handle("no change"), FIT]
@@ -65,9 +69,9 @@ def _told(trait: str, what: str, found: Estimate) -> Row:
     return {"mark": what, "name": trait, **numbers, "n_runs": found.n, "n_bases": found.n_problems}
 
 
-def _points(rows: Rows, trait: str) -> list[Point]:
+def _points(rows: Rows, trait: str, forecasts: Sequence[Row]) -> list[Point]:
     """Runs of rewards that could teach something, at the first kept step of each."""
-    forecast = [row for row in changes(rows, trait) if row.get("kind") != "null"]
+    forecast = [row for row in forecasts if row.get("kind") != "null"]
     runs = [row for row in pick(rows, name=trait, side="change", kind="rl") if row.get("step")]
     first: dict[tuple[object, ...], int] = {}
     for row in runs:
@@ -99,7 +103,7 @@ def _panel(axes: Axes, trait: str, points: Sequence[Point], line: Sequence[tuple
     if line:
         axes.plot(*zip(*line, strict=True), color=GREY, linewidth=0.9, zorder=1)
         table += [{"mark": "fit", "name": trait, "value": end} for end, _ in line]
-    axes.set_xlabel(f"forecast, {trait.replace('_', ' ')} per unit step")
+    axes.set_xlabel(f"forecast, {trait.replace('_', ' ')}")
     plain_numbers(axes, x=True)
     return table
 
@@ -121,13 +125,12 @@ def _mark(axes: Axes, trait: str, forecast: Row, realised: Mean) -> list[Row]:
     ]
 
 
-def _r2(found: dict[str, Estimate]) -> str:
+def _r2(found: dict[str, Estimate], first: dict[str, Estimate]) -> str:
     r2, sign = found["r2"], found["sign"]
     p = "" if r2.p is None else f", p {number(r2.p)}" if r2.p >= 0.005 else ", p < .01"
     shown = f"R² {number(r2.value)} {interval(r2.lo, r2.hi)}{p}, n = {r2.n}"
-    return (
-        f"{shown}; signs agree {number(sign.value)} (chance {number(sign.null if sign.null is not None else np.nan)})"
-    )
+    chance = number(sign.null if sign.null is not None else np.nan)
+    return f"{shown}; signs agree {number(sign.value)} (chance {chance}); first order R² {number(first['r2'].value)}"
 
 
 def _title(trait: str, found: dict[str, Estimate]) -> str:

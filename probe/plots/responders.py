@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
 from probe.plots._captions import caption, counts
-from probe.plots._forecasts import changes, checkpoint_of
+from probe.plots._forecasts import checkpoint_of, furthest
 from probe.plots._frame import finish, panels
 from probe.plots._marks import key, null_handle, null_line, plain_numbers
 from probe.plots._replicates import limits, pick
@@ -42,7 +42,7 @@ def responders(rows: Rows) -> Drawing | None:
         table += _mark(axes[0, 0], point, did)
     null_line(axes[0, 0], 0.0)
     null_line(axes[0, 0], 0.0, upright=True)
-    axes[0, 0].set_xlabel("forecast of accuracy per unit step, from the base")
+    axes[0, 0].set_xlabel("forecast of accuracy, from the base alone")
     axes[0, 0].set_ylabel("change of accuracy by RL")
     plain_numbers(axes[0, 0], x=True)
     about = {"value": auroc.value, "lo": auroc.lo, "hi": auroc.hi, "null": auroc.null, "p": auroc.p, "n_runs": auroc.n}
@@ -57,7 +57,7 @@ def responders(rows: Rows) -> Drawing | None:
 
 def _points(rows: Rows) -> list[Point]:
     """Of each base its longest run under the reward, at T = 1."""
-    forecast = [row for row in changes(rows, "accuracy") if row.get("reward") == REWARD]
+    forecast = [row for row in furthest(rows, "accuracy") if row.get("reward") == REWARD]
     runs = [
         row
         for row in pick(rows, name="accuracy", side="change", kind="rl", reward=REWARD, temperature=1.0)

@@ -3,6 +3,8 @@
 forecast/TRAIT      change, part "direct"       Cov(A, trait) within problems, per unit of eta; null 0
                     change, part "by strategy"  of accuracy, what the change of strategy brings
                     permuted                    band of the same under advantages shuffled within problems
+                    change, part "mean field"   after two batches, had the model these traits alone
+                                                (`probe.stats.mean_field`); its interval is over problems, at this pace
 reach/TRAIT         before, after, change       the mean today, and if only the best-rewarded responses were kept
 forecast/varied                                 share of the problems trained on where the reward varies at all
 forecast/response                               the recommended forecast of accuracy in standard errors; p after Holm,
@@ -19,6 +21,7 @@ from jaxtyping import Float
 
 from probe.data import Estimate
 from probe.errors import BadInput
+from probe.experiments.forecast.pace import BATCH, STEPS, UPDATES, steps_of
 from probe.experiments.forecast.samples import UNITS, Samples
 from probe.experiments.forecast.treatments import Known, Scored, Treatment, score
 from probe.experiments.forecast.verdict import (
@@ -34,10 +37,12 @@ from probe.experiments.forecast.verdict import (
 from probe.measurements import Row, RowKey, Rows, row_of
 from probe.stats.groups import group_mean
 from probe.stats.intervals import clustered_mean
+from probe.stats.mean_field import mean_field
 from probe.stats.permutation import holm
 from probe.stats.price import Forecast, forecasts, group_covariances, reach, through_strategy
 
 Address = tuple[str | int, ...]
+MEAN_FIELD = "mean field"
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,14 @@ def _found(treatment: Treatment, samples: Samples, known: Known, address: Addres
     except BadInput as err:
         return Found(treatment, reason=f"left out: {err.what}")
     direct = forecasts(scored.advantage, samples.traits, UNITS, (*address, "direct"))
-    estimates = [*_varied(scored), *_direct(direct), *_reaches(scored, samples)]
+    informative = bool(treatment.informative)
+    moved = _mean_field(scored, samples, informative)
+    estimates = [*_varied(scored), *_direct(direct), *moved, *_reaches(scored, samples)]
     if "accuracy" not in direct:
         return Found(treatment, tuple(estimates), reason="no response to a problem is graded beside another")
     forms = {"direct": direct["accuracy"].change, "by strategy": _by_strategy(direct, scored, samples, address)}
     told = replace(forms["by strategy"], name="forecast/accuracy", params={"side": "change", "part": "by strategy"})
-    return Found(treatment, (*estimates, told), forms[recommended(bool(treatment.informative))])
+    return Found(treatment, (*estimates, told), forms[recommended(informative)])
 
 
 def _direct(found: Mapping[str, Forecast]) -> Iterator[Estimate]:
@@ -82,6 +89,19 @@ def _by_strategy(direct: Mapping[str, Forecast], scored: Scored, samples: Sample
     code = samples.traits["code_share"]
     covariances, p = group_covariances(scored.advantage, code), direct["code_share"].change.p
     return through_strategy(covariances, samples.traits["accuracy"], code, p or 0.0, (*address, "by strategy"))
+
+
+def _mean_field(scored: Scored, samples: Samples, informative: bool) -> Iterator[Estimate]:
+    """Of the traits that it knows, the mean over the seeds of the reward."""
+    traits = {name: table for name, table in samples.traits.items() if name in STEPS}
+    steps = steps_of(informative, traits)
+    seeds = [mean_field(table, traits, steps, updates=UPDATES, batch=BATCH) for table in scored.rewards]
+    for name in traits:
+        change = np.mean([found[name] for found in seeds], axis=0)
+        kept = change[np.isfinite(change)]
+        told = {"name": f"forecast/{name}", "unit": UNITS[name], "null": 0.0, "bounds": (-1.0, 1.0)}
+        mean = clustered_mean(kept, np.arange(kept.size), params={"side": "change", "part": MEAN_FIELD}, **told)  # type: ignore[arg-type]
+        yield replace(mean, n=int(np.isfinite(traits[name]).sum()), p=None)
 
 
 def _reaches(scored: Scored, samples: Samples) -> Iterator[Estimate]:

@@ -7,7 +7,7 @@ ForecastJob       a checkpoint; an organism is asked the chains that its runs tr
 ForecastFileJob   responses in a file, no weights: two samples a problem or more (length and entropy are not known)
 
 Samples as GRPO takes them: T = 1, groups of 16. Organisms are graded as their runs grade them, others by the grader.
-Rows: `estimates`. Forecasts are first order and of one step: what clipping and many steps do is left out.
+Rows: `estimates`. Forecasts are first order and of one step, and beside them, of two batches, a mean field (`pace`).
 """
 
 from collections.abc import Mapping
@@ -47,6 +47,7 @@ class ForecastJob(CheckpointJob, Experiment):
     """Every reward's first change of every trait, from samples of one checkpoint."""
 
     FIGURES: ClassVar = ("forecast",)
+    VERSION: ClassVar = 2  # 2: the mean field
     checkpoint: Checkpoint
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = AS_TRAINED
@@ -112,6 +113,7 @@ class ForecastFileJob(Experiment):
     """The same of responses in a file."""
 
     FIGURES: ClassVar = ("forecast",)
+    VERSION: ClassVar = 2  # 2: the mean field
     source: ImportJob
 
     @property
