@@ -174,7 +174,7 @@ def test_the_why_study_has_six_bases_and_more_runs_than_it_promises() -> None:
 
 
 def test_every_forecast_base_is_also_trained_for_long_under_a_reward_for_code() -> None:
-    """With the recipe of `why`: which bases respond shows later than two batches. Not on what the pace was fitted to."""
+    """With the recipe of `why`: who responds shows later. Not on what the pace was fitted to."""
     long = {run.recipe.digest: run for run in law_runs("forecasts") if run.grpo.batches > BATCHES}
     assert len(long) == 6 * len(CELLS)
     assert {repr(run.grpo) for run in long.values()} == {
