@@ -182,8 +182,24 @@ def law() -> str:
     organisms = {(row["family"], row["size"], row["base_seed"]) for row in runs}
     return (
         f"slope {with_interval(python[0])} at T = 1 and {with_interval(python[1])} greedy ({len(runs)} runs of "
-        f"{len(organisms)} organisms on {len(bases)} of the study's 6 bases). Under the true reward the slope is "
+        f"{len(organisms)} organisms on {len(bases)} bases). Under the true reward the slope is "
         f"{with_interval(truth[0])} at T = 1 and {with_interval(truth[1])} greedy"
+    )
+
+
+def walks() -> str:
+    """What walks as long as the runs do, and the runs backwards: means over bases, least and most of a base."""
+    means = {}
+    for mark in ("walk realised", "opposite realised"):
+        rows = table("response_law", mark=mark, temperature="1.0")
+        by_base: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            by_base.setdefault((row["size"], row["base_seed"]), []).append(float(row["value"]))
+        bases = sorted(sum(some) / len(some) for some in by_base.values())
+        means[mark] = f"{said(sum(bases) / len(bases))} ({said(bases[0])} to {said(bases[-1])} by base)"
+    return (
+        f"Walks as long as the runs, in random directions, change accuracy at T = 1 by {means['walk realised']}, the "
+        f"runs' own changes backwards by {means['opposite realised']}"
     )
 
 
@@ -192,6 +208,37 @@ def foretold() -> str:
     counts = [found.count(verdict) for verdict in ("holds", "fails", "undecided")]
     said = f"{counts[0]} hold, {counts[1]} fail, {counts[2]} are undecided"
     return f"Of {len(found)} predictions written down before the run, {said}"
+
+
+def skill(statistic: str, trait: str = "accuracy") -> dict[str, str]:
+    return one("forecast_realised", mark=statistic, name=trait)
+
+
+def forecast() -> str:
+    """How well the mean field and the first order tell the first two batches."""
+    r2, rank, sign, code = skill("r2"), skill("spearman"), skill("sign"), skill("r2", "code_share")
+    bases = {(row["size"], row["base_seed"]) for row in table("forecast_realised", mark="realised")}
+    return (
+        f"first two batches of {r2['n_runs']} runs of {r2['n_bases']} organisms on {len(bases)} bases: of accuracy R² "
+        f"is {with_interval(r2)} and the rank correlation {with_interval(rank)}, signs agree in {with_interval(sign)} "
+        f"(chance {said(sign['null'])}); of code share R² is {with_interval(code)}, of the parse rate "
+        f"{with_interval(skill('r2', 'parse_rate'))}. The first order alone (Price's equation) reaches "
+        f"{with_interval(skill('first order r2'))} of accuracy and {said(skill('first order sign')['value'])} of signs."
+    )
+
+
+def responders() -> str:
+    auroc = one("responders", mark="auroc")
+    return (
+        f"Which of {auroc['n_runs']} organisms will gain from a reward for code alone is told with an AUROC of "
+        f"{with_interval(auroc)}"
+    )
+
+
+def dose(level: str, quantity: str) -> dict[str, str]:
+    """At T = 1, under the reward for code alone."""
+    rewards = {"reward": "python"} if quantity != "gap" else {}
+    return one("planted_dose", mark="mean", family=level, quantity=quantity, temperature="1.0", **rewards)
 
 
 def found_again() -> str:
@@ -214,7 +261,22 @@ def found_again() -> str:
 
 @pytest.mark.parametrize(
     "text",
-    [found_again, law, foretold, rewards_table, bases, switched, random_reward, read_off, moved, steered, removed],
+    [
+        found_again,
+        law,
+        walks,
+        foretold,
+        forecast,
+        responders,
+        rewards_table,
+        bases,
+        switched,
+        random_reward,
+        read_off,
+        moved,
+        steered,
+        removed,
+    ],
 )
 def test_the_readme_says_what_the_tables_hold(text: Callable[[], str]) -> None:
     expected = text()
