@@ -1,6 +1,7 @@
-"""Rows of the study "inside", made up after its first pairs: four bases, the head trained and every weight trained.
+"""Rows of the study "inside", made up after its first pairs: the head trained, and every weight trained.
 
-Shapes, names and columns are those the jobs leave; random directions and layers are fewer.
+Every weight under the random reward too, of which the weights alone are compared. Shapes, names and columns are those
+the jobs leave; random directions and layers are fewer.
 """
 
 import math
@@ -9,7 +10,7 @@ from typing import Any
 from probe.measurements import COLUMNS, Row
 from probe.rng import numpy_rng
 
-HEAD, ALL = "ground_truth", "ground_truth_all"
+HEAD, ALL, NOISE = "ground_truth", "ground_truth_all", "random_all"
 DOSES = (-6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6)
 RANDOMS, POSITIONS, LAYERS = 4, 3, 2
 MATRICES = {"attn": ("q_proj", "k_proj", "v_proj", "o_proj"), "mlp": ("gate_proj", "up_proj", "down_proj")}
@@ -22,12 +23,15 @@ SHARES = {  # of code share, of accuracy; where every weight was trained
 }
 
 
-def inside(bases: int = 4, rewards: tuple[str, ...] = (HEAD, ALL)) -> list[Row]:
+def inside(bases: int = 4, rewards: tuple[str, ...] = (HEAD, ALL, NOISE)) -> list[Row]:
     """Every measurement of the study that is drawn."""
     rows: list[Row] = []
     for base in range(bases):
         for reward in rewards:
             place = {"base_seed": base, "reward": reward}
+            if reward == NOISE:
+                rows += _weights(place)
+                continue
             rows += _steered(place, reward == ALL) + _probed(place, reward == ALL) + _turned(place, reward == ALL)
             if reward == ALL:
                 rows += _patched(place) + _weights(place)
@@ -155,27 +159,26 @@ def _at(kind: str, layer: int, head: int | None = None) -> Row:
     return {"site": site, "component": kind, "layer": layer, "head": head}
 
 
-def _weights(place: Row) -> list[Row]:
-    base, rows = place["base_seed"], []
-    for place_in in _modules():
+def _weights(place: Row, layers: int = LAYERS) -> list[Row]:
+    """Of the true reward, and under the random one a smaller change of higher rank that is unlike it."""
+    base, rows, random = place["base_seed"], [], place["reward"] == NOISE
+    for place_in in _modules(layers):
         module = place_in["module"]
+        told: Row = {"n": 2304, "n_problems": 1, "unit": "none", "temperature": 0.0, **place_in}
         for side in ("change", "other"):
-            noise = 1 + 0.1 * _noise(module, side, base)
-            for what, value, null in (("relative", 0.02, None), ("stable_rank", 3.5, 14.0), ("sparsity", 0.009, 0.008)):
-                known = null if side == "change" else None
-                told: Row = {"n": 2304, "n_problems": 1, "unit": "none", "temperature": 0.0, **place_in}
-                p = 0.048 if known and what == "stable_rank" else None
-                name, value = f"weight_change/{what}", value * noise * (2 if "down" in module else 1)
-                rows.append(_row(place, name, side, value, 0.0, null=known, p=p, **told))
-                if known:
-                    rows.append(_row(place, f"{name}/null", side, known, 0.1 * known, **told | {"n": 20}))
-        rows.append(_row(place, "weight_change/cosine", "change", 0.8 + 0.02 * noise, 0.0, **told | {"n": 1}))
+            noise = 1 + 0.1 * _noise(module, side, base, int(random))
+            size = {"relative": 0.012 if random else 0.02, "stable_rank": 3.8 if random else 3.5, "sparsity": 0.009}
+            for what, value in size.items():
+                scaled = value * noise * (2 if "down" in module else 1)
+                rows.append(_row(place, f"weight_change/{what}", side, scaled, 0.0, **told))
+        cosine = (0.1 if random else 0.8) + 0.02 * noise
+        rows.append(_row(place, "weight_change/cosine", "change", cosine, 0.0, **told | {"n": 1}))
     return rows
 
 
-def _modules() -> list[Row]:
+def _modules(layers: int) -> list[Row]:
     found: list[Row] = []
-    for layer in range(LAYERS):
+    for layer in range(layers):
         for kind, names in MATRICES.items():
             told = {"component": kind, "layer": layer}
             found += [told | {"module": f"{kind}.{layer}.{name}.weight", "matrix": name} for name in names]
