@@ -30,11 +30,11 @@ def inside(bases: int = 4, rewards: tuple[str, ...] = (HEAD, ALL, NOISE)) -> lis
         for reward in rewards:
             place = {"base_seed": base, "reward": reward}
             if reward == NOISE:
-                rows += _weights(place)
+                rows += weights(place)
                 continue
             rows += _steered(place, reward == ALL) + _probed(place, reward == ALL) + _turned(place, reward == ALL)
             if reward == ALL:
-                rows += _patched(place) + _weights(place)
+                rows += patched(place) + weights(place)
     return rows
 
 
@@ -128,18 +128,21 @@ def _turned(place: Row, every: bool) -> list[Row]:
     return rows
 
 
-def _patched(place: Row) -> list[Row]:
+def patched(place: Row, layers: int = LAYERS, heads: int = 3) -> list[Row]:
+    """Of one pair: the last layer at the fork, and where the style letter stands, the first everywhere."""
     base, rows = place["base_seed"], []
     told: Row = {"temperature": 0.0, "n": 64, "n_problems": 64, "unit": "ratio"}
     for side, gap in (("before", 3.8), ("after", 1.5), ("change", 4.5)):
         rows.append(_row(place, "patch/gap", side, gap + 0.1 * _noise("gap", base), 0.1, **told | {"unit": "none"}))
-        for at in _sites():
+        for at in _sites(layers, heads):
             site = at["site"]
             paths: list[tuple[str, Row]] = [(f"@{i}", {"position": i}) for i in range(-POSITIONS, 0)]
             paths += [("@all", {"everywhere": True})] + ([("", {})] if "resid" not in site else [])
             for where, spot in paths:
-                here = where in ("@-1", "@all", "") and f".{LAYERS - 1}" in site
-                value = (0.58 if site.startswith("mlp") else 0.3) * here * (1 + 0.06 * _noise(side, site, base))
+                deep = (at["layer"] + 1) / (layers + (at["component"] == "resid"))
+                here = {"@-1": deep**4, "@all": 0.3 + 0.7 * deep, "": deep}.get(where, 0.0)
+                most = {"resid": 0.95, "mlp": 0.58, "attn": 0.3}.get(at["component"], 0.2 * (at["head"] == 1))
+                value = most * here * (1 + 0.06 * _noise(side, site, base))
                 what = "patch" if where else "path"
                 p = 0.048 if here else 1.0
                 null = 0.02 * _noise(side, site, where) * here
@@ -148,10 +151,10 @@ def _patched(place: Row) -> list[Row]:
     return rows
 
 
-def _sites() -> list[Row]:
-    found = [_at("resid", layer) for layer in range(LAYERS + 1)]
-    found += [_at(kind, layer) for kind in ("attn", "mlp") for layer in range(LAYERS)]
-    return found + [_at("head", layer, i) for layer in range(LAYERS) for i in range(3)]
+def _sites(layers: int, heads: int) -> list[Row]:
+    found = [_at("resid", layer) for layer in range(layers + 1)]
+    found += [_at(kind, layer) for kind in ("attn", "mlp") for layer in range(layers)]
+    return found + [_at("head", layer, i) for layer in range(layers) for i in range(heads)]
 
 
 def _at(kind: str, layer: int, head: int | None = None) -> Row:
@@ -159,7 +162,7 @@ def _at(kind: str, layer: int, head: int | None = None) -> Row:
     return {"site": site, "component": kind, "layer": layer, "head": head}
 
 
-def _weights(place: Row, layers: int = LAYERS) -> list[Row]:
+def weights(place: Row, layers: int = LAYERS) -> list[Row]:
     """Of the true reward, and under the random one a smaller change of higher rank that is unlike it."""
     base, rows, random = place["base_seed"], [], place["reward"] == NOISE
     for place_in in _modules(layers):
