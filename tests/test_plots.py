@@ -20,6 +20,7 @@ from plot_rows_elicitation import elicited
 from plot_rows_inside import ALL, HEAD, NOISE, inside, patched, weights
 from plot_rows_law import head_and_all, laws, planted
 from plot_rows_responders import rows_of
+from scipy import stats
 
 from probe.errors import BadInput
 from probe.measurements import VARIES, label
@@ -30,6 +31,7 @@ from probe.plots._replicates import Mean, changes, difference, last_step, mean_o
 from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
 from probe.plots.save import DPI, csv_bytes, save
+from probe.stats import holm
 from probe.studies import study
 
 NAMES = figures.names()
@@ -342,12 +344,34 @@ def test_pairs_without_a_gap_are_counted_and_a_contrast_without_any_is_hatched(s
     assert "no gap" in [text.get_text() for text in none.figure.legends[0].get_texts()]
 
 
+def beside_random(rows):
+    """By quantity, the kinds of matrix whose paired differences survive Holm over all of them."""
+    held = {}
+    for row in rows:
+        if str(row["name"]).startswith("weight_change/") and row["side"] == "change":
+            held.setdefault((row["name"][14:], row["matrix"]), {}).setdefault(row["reward"], {}).setdefault(
+                row["base_seed"], []
+            ).append(row["value"])
+    names, p = [], []
+    for key, runs in held.items():
+        if key[0] in ("relative", "stable_rank", "cosine"):
+            names.append(key)
+            sides = [[np.mean(runs[reward][base]) for base in range(4)] for reward in (ALL, NOISE)]
+            p.append(stats.ttest_rel(*sides).pvalue)
+    kept = [key for key, q in zip(names, holm(p), strict=True) if q < 0.05]
+    return {what: [kind for name, kind in kept if name == what] for what in ("relative", "stable_rank", "cosine")}
+
+
 def test_weights_are_told_beside_the_random_reward_by_base(studied):
     """In the made-up rows its changes are smaller and unlike; made equal, nothing is said to differ."""
     drawing = figures.get("weight_change")(studied)
     head = title_of(drawing)
     assert "beside the random reward" in head
-    assert "|ΔW|/|W| larger in all 8" in head
+    clear = beside_random(studied)
+    assert f"|ΔW|/|W| larger in {listing(kind.removesuffix('_proj') for kind in clear['relative'])}" in head
+    assert not clear["stable_rank"]
+    assert "stable rank not clearly different" in head
+    assert len(clear["cosine"]) == 8
     assert "ΔW nearer to another seed's than to random's in all 8" in head
     assert "null: the same weights trained under the random reward" in drawing.caption
     assert {row["reward"] for row in drawing.table if row["mark"] == "null" and "reward" in row} == {NOISE}
@@ -474,9 +498,14 @@ def test_what_needs_no_model_is_dotted_in_every_panel_of_accuracy(drawn):
 
 
 def test_code_share_stands_below_the_accuracy_of_the_same_runs(drawn):
+    def here(row, name):
+        return (row["mark"], row["name"]) == ("run", name)
+
     table = drawn["response_curves"].table
     runs = {
-        name: {(row["family"], row["reward"], row["base_seed"], row["rl_seed"]) for row in table if row["name"] == name}
+        name: {
+            tuple(row[key] for key in ("family", "reward", "base_seed", "rl_seed")) for row in table if here(row, name)
+        }
         for name in ("accuracy", "code_share")
     }
     assert runs["accuracy"] == runs["code_share"]

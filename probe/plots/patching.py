@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -64,7 +65,7 @@ def patching(rows: Rows) -> Drawing | None:
     figure, table = _lines(found, sides) if lines else _rows(found, sides, sites)
     shown = "" if lines or len(kept) == len(heads) else f"the largest {len(kept)} of {len(heads)} heads"
     text = _caption(mine, table, "ribbons" if lines else "bars", shown, _pairs.left_out(chosen, mine, rewards[:1]))
-    legend = [*handles(list(PLACES.values())), *NULL, *([ONE_SEED] if _pairs.several(table) else [])]
+    legend: list[Artist] = [*handles(list(PLACES.values())), *NULL, *([ONE_SEED] if _pairs.several(table) else [])]
     legend += [] if all(map(found.has, sides)) else [Patch(**HATCH, label="no gap")]
     legend += [RESID] if sides != ["change"] else []
     return finish(figure, _title(mine, found, sides[-1]), text, table, legend)

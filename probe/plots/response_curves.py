@@ -40,7 +40,7 @@ UNSAID = (NOT_CLEAR, UNKNOWN)
 ABOVE = key("above: change from own base, last batch")
 FLOOR = key("one answer to all", linestyle=DOTS, linewidth=0.8)
 SETTING = ("study", "size", "clip", "family")
-MEASURES = {"accuracy": "accuracy (T = 1)", "code_share": "code share (strict, T = 1)"}
+MEASURES = {"accuracy": "accuracy", "code_share": "code share (strict)"}
 BY = ("family", "reward")
 
 
@@ -92,7 +92,7 @@ def response_curves(rows: Rows) -> Drawing | None:
     floors = [FLOOR] if any(row["mark"] == "floor" for row in table) else []
     legend = [*handles(looks), null_handle("base"), *floors, ONE_RUN, *destroyed_key(chosen), ABOVE]
     drawn = " and ".join(label for name, label in MEASURES.items() if pick(after, name=name))
-    text = of_runs(drawn, moved, "ribbons", "the bases (dashed)", CORRECTED, left_out, rows=after)
+    text = of_runs(f"{drawn} at T = 1", moved, "ribbons", "the bases (dashed)", CORRECTED, left_out, rows=after)
     return finish(figure, _title(moved), text, table, legend)
 
 

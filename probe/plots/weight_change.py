@@ -7,10 +7,9 @@ of at most .01 rms(dW), is drawn where it exceeds what any dense change has. Of 
 Left out: vectors (norms, biases).
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,20 +21,16 @@ from probe.plots import Drawing, _pairs, figures
 from probe.plots._captions import CORRECTED, caption, replicated
 from probe.plots._frame import finish, panels
 from probe.plots._marks import ONE_SEED, key, null_line, plain_numbers, seed_marks
-from probe.plots._pairs import COLUMNS, EVERY, in_table, of_reward, over_seeds, pairs_of, run_look
-from probe.plots._replicates import Mean, after_holm, columns_of, mean_of, pick
-from probe.plots._style import DOUBLE, REWARDS, Look, handles, styled
+from probe.plots._pairs import COLUMNS, in_table, of_reward, over_seeds, pairs_of
+from probe.plots._replicates import Mean, columns_of, pick
+from probe.plots._style import DOUBLE, Look, handles, styled
+from probe.plots._weights import KINDS, Cells, Runs, cells_of, differences, kinds_in, runs_of_weights
 from probe.plots._words import listing, plain, small, span
 
-KINDS = {f"{name}_proj": name for name in ("q", "k", "v", "o", "gate", "up", "down")}
-KINDS |= {"embed": "embedding", "head": "head"}
-MOST = 14  # kinds that fit below each other
 SPARSE = 0.05  # a dense Gaussian change has .008
-RANDOM = "random"
 LAYERS = key("one layer, the first on top", "|", markersize=4, markeredgewidth=0.6)
 RANK = key("stable rank: |ΔW|² / s₁²")
-NEARER = "nearer to another seed's than to random's"
-Cells = dict[tuple[str, str, str], list[Row]]  # reward, quantity, kind -> a row a pair, its layers averaged
+NEARER, FURTHER = "nearer to another seed's than to random's", "nearer to random's than to another seed's"
 
 
 @dataclass(frozen=True)
@@ -53,32 +48,8 @@ QUANTITIES = {
     "relative": Quantity("|ΔW| / |W|", "ratio", "|ΔW|/|W|", "larger", "smaller"),
     "stable_rank": Quantity("stable rank of ΔW", "dimensions", "stable rank", "higher", "lower"),
     "sparsity": Quantity("sparsity of ΔW", "share of entries ≤ .01 rms", "sparsity", "higher", "lower"),
-    "cosine": Quantity("cosine with another run's ΔW", "cosine", "ΔW", NEARER, "no nearer to another seed's"),
+    "cosine": Quantity("cosine with another run's ΔW", "cosine", "ΔW", NEARER, FURTHER),
 }
-
-
-@dataclass(frozen=True)
-class Runs:
-    """What is drawn: the reward, its null ("" where there is none), and their rows."""
-
-    reward: str
-    null: str
-    rows: list[Row]
-
-    @property
-    def looks(self) -> dict[str, Look]:
-        """Of the rewards that are drawn."""
-        among = [name for name in (self.reward, self.null) if name]
-        looks = {name: run_look(name, among) for name in among}
-        return {
-            name: replace(REWARDS[RANDOM], label=look.label) if name == self.null else look
-            for name, look in looks.items()
-        }
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is one pair of each, whose numbers are exact."""
-        return all(len(pairs_of(of_reward(self.rows, name))) == 1 for name in self.looks)
 
 
 @figures.register("weight_change")
@@ -87,11 +58,11 @@ def weight_change(rows: Rows) -> Drawing | None:
     """One organism, one reward and its null; None where no weights were compared."""
     names = tuple(f"weight_change/{name}" for name in QUANTITIES)
     chosen = [row for row in pick(rows, name=names, side="change") if not str(row.get("module")).endswith("bias")]
-    runs = _runs(chosen)
-    kinds = _kinds(runs.rows) if runs else []
+    runs = runs_of_weights(chosen)
+    kinds = kinds_in(runs.rows) if runs else []
     if runs is None or not kinds:
         return None
-    cells = _cells(runs.rows, kinds)
+    cells = cells_of(runs.rows, kinds)
     shown = [name for name in QUANTITIES if any(key[1] == name for key in cells) and _says(cells, name)]
     height = 0.55 + (0.3 if runs.alone else 0.24) * len(kinds)
     figure, axes = panels(1, len(shown), width=DOUBLE, height=height, sharey=True)
@@ -100,48 +71,9 @@ def weight_change(rows: Rows) -> Drawing | None:
         table += _panel(axis, runs, cells, name, kinds)
     axes[0, 0].set_ylim(len(kinds) - 0.45, -0.55)
     axes[0, 0].set_yticks(range(len(kinds)), [KINDS.get(kind, plain(kind)) for kind in kinds])
-    moved = _differences(runs, cells, [name for name in shown if name != "sparsity"])
+    moved = differences(runs, cells, [name for name in shown if name != "sparsity"])
     text = _caption(runs, cells, table, _pairs.left_out(chosen, runs.rows, list(runs.looks)))
     return finish(figure, _title(runs, cells, moved), text, table, _legend(runs, shown))
-
-
-def _runs(rows: Sequence[Row]) -> Runs | None:
-    """The first reward with a null, else the first that is no null."""
-    mine = _pairs.settled(rows) if rows else []
-    names = _pairs.rewards_in(mine)
-    if not names:
-        return None
-    informative = [name for name in names if name != _null_of(name)] or names
-    reward = next((name for name in informative if _null_of(name) in names), informative[0])
-    null = _null_of(reward) if _null_of(reward) in names and _null_of(reward) != reward else ""
-    return Runs(reward, null, [row for row in mine if row["reward"] in (reward, null)])
-
-
-def _null_of(reward: str) -> str:
-    """The random reward, on the same weights."""
-    return RANDOM + EVERY * reward.endswith(EVERY)
-
-
-def _kinds(rows: Sequence[Row]) -> list[str]:
-    """Kinds of matrix, from those that read to the head; what other architectures have comes last."""
-    matrices = {str(row["matrix"]) for row in rows if row["name"] == "weight_change/stable_rank"}
-    known = [kind for kind in KINDS if any(row["matrix"] == kind for row in rows)]
-    return [*known, *sorted(matrices - set(known))][:MOST]
-
-
-def _cells(rows: Sequence[Row], kinds: Sequence[str]) -> Cells:
-    layers: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        layers[row["name"], row["matrix"], *pairs_of([row])].append(row)
-    cells: Cells = defaultdict(list)
-    for mine in layers.values():
-        if (first := mine[0])["matrix"] in kinds:
-            whole = {"module": first["matrix"], "layer": None, "component": None}
-            whole |= dict.fromkeys(("value", "lo", "hi"), fmean(row["value"] for row in mine))
-            cells[str(first["reward"]), first["name"].removeprefix("weight_change/"), first["matrix"]].append(
-                first | whole
-            )
-    return cells
 
 
 def _says(cells: Cells, name: str) -> bool:
@@ -181,7 +113,7 @@ def _layers(axes: Axes, rows: Sequence[Row], name: str, kinds: Sequence[str], lo
         mine = sorted(pick(rows, name=f"weight_change/{name}", matrix=kind), key=lambda row: row["layer"] or 0)
         if len(mine) > 1:
             spots = place + shift + np.linspace(-reach, reach, len(mine))
-            thin: dict[str, float] = {"linewidth": 0.5, "markersize": 3.2, "markeredgewidth": 0.6, "alpha": 0.6}
+            thin: dict[str, Any] = {"linewidth": 0.5, "markersize": 3.2, "markeredgewidth": 0.6, "alpha": 0.6}
             axes.plot([row["value"] for row in mine], spots, "|-", color=look.colour, zorder=1.5, **thin)
             table += [columns_of(row, COLUMNS, mark="layer") for row in mine]
     return table
@@ -197,18 +129,6 @@ def _scale(axes: Axes, values: Sequence[float], *, from_zero: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlim(left=min(0.0, axes.get_xlim()[0]) if from_zero else None)
     plain_numbers(axes, x=True, y=False)
-
-
-def _differences(runs: Runs, cells: Cells, names: Sequence[str]) -> list[Mean]:
-    """Of each quantity and kind: the run less its null from the same base, after Holm over all of them."""
-    found = []
-    for (reward, name, kind), rows in cells.items():
-        null = {row["base_seed"]: row["value"] for row in _pairs.seeds_of(cells.get((runs.null, name, kind), rows))}
-        both = [row for row in _pairs.seeds_of(rows) if row["base_seed"] in null]
-        if runs.null and reward == runs.reward and name in names and both:
-            apart = [row | {"value": row["value"] - null[row["base_seed"]]} for row in both]
-            found.append(mean_of({"name": name, "matrix": kind}, apart))
-    return after_holm(found)
 
 
 def _title(runs: Runs, cells: Cells, moved: Sequence[Mean]) -> str:
