@@ -154,7 +154,7 @@ def patch(pair: Pair, *, n: int = 64, batch: int = 64, where: Where | None = Non
 
 
 def weights(pair: Pair, *, where: Where | None = None) -> Result:
-    """Size, rank and sparsity of the weight difference by module, against random changes of equal norm.
+    """Size, rank and sparsity of the weight difference by module, and its cosine with the pair's other run.
 
     Norms are relative to the module before; ranks and shares have no unit. BadInput where the shapes differ.
     """

@@ -1,6 +1,7 @@
-"""Rows of the study "inside", made up after its first pairs: four bases, the head trained and every weight trained.
+"""Rows of the study "inside", made up after its first pairs: the head trained, and every weight trained.
 
-Shapes, names and columns are those the jobs leave; random directions and layers are fewer.
+Every weight under the random reward too, of which the weights alone are compared. Shapes, names and columns are those
+the jobs leave; random directions and layers are fewer.
 """
 
 import math
@@ -9,7 +10,7 @@ from typing import Any
 from probe.measurements import COLUMNS, Row
 from probe.rng import numpy_rng
 
-HEAD, ALL = "ground_truth", "ground_truth_all"
+HEAD, ALL, NOISE = "ground_truth", "ground_truth_all", "random_all"
 DOSES = (-6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6)
 RANDOMS, POSITIONS, LAYERS = 4, 3, 2
 MATRICES = {"attn": ("q_proj", "k_proj", "v_proj", "o_proj"), "mlp": ("gate_proj", "up_proj", "down_proj")}
@@ -22,15 +23,18 @@ SHARES = {  # of code share, of accuracy; where every weight was trained
 }
 
 
-def inside(bases: int = 4, rewards: tuple[str, ...] = (HEAD, ALL)) -> list[Row]:
+def inside(bases: int = 4, rewards: tuple[str, ...] = (HEAD, ALL, NOISE)) -> list[Row]:
     """Every measurement of the study that is drawn."""
     rows: list[Row] = []
     for base in range(bases):
         for reward in rewards:
             place = {"base_seed": base, "reward": reward}
+            if reward == NOISE:
+                rows += weights(place)
+                continue
             rows += _steered(place, reward == ALL) + _probed(place, reward == ALL) + _turned(place, reward == ALL)
             if reward == ALL:
-                rows += _patched(place) + _weights(place)
+                rows += patched(place) + weights(place)
     return rows
 
 
@@ -124,18 +128,21 @@ def _turned(place: Row, every: bool) -> list[Row]:
     return rows
 
 
-def _patched(place: Row) -> list[Row]:
+def patched(place: Row, layers: int = LAYERS, heads: int = 3) -> list[Row]:
+    """Of one pair: the last layer at the fork, and where the style letter stands, the first everywhere."""
     base, rows = place["base_seed"], []
     told: Row = {"temperature": 0.0, "n": 64, "n_problems": 64, "unit": "ratio"}
     for side, gap in (("before", 3.8), ("after", 1.5), ("change", 4.5)):
         rows.append(_row(place, "patch/gap", side, gap + 0.1 * _noise("gap", base), 0.1, **told | {"unit": "none"}))
-        for at in _sites():
+        for at in _sites(layers, heads):
             site = at["site"]
             paths: list[tuple[str, Row]] = [(f"@{i}", {"position": i}) for i in range(-POSITIONS, 0)]
             paths += [("@all", {"everywhere": True})] + ([("", {})] if "resid" not in site else [])
             for where, spot in paths:
-                here = where in ("@-1", "@all", "") and f".{LAYERS - 1}" in site
-                value = (0.58 if site.startswith("mlp") else 0.3) * here * (1 + 0.06 * _noise(side, site, base))
+                deep = (at["layer"] + 1) / (layers + (at["component"] == "resid"))
+                here = {"@-1": deep**4, "@all": 0.3 + 0.7 * deep, "": deep}.get(where, 0.0)
+                most = {"resid": 0.95, "mlp": 0.58, "attn": 0.3}.get(at["component"], 0.2 * (at["head"] == 1))
+                value = most * here * (1 + 0.06 * _noise(side, site, base))
                 what = "patch" if where else "path"
                 p = 0.048 if here else 1.0
                 null = 0.02 * _noise(side, site, where) * here
@@ -144,10 +151,10 @@ def _patched(place: Row) -> list[Row]:
     return rows
 
 
-def _sites() -> list[Row]:
-    found = [_at("resid", layer) for layer in range(LAYERS + 1)]
-    found += [_at(kind, layer) for kind in ("attn", "mlp") for layer in range(LAYERS)]
-    return found + [_at("head", layer, i) for layer in range(LAYERS) for i in range(3)]
+def _sites(layers: int, heads: int) -> list[Row]:
+    found = [_at("resid", layer) for layer in range(layers + 1)]
+    found += [_at(kind, layer) for kind in ("attn", "mlp") for layer in range(layers)]
+    return found + [_at("head", layer, i) for layer in range(layers) for i in range(heads)]
 
 
 def _at(kind: str, layer: int, head: int | None = None) -> Row:
@@ -155,27 +162,26 @@ def _at(kind: str, layer: int, head: int | None = None) -> Row:
     return {"site": site, "component": kind, "layer": layer, "head": head}
 
 
-def _weights(place: Row) -> list[Row]:
-    base, rows = place["base_seed"], []
-    for place_in in _modules():
+def weights(place: Row, layers: int = LAYERS) -> list[Row]:
+    """Of the true reward, and under the random one a smaller change of higher rank that is unlike it."""
+    base, rows, random = place["base_seed"], [], place["reward"] == NOISE
+    for place_in in _modules(layers):
         module = place_in["module"]
+        told: Row = {"n": 2304, "n_problems": 1, "unit": "none", "temperature": 0.0, **place_in}
         for side in ("change", "other"):
-            noise = 1 + 0.1 * _noise(module, side, base)
-            for what, value, null in (("relative", 0.02, None), ("stable_rank", 3.5, 14.0), ("sparsity", 0.009, 0.008)):
-                known = null if side == "change" else None
-                told: Row = {"n": 2304, "n_problems": 1, "unit": "none", "temperature": 0.0, **place_in}
-                p = 0.048 if known and what == "stable_rank" else None
-                name, value = f"weight_change/{what}", value * noise * (2 if "down" in module else 1)
-                rows.append(_row(place, name, side, value, 0.0, null=known, p=p, **told))
-                if known:
-                    rows.append(_row(place, f"{name}/null", side, known, 0.1 * known, **told | {"n": 20}))
-        rows.append(_row(place, "weight_change/cosine", "change", 0.8 + 0.02 * noise, 0.0, **told | {"n": 1}))
+            noise = 1 + 0.1 * _noise(module, side, base, int(random))
+            size = {"relative": 0.012 if random else 0.02, "stable_rank": 3.8 if random else 3.5, "sparsity": 0.009}
+            for what, value in size.items():
+                scaled = value * noise * (2 if "down" in module else 1)
+                rows.append(_row(place, f"weight_change/{what}", side, scaled, 0.0, **told))
+        cosine = (0.1 if random else 0.8) + 0.02 * noise
+        rows.append(_row(place, "weight_change/cosine", "change", cosine, 0.0, **told | {"n": 1}))
     return rows
 
 
-def _modules() -> list[Row]:
+def _modules(layers: int) -> list[Row]:
     found: list[Row] = []
-    for layer in range(LAYERS):
+    for layer in range(layers):
         for kind, names in MATRICES.items():
             told = {"component": kind, "layer": layer}
             found += [told | {"module": f"{kind}.{layer}.{name}.weight", "matrix": name} for name in names]

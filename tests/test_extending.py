@@ -195,7 +195,7 @@ def table(drawn: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-DRAWN = ("base_profile", "response_curves", "code_share", "pass_at_k", "gain_parts", "strategy_switches")
+DRAWN = ("base_profile", "response_curves", "pass_at_k", "gain_parts", "strategy_switches")
 
 
 @pytest.mark.parametrize("name", [*DRAWN, "entropy_at_forks", "clip_fraction", "lengths"])

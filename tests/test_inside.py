@@ -133,13 +133,13 @@ def test_sampled_answers_share_their_draws(pair: Pair) -> None:
 
 
 def test_weights(pair: Pair, tmp_path: Path) -> None:
-    rows = rows_of(WeightsJob(replace(pair, other=pair.after), draws=3), Store(tmp_path))
+    rows = rows_of(WeightsJob(replace(pair, other=pair.after)), Store(tmp_path))
     assert value(rows, "weight_change/relative", "change", "mlp.0.up_proj.weight") == 0
     down = "mlp.1.down_proj.weight"
     assert value(rows, "weight_change/stable_rank", "change", down) == pytest.approx(1, abs=1e-3)
     assert value(rows, "weight_change/cosine", "change", down) == pytest.approx(1)
-    null = next(row for row in rows if row["name"] == "weight_change/stable_rank" and row["module"] == down)
-    assert null["null"] > 5 and null["p"] == 1 / 4
+    assert value(rows, "weight_change/stable_rank", "other", down) == pytest.approx(1, abs=1e-3)
+    assert all(row["lo"] == row["value"] == row["hi"] for row in rows if math.isfinite(row["value"]))
 
 
 def test_prompts_are_padded_on_the_left(pair: Pair) -> None:
@@ -185,21 +185,20 @@ def shown(drawing, tmp_path: Path) -> np.ndarray:
     return matplotlib.image.imread(tmp_path / "figure.png")
 
 
-def test_the_heat_map_shows_every_number_of_its_table(patched: list[dict], tmp_path: Path) -> None:
+def test_the_figure_shows_every_recovery_at_the_fork_and_everywhere(patched: list[dict], tmp_path: Path) -> None:
     drawing = figures.get("patching")(patched)
     assert drawing is not None
-    maps = [row for row in drawing.table if row["mark"] == "map"]
-    finite = [
-        row for row in patched if row["name"] in ("patch/recovery", "path/recovery") and math.isfinite(row["value"])
-    ]
-    assert len(maps) == len(finite)
-    cells = sum(
-        int(np.isfinite(np.ma.filled(image.get_array(), np.nan)).sum())
-        for axes in drawing.figure.axes
-        for image in axes.images
-    )
-    assert cells == len(drawing.table)
-    assert "null: mean of" in drawing.caption
+    shown_sites = {(row["side"], label(row)): row["value"] for row in drawing.table if row["mark"] == "patch"}
+    finite = [row for row in patched if row["name"] == "patch/recovery" and math.isfinite(row["value"])]
+    every = {(row["side"], label(row)): row["value"] for row in finite}
+    assert shown_sites.items() <= every.items()
+    assert {place.split("@")[0] for _, place in every.keys() - shown_sites.keys()} == {"head.1.2", "head.1.3"}
+    assert "the largest 6 of 8 heads" in drawing.caption
+    nulls = {(row["side"], label(row)): row["value"] for row in drawing.table if row["mark"] == "null"}
+    assert nulls.keys() == shown_sites.keys()
+    dots = [line for axes in drawing.figure.axes for line in axes.lines if line.get_marker() in ("o", "D")]
+    assert len(dots) == len(shown_sites)
+    assert "null: range of 3 random changes" in drawing.caption
     assert shown(drawing, tmp_path).std() > 0
 
 
@@ -215,12 +214,14 @@ def test_no_gap_is_drawn_as_no_gap(patched: list[dict]) -> None:
 
 
 def test_the_weight_figure(pair: Pair, tmp_path: Path) -> None:
-    rows = rows_of(WeightsJob(pair, draws=2), Store(tmp_path))
+    rows = rows_of(WeightsJob(pair), Store(tmp_path))
     drawing = figures.get("weight_change")(rows)
     assert drawing is not None
-    assert {row["name"] for row in drawing.table} == {
-        f"weight_change/{name}" for name in ("relative", "stable_rank", "sparsity")
-    }
+    names = {row["name"].removeprefix("weight_change/") for row in drawing.table}
+    assert {"relative", "stable_rank"} <= names <= {"relative", "stable_rank", "sparsity"}
+    moved = [row for row in drawing.table if row["mark"] == "kind" and row["value"] > 0 and "relative" in row["name"]]
+    assert [row["matrix"] for row in moved] == ["down_proj"]  # all that `pair` changed
+    assert "no null" in drawing.caption
     assert shown(drawing, tmp_path).std() > 0
     still = [copy.copy(row) | {"value": 0.0} for row in rows if row["name"] == "weight_change/relative"]
     assert "no weight changed" in figures.get("weight_change")(still).figure.texts[0].get_text()
@@ -252,8 +253,8 @@ def test_the_commands(pair: Pair, tmp_path: Path) -> None:
         "patch", *names, "--layers-from-after", "accuracy", "--limit", "3", "--max-new", "3", "--draws", "1", *at
     )
     assert "gap" in out
-    out = told("weights", *names, "--draws", "2", *at)
+    out = told("weights", *names, *at)
     assert "mlp.1.down_proj.weight" in out
     assert (tmp_path / "figures" / "weight_change.png").exists()
-    found = json.loads(CliRunner().invoke(app, ["weights", *names, "--draws", "2", "--json", *at]).stdout)
+    found = json.loads(CliRunner().invoke(app, ["weights", *names, "--json", *at]).stdout)
     assert found["measurements"]

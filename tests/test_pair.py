@@ -150,7 +150,7 @@ EXPERIMENTS: dict[str, Callable[[Pair], PairExperiment]] = {
     "steering": lambda pair: SteerJob(pair, ASKED, TWICE, "resid.2", (0.0, 1.0), 1),
     "patching": lambda pair: PatchJob(pair, ASKED, 4, ("mlp",), (-1,), 1, CHAINS),
     "layers": lambda pair: LayersJob(pair, ASKED, n=4, draws=1),
-    "weights": lambda pair: WeightsJob(pair, 1),
+    "weights": lambda pair: WeightsJob(pair),
     "contamination": lambda pair: ContaminationJob(pair, LEAK, 8),
 }
 ONE_DTYPE = ("patching", "layers")  # they put weights, or what was read, of one model into the other

@@ -18,11 +18,12 @@ from plot_rows_antithetic import twins
 from plot_rows_built_in import verdicts
 from plot_rows_cues import given
 from plot_rows_elicitation import elicited
-from plot_rows_inside import ALL, HEAD, inside
+from plot_rows_inside import ALL, HEAD, NOISE, inside, patched, weights
 from plot_rows_law import head_and_all, laws, planted
 from plot_rows_paths import paths
 from plot_rows_responders import rows_of
 from plot_rows_variants import tried
+from scipy import stats
 
 from probe.errors import BadInput
 from probe.measurements import VARIES, label
@@ -33,6 +34,7 @@ from probe.plots._replicates import Mean, changes, difference, last_step, mean_o
 from probe.plots._style import REWARDS, reward_look
 from probe.plots._words import direction, interval, listing, number, plain, signed, span
 from probe.plots.save import DPI, csv_bytes, save
+from probe.stats import holm
 from probe.studies import study
 
 NAMES = figures.names()
@@ -210,13 +212,16 @@ def studied():
     return inside()
 
 
-@pytest.mark.parametrize(
-    ("name", "marks"), [("steering", "mean"), ("probe_accuracy", "probe"), ("direction_shift", "cosine place")]
-)
+REWARDED = {"direction_shift": {ALL}, "patching": {ALL}, "weight_change": {ALL, NOISE}}
+MARKS = {"steering": "mean", "probe_accuracy": "probe", "direction_shift": "cosine place"}
+MARKS |= {"patching": "patch", "weight_change": "kind null"}
+
+
+@pytest.mark.parametrize(("name", "marks"), MARKS.items())
 def test_every_base_seed_is_drawn_with_their_mean_and_interval(drawn, name, marks):
     table = drawn[name].table
-    means = [row for row in table if row["mark"] in marks.split()]
-    assert {HEAD, ALL} <= {row["reward"] for row in means}
+    means = [row for row in table if row["mark"] in marks.split() and "n_runs" in row]  # not where nothing is
+    assert {row["reward"] for row in means} == REWARDED.get(name, {HEAD, ALL})
     for mean in means:
         same = ("reward", "name", "side", *VARIES)
         runs = [row for row in table if row["mark"] == "run" and all(row[key] == mean[key] for key in same)]
@@ -238,8 +243,9 @@ def test_one_pair_has_no_seeds_and_the_intervals_of_its_rows(name):
     assert "base seed" not in drawing.caption
     assert not any(row["mark"] == "run" for row in drawing.table)
     own = {(row["name"], row["side"], label(row)): (row["value"], row["lo"], row["hi"]) for row in rows}
+    assert any(row["mark"] in ("mean", "probe", "cosine", "place", "patch", "layer") for row in drawing.table)
     for row in drawing.table:
-        if row["mark"] in ("mean", "probe", "cosine", "place", "map"):
+        if row["mark"] in ("mean", "probe", "cosine", "place", "patch", "layer"):
             assert (row["value"], row["lo"], row["hi"]) == own[row["name"], row["side"], label(row)]
 
 
@@ -252,16 +258,163 @@ def test_a_random_direction_stands_for_one_of_each_base(studied):
     assert drawn["value"] == pytest.approx(np.mean(each))
 
 
-@pytest.mark.parametrize("name", ["patching", "weight_change"])
-def test_of_several_pairs_the_first_is_drawn_and_all_are_told(drawn, studied, name):
-    drawing = drawn[name]
-    assert {row["base_seed"] for row in drawing.table} == {0}
-    assert "latent-code 0 → ground truth, all weights, the first of 4 pairs" in drawing.caption
-    head = drawing.figure.texts[0].get_text().replace("\n", " ")
-    assert "over 4 pairs" in head
-    site = {"side": "change", "name": "patch/recovery", "site": "mlp.1", "position": -1}
-    told = [row["value"] for row in studied if site.items() <= row.items()]
-    assert name == "weight_change" or f"{number(min(told))} to {number(max(told))}" in head
+def title_of(drawing):
+    return drawing.figure.texts[0].get_text().replace("\n", " ")
+
+
+def test_where_no_residual_can_change_nothing_is_drawn_and_the_caption_says_so(studied):
+    """By what was measured, not by name: the same rows under another reward's name are left out too."""
+    drawing = figures.get("direction_shift")(studied)
+    assert "left out: ground truth, head only (no residual can change)" in drawing.caption
+    assert len(drawing.figure.axes) == 2
+    renamed = [row | {"reward": "python"} if row["reward"] == HEAD else row for row in studied]
+    assert "left out: python" in figures.get("direction_shift")(renamed).caption
+    alone = figures.get("direction_shift")([row for row in studied if row["reward"] == HEAD])
+    assert "does not rotate" in title_of(alone)
+    assert "the residual did not change" in alone.caption
+
+
+def recovered(rows, site, **wanted):
+    known = {"side": "change", "name": "patch/recovery", "site": site} | wanted
+    return {row["base_seed"]: row["value"] for row in rows if known.items() <= row.items()}
+
+
+def test_the_best_site_is_chosen_on_half_of_the_bases_and_told_of_the_others(studied):
+    """In the half that chooses attn.1 recovers most, in the other half it does not: that is what the title says."""
+    planted = {"attn.1": {0: 0.9, 1: 0.1, 2: 0.9, 3: 0.2}}
+    rows = [
+        row | {"value": planted[row["site"]][row["base_seed"]]}
+        if row["name"] == "patch/recovery" and row["site"] in planted
+        else row
+        for row in studied
+    ]
+    head = title_of(figures.get("patching")(rows))
+    assert "attn.1 recovers .15 [−.49, .79] of RL's shift of the fork" in head
+    assert "(chosen on 2 bases, told of 2 others)" in head
+    mlp = recovered(studied, "mlp.1", position=-1)
+    assert f"mlp.1 recovers {number((mlp[1] + mlp[3]) / 2)}" in title_of(figures.get("patching")(studied))
+
+
+def test_one_pair_is_told_by_means_over_layers_not_by_its_best_site():
+    drawing = figures.get("patching")(inside(bases=1, rewards=(ALL,)))
+    by_kind = [row for row in drawing.table if row["mark"] == "patch" and row["side"] == "change"]
+    mlp = [row["value"] for row in by_kind if row["component"] == "mlp" and row["position"] == -1]
+    assert len(mlp) == 2
+    assert "means over layers: residual" in title_of(drawing)
+    assert f"MLP {number(np.mean(mlp))}" in title_of(drawing)
+    assert "recovers" not in title_of(drawing)
+
+
+def test_many_layers_are_lines_and_every_site_stands_in_the_table():
+    place = {"base_seed": 0, "reward": "after", "family": "big", "size": ""}
+    rows = patched(place, 28, 4)
+    drawing = figures.get("patching")(rows)
+    assert len(drawing.figure.axes) == 12
+    here = [row for row in rows if row["name"] == "patch/recovery" and (row["everywhere"] or row["position"] == -1)]
+    drawn_sites = {(row["side"], label(row)): row["value"] for row in drawing.table if row["mark"] == "patch"}
+    assert drawn_sites == {(row["side"], label(row)): row["value"] for row in here}
+    known = {round(float(v), 9) for row in drawing.table for k in ("value", "lo", "hi") if _number(v := row.get(k))}
+    for columns in numbers_drawn(drawing.figure):
+        assert any({round(float(v), 9) for v in column} <= known for column in columns)
+
+
+def test_of_many_heads_the_largest_are_drawn_and_the_caption_says_so(studied):
+    few = figures.get("patching")([row for row in studied if row["base_seed"] < 2])
+    assert "heads" not in few.caption
+    rows = [row for base in range(2) for row in patched({"base_seed": base, "reward": ALL}, 2, 4)]
+    drawing = figures.get("patching")(rows)
+    assert "the largest 6 of 8 heads" in drawing.caption
+    shown = {row["site"] for row in drawing.table if row.get("component") == "head"}
+    assert len(shown) == 6
+    assert {"head.0.1", "head.1.1"} <= shown
+
+
+def test_pairs_without_a_gap_are_counted_and_a_contrast_without_any_is_hatched(studied):
+    def without(bases):
+        gone = [row | {"value": math.nan, "reason": "no gap"} for row in studied]
+        return [
+            (new if "recovery" in row["name"] else row | {"reason": "no gap"})
+            if row["side"] == "after" and str(row["name"]).startswith("patch") and row["base_seed"] in bases
+            else row
+            for row, new in zip(studied, gone, strict=True)
+            if not (row["name"] == "patch/null" and row["side"] == "after" and row["base_seed"] in bases)
+        ]
+
+    some = figures.get("patching")(without((0, 3)))
+    assert "no gap code ↔ prose, after RL in 2 of 4 pairs" in some.caption
+    assert {row["n_runs"] for row in some.table if row["mark"] == "patch" and row["side"] == "after"} == {2}
+    none = figures.get("patching")(without(range(4)))
+    assert "in 4 of 4 pairs" in none.caption
+    assert not any(row.get("side") == "after" for row in none.table)
+    assert "no gap" in [text.get_text() for text in none.figure.legends[0].get_texts()]
+
+
+def beside_random(rows):
+    """By quantity, the kinds of matrix whose paired differences survive Holm over all of them."""
+    held = {}
+    for row in rows:
+        if str(row["name"]).startswith("weight_change/") and row["side"] == "change":
+            held.setdefault((row["name"][14:], row["matrix"]), {}).setdefault(row["reward"], {}).setdefault(
+                row["base_seed"], []
+            ).append(row["value"])
+    names, p = [], []
+    for key, runs in held.items():
+        if key[0] in ("relative", "stable_rank", "cosine"):
+            names.append(key)
+            sides = [[np.mean(runs[reward][base]) for base in range(4)] for reward in (ALL, NOISE)]
+            p.append(stats.ttest_rel(*sides).pvalue)
+    kept = [key for key, q in zip(names, holm(p), strict=True) if q < 0.05]
+    return {what: [kind for name, kind in kept if name == what] for what in ("relative", "stable_rank", "cosine")}
+
+
+def test_weights_are_told_beside_the_random_reward_by_base(studied):
+    """In the made-up rows its changes are smaller and unlike; made equal, nothing is said to differ."""
+    drawing = figures.get("weight_change")(studied)
+    head = title_of(drawing)
+    assert "beside the random reward" in head
+    clear = beside_random(studied)
+    assert f"|ΔW|/|W| larger in {listing(kind.removesuffix('_proj') for kind in clear['relative'])}" in head
+    assert not clear["stable_rank"]
+    assert "stable rank not clearly different" in head
+    assert len(clear["cosine"]) == 8
+    assert "ΔW nearer to another seed's than to random's in all 8" in head
+    assert "null: the same weights trained under the random reward" in drawing.caption
+    assert {row["reward"] for row in drawing.table if row["mark"] == "null" and "reward" in row} == {NOISE}
+    key = ("base_seed", "module", "name", "side")
+    same = {tuple(row[k] for k in key): row["value"] for row in studied if row["reward"] == ALL}
+    equal = [
+        row | {"value": same[tuple(row[k] for k in key)] * (1 + 1e-3 * (-1) ** row["base_seed"])}
+        if row["reward"] == NOISE
+        else row
+        for row in studied
+    ]
+    head = title_of(figures.get("weight_change")(equal))
+    assert head.count("not clearly different") == 3
+
+
+def test_layers_are_averaged_by_kind_of_matrix(studied):
+    table = figures.get("weight_change")(studied).table
+    wanted = {"reward": ALL, "name": "weight_change/relative", "side": "change", "matrix": "down_proj"}
+    each = [row["value"] for row in studied if wanted.items() <= row.items()]
+    assert len(each) == 8  # two layers of four bases
+    (mean,) = (row for row in table if row["mark"] == "kind" and wanted.items() <= row.items())
+    assert mean["value"] == pytest.approx(np.mean(each))
+    assert mean["n_runs"] == 4
+
+
+def test_a_real_pair_has_no_null_and_shows_its_layers():
+    place = {"base_seed": 0, "reward": "after", "family": "big", "size": ""}
+    rows = weights(place, 28)
+    biases = [row | {"module": row["module"].replace("weight", "bias"), "value": 9.0} for row in rows]
+    drawing = figures.get("weight_change")([*rows, *biases])
+    assert "no null" in drawing.caption
+    assert "one pair, exact, no interval" in drawing.caption
+    layers = [row for row in drawing.table if row["mark"] == "layer" and row["name"] == "weight_change/relative"]
+    assert len(layers) == 28 * 7
+    assert max(row["value"] for row in drawing.table) < 9.0
+    assert "sparsity" not in {row["name"].removeprefix("weight_change/") for row in drawing.table}
+    half = [row | {"value": 0.5} if row["name"] == "weight_change/sparsity" else row for row in rows]
+    assert "weight_change/sparsity" in {row["name"] for row in figures.get("weight_change")(half).table}
 
 
 def test_runs_of_one_base_are_one_replicate(studied):
@@ -299,8 +452,8 @@ def test_pairs_that_are_not_drawn_are_counted(studied, name):
 def test_weights_that_changed_by_very_different_amounts_stand_on_a_log_scale(studied):
     wide = [row | {"value": 1e-5} if row["module"] == "embed.weight" else row for row in studied]
     axes = figures.get("weight_change")(wide).figure.axes[0]
-    assert axes.get_yscale() == "log"
-    assert not any("$" in label.get_text() for label in axes.get_yticklabels(which="both"))
+    assert axes.get_xscale() == "log"
+    assert not any("$" in label.get_text() for label in axes.get_xticklabels(which="both"))
 
 
 GAINS = {  # mix, parse, within, of which the total is the sum
@@ -342,13 +495,50 @@ def test_one_run_each_is_no_clear_gain():
 
 
 def test_what_needs_no_model_is_dotted_in_every_panel_of_accuracy(drawn):
-    for name, lines in (("response_curves", 1), ("code_share", 0)):
-        level = [
-            [list(line.get_ydata()) for line in axes.lines].count([CHANCE] * 2) for axes in drawn[name].figure.axes
-        ]
-        assert level == [lines] * 6
+    panels = drawn["response_curves"].figure.axes
+    level = [[list(line.get_ydata()) for line in axes.lines].count([CHANCE] * 2) for axes in panels]
+    assert level == [1] * 6 + [0] * 3
     told = [row for row in drawn["response_curves"].table if row["mark"] == "floor"]
     assert {(row["name"], row["value"], row["n"]) for row in told} == {("chance", CHANCE, 500)}
+
+
+def test_code_share_stands_below_the_accuracy_of_the_same_runs(drawn):
+    def here(row, name):
+        return (row["mark"], row["name"]) == ("run", name)
+
+    table = drawn["response_curves"].table
+    runs = {
+        name: {
+            tuple(row[key] for key in ("family", "reward", "base_seed", "rl_seed")) for row in table if here(row, name)
+        }
+        for name in ("accuracy", "code_share")
+    }
+    assert runs["accuracy"] == runs["code_share"]
+    labels = [axes.get_ylabel() for axes in drawn["response_curves"].figure.axes[::3]]
+    assert labels == ["accuracy\n(informative rewards)", "accuracy\n(spurious rewards)", "code share\n(all rewards)"]
+    title = drawn["response_curves"].figure.texts[0].get_text().replace("\n", " ")
+    assert "Code share: latent-code" in title
+    assert "no-code 6 unmoved" in title
+    alone = figures.get("response_curves")([row for row in tiny() if row["name"] != "code_share"])
+    assert len(alone.figure.axes) == 6
+    assert "ode share" not in alone.figure.texts[0].get_text() + alone.caption
+
+
+def test_what_titles_say_is_corrected_over_both_estimates_of_the_figure():
+    """One cell of accuracy moves hardly beyond its interval: beside enough others that do not, it is not said to."""
+    rows = [{**row, "base_seed": row["rl_seed"]} for row in tiny(rewards=("python",), bases=1, seeds=4)]
+    apart = dict(zip(range(4), (0.05, 0.1, 0.16, 0.1), strict=True))
+    weak = ("latent-code", "accuracy")
+    moved = [
+        row | {"value": apart[row["rl_seed"]] - 0.1 * ((row["family"], row["name"]) != weak)}
+        if row["side"] == "change"
+        else row
+        for row in rows
+    ]
+    one = [row for row in moved if (row["family"], row["name"]) == weak]
+    said = [figures.get("response_curves")(some).figure.texts[0].get_text() for some in (one, moved)]
+    assert "latent-code 1 up" in said[0]
+    assert "latent-code 1 no clear change" in said[1]
 
 
 def test_chance_of_another_study_is_not_that_of_these_runs():
@@ -384,14 +574,14 @@ def test_all_destroyed_is_never_no_effect():
         caption = drawing.figure.texts[1]
         claims = " ".join(text.get_text() for text in texts if text is not caption)
         assert "destroyed" in claims
-        assert not any(word in claims for word in ("no clear change", "rises", "falls", "unmoved"))
+        assert not any(word in claims for word in ("no clear change", "rises", "falls", "unmoved", " up", " down"))
 
 
 def test_one_run_each_has_no_ribbon_and_says_so():
     rows = tiny(rewards=("ground_truth", "random"), bases=1, seeds=1)
     drawing = figures.get("response_curves")(rows)
     assert "one run each: no interval" in drawing.caption
-    assert "rises" not in drawing.figure.texts[0].get_text()
+    assert not {"rises", "up"} & set(drawing.figure.texts[0].get_text().replace(",", " ").split())
     ribbons = [path for columns in numbers_drawn(drawing.figure) if len(columns) == 1 for path in columns]
     assert not any(np.isfinite(path).any() for path in ribbons)
     assert all(math.isnan(row["lo"]) for row in drawing.table if row["mark"] == "mean")

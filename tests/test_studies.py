@@ -18,6 +18,7 @@ from probe.experiments.probing.job import ProbesJob
 from probe.experiments.response_law.job import LawJob
 from probe.experiments.rl_runs.first_change import FirstChangeJob
 from probe.experiments.rl_runs.job import MeasureBaseJob, MeasureRunJob
+from probe.experiments.weight_difference.job import WeightsJob
 from probe.families import families
 from probe.families.factorial import CELLS, cell
 from probe.families.planted import DOSES, planted
@@ -122,17 +123,33 @@ def test_targets_are_measurements() -> None:
 
 
 def test_inside_has_its_seeds_and_is_run_by_name_alone() -> None:
-    """Four bases, each trained in its head and in every weight; no RL seed is a base seed."""
+    """Six bases, each trained in its head and in every weight; no RL seed is a base seed."""
     subjects = [
         each for job in studies.get("inside")() if isinstance(job, ProbesJob) for each in job.pair.sides.values()
     ]
     bases = {each.source.seed for each in subjects if isinstance(each.source, OrganismJob)}
     runs = [each.source for each in subjects if isinstance(each.source, RunJob)]
-    assert len(bases) == 4
+    assert len(bases) == 6
     assert {(run.organism.seed, run.grpo.trainable) for run in runs} == {(b, t) for b in bases for t in ("head", "all")}
     assert not {run.grpo.seed for run in runs} & bases
     assert "inside" not in named("all")
     assert named("inside") == ["inside"]
+
+
+def test_weights_inside_stand_beside_those_of_the_random_reward_on_every_base() -> None:
+    """The same recipe but for the reward, and its cosine is that with the true reward's change."""
+    pairs = [job.pair for job in studies.get("inside")() if isinstance(job, WeightsJob)]
+    found = {(pair.before.organism.seed, pair.after.run.name): pair for pair in pairs}
+    assert {name for _, name in found} == {"ground_truth_all", "random_all"}
+    assert len(found) == len(pairs) == 2 * 6
+    for seed in {seed for seed, _ in found}:
+        true, noise = (found[seed, f"{reward}_all"] for reward in ("ground_truth", "random"))
+        one, two = true.after.run.grpo.spec(), noise.after.run.grpo.spec()
+        assert {key for key in one if one[key] != two[key]} == {"reward"}
+        assert noise.other == true.after
+        assert true.other.run.grpo.seed != true.after.run.grpo.seed
+        assert isinstance(noise.after.run.grpo.reward, Random)
+        assert noise.after.run.grpo.reward.seed not in {seed for seed, _ in found}
 
 
 def law_runs(name: str) -> list[RunJob]:

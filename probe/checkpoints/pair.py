@@ -18,7 +18,7 @@ from probe.store import Store
 
 @dataclass(frozen=True, repr=False)
 class Pair:
-    """`after` None: the base alone. `other`: another seed's run from the same base, a null that is no noise."""
+    """`after` None: the base alone. `other`: another run from the same base, mostly of another seed."""
 
     before: Checkpoint
     after: Checkpoint | None = None

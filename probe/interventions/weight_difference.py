@@ -1,4 +1,4 @@
-"""How do the weights of two checkpoints differ? Size, rank and sparsity of dW by module, against random changes.
+"""How do the weights of two checkpoints differ? Size, rank, sparsity of dW by module; agreement with another.
 
     relative      |dW|_F / |W|_F
     stable rank   |dW|_F^2 / s_1^2                 s_1 >= s_2 >= ... its singular values; 1 for one direction
@@ -10,8 +10,9 @@
 Singular values are roots of the eigenvalues of the smaller Gram matrix, in fp64: s_i below 1e-8 s_1 are rounding.
 Vectors (norms, biases) have sizes only: their rank is nan. Tied heads: where both checkpoints tie them, embed stands
 for both and there is no head; where one has untied it (a run that trained the head alone), head is its own module.
-Null: a Gaussian dW of the same norm; another seed's dW, and the cosine of the two (0 +- 1/sqrt(entries) by chance).
-Left out: changes measured in the metric of activations or of the loss.
+Null: another run's dW (of another seed, or under the random reward) and the cosine of the two (0 +- 1/sqrt(entries)
+for unrelated ones). A Gaussian dW is none: whatever gradients made is of lower rank than it. Left out: changes measured
+in the metric of activations or of the loss.
 """
 
 import math
@@ -25,7 +26,6 @@ from transformers import PreTrainedModel
 
 from probe.errors import BadInput
 from probe.interventions.transplant import part_columns, part_modules
-from probe.rng import torch_rng
 
 SPARSE = 1e-2
 TOP = 8  # singular values
@@ -65,16 +65,6 @@ class Change:
 def weight_changes(before: PreTrainedModel, after: PreTrainedModel) -> list[Change]:
     """Of every parameter, from the embedding to the head. BadInput where the two are not of one shape."""
     return [_change(part, name, old, new - old) for part, name, old, new in parameters(before, after)]
-
-
-@torch.no_grad()
-def random_changes(before: PreTrainedModel, after: PreTrainedModel, *address: str | int) -> list[Change]:
-    """The null: the same for Gaussian changes of the same norms, one addressed draw."""
-    changes = []
-    for part, name, old, new in parameters(before, after):
-        noise = torch.randn(old.shape, generator=torch_rng(*address, "weights", part, name)).to(old.device)
-        changes.append(_change(part, name, old, noise * ((new - old).norm() / noise.norm())))
-    return changes
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 Left: cosine between the direction fitted before and after, beside what trading the two would give (null 1, grey band)
 and what refits on halves of the problems give within one model and across (null 2, small marks). Right: mean projection
 of questions on the direction fitted before, in distances between its prose and code; hollow before, filled after.
-A row for each way of training.
+A row for each reward. Where training cannot have moved the residual (the head alone was trained) nothing is drawn.
 """
 
 from collections import defaultdict
@@ -17,10 +17,10 @@ from probe.plots import Drawing, _marks, _pairs, figures
 from probe.plots._captions import caption, counts, replicated
 from probe.plots._frame import finish, head, panels
 from probe.plots._marks import AFTER, BEFORE, band_key, key, null_handle, null_line, plain_numbers
-from probe.plots._pairs import EVERY, in_table, of_reward, over_seeds
+from probe.plots._pairs import in_table, of_reward, over_seeds
 from probe.plots._replicates import SAME, pick
 from probe.plots._style import DOUBLE, GREY, Look, handles, styled
-from probe.plots._words import interval, number, sentence, signed, span
+from probe.plots._words import interval, listing, number, sentence, signed, span
 
 LABELS = {
     "own": Look("#000000", "o", "-", "each model's own labels"),
@@ -41,6 +41,7 @@ Cells = dict[tuple[str, str, str, str], list[Row]]  # side, whose labels, site, 
 def direction_shift(rows: Rows) -> Drawing | None:
     """The first organism of the table; None where no direction was compared."""
     chosen = pick(rows, name=("direction_cosine", "projection"))
+    chosen, still = _moving(chosen)
     mine, rewards = _pairs.below_each_other(chosen)
     if not mine:
         return None
@@ -55,8 +56,23 @@ def direction_shift(rows: Rows) -> Drawing | None:
     head(axes[0, 1], "projection on the direction fitted before")
     for axis in axes[-1]:
         axis.set_xlabel(_pairs.BLOCK)
-    text = _caption(mine, table, _pairs.left_out(chosen, mine, rewards))
+    text = _caption(mine, table, still, _pairs.left_out(chosen, mine, rewards))
     return finish(figure, _title(mine, rewards), text, table, _legend(mine, table))
+
+
+def _moving(rows: Sequence[Row]) -> tuple[list[Row], str]:
+    """The rows of rewards whose runs moved the residual at all, and what the caption says of the others.
+
+    No residual comes out the same to the last bit by chance: it stays where the weights before it do. Where nothing
+    else was measured, that is what is drawn.
+    """
+    names, changes = _pairs.rewards_in(rows), pick(rows, name="projection", side="change")
+    moved = {row.get("reward") for row in changes if abs(row["value"]) > SAME}
+    still = [name for name in names if any(row.get("reward") == name for row in changes) and name not in moved]
+    if not moved or not still:
+        return list(rows), "the residual did not change" if still else ""
+    told = listing(_pairs.run_look(name, names).label for name in still)
+    return [row for row in rows if row.get("reward") not in still], f"left out: {told} (no residual can change)"
 
 
 def _legend(rows: Sequence[Row], table: Sequence[Row]) -> list[Line2D]:
@@ -126,18 +142,28 @@ def _parts(row: Row) -> tuple[str, str, str]:
 
 def _title(rows: Sequence[Row], rewards: Sequence[str]) -> str:
     """What each way of training did at the last site."""
+    last = _last(rows)
+    what = f"direction of code at {_parts(last[0][-1])[1]}" if last else "direction of code"
+    said = [_message(of_reward(rows, name)) for name in rewards]
     if len(_pairs.pairs_of(rows)) == 1:
-        return f"{_pairs.pair_name(rows[0], rewards)}: {_message(rows)}"
-    labels = [sentence(_pairs.run_look(name, rewards).label) for name in rewards]
-    text = [f"{label}: {_message(of_reward(rows, name))}" for label, name in zip(labels, rewards, strict=True)]
-    return f"{_pairs.base_name(rows[0])}. {'. '.join(text)}"
+        return f"{_pairs.pair_name(rows[0], rewards)}: {what} {said[0]}"
+    base, labels = _pairs.base_name(rows[0]), [_pairs.run_look(name, rewards).label for name in rewards]
+    if len(rewards) == 1:
+        return f"{base} → {labels[0]}: {what} {said[0]}"
+    text = ". ".join(f"{sentence(label)}: {one}" for label, one in zip(labels, said, strict=True))
+    return f"{base}, {what}. {text}"
+
+
+def _last(rows: Sequence[Row]) -> list[list[Row]]:
+    """At the last site there is: cosines between before and after, and changes of the projection of all questions."""
+    cosines = pick(rows, name="direction_cosine", side="across")
+    moved = [row for row in pick(rows, name="projection", side="change") if _parts(row)[2] == "all"]
+    found = [[row for row in some if _parts(row) == _parts(some[-1])] for some in (cosines, moved)]
+    return [some for some in found if some]
 
 
 def _message(rows: Sequence[Row]) -> str:
-    cosines = pick(rows, name="direction_cosine", side="across")
-    moved = [row for row in pick(rows, name="projection", side="change") if _parts(row)[2] == "all"]
-    last = [[row for row in some if _parts(row) == _parts(some[-1])] for some in (cosines, moved)]
-    return " and ".join(say(some) for say, some in zip((_rotation, _shift), last, strict=True) if some)
+    return ", ".join(_rotation(some) if some[0]["name"] == "direction_cosine" else _shift(some) for some in _last(rows))
 
 
 def _rotation(rows: Sequence[Row]) -> str:
@@ -148,8 +174,7 @@ def _rotation(rows: Sequence[Row]) -> str:
     limits = f" {interval(mean.lo, mean.hi)}" if mean.hi > mean.lo else ""
     clear = apart.hi < 0 if len(apart.runs) > 1 else (rows[0].get("p") or 1.0) < 0.05
     verb = "rotates" if clear else "does not rotate"
-    site = _parts(rows[0])[1]
-    return f"the direction of code at {site} {verb} (cosine {number(mean.value)}{limits}, null {number(null)})"
+    return f"{verb} (cosine {number(mean.value)}{limits}, null {number(null)})"
 
 
 def _shift(rows: Sequence[Row]) -> str:
@@ -157,13 +182,11 @@ def _shift(rows: Sequence[Row]) -> str:
     verb = "rises" if mean.lo > 0 else "falls" if mean.hi < 0 else "stays"
     still = all(abs(run["value"]) <= SAME for run in mean.runs)
     limits = "" if still else f" {interval(mean.lo, mean.hi)}"
-    return f"the projection on it {verb} ({signed(mean.value)}{limits})"
+    return f"projection {verb} ({signed(mean.value)}{limits})"
 
 
-def _caption(rows: Sequence[Row], table: Sequence[Row], left_out: str) -> str:
-    cosines, rewards = pick(rows, name="direction_cosine"), _pairs.rewards_in(rows)
+def _caption(rows: Sequence[Row], table: Sequence[Row], *more: str) -> str:
+    cosines = pick(rows, name="direction_cosine")
     n = f"{span(counts(cosines, 'n'), 'response')} to {span(counts(cosines, 'n_problems'), 'problem')} a run"
-    head_only = any(f"{name}{EVERY}" in rewards for name in rewards)
-    constructed = "head only: nothing can change" if head_only else ""
     null = "before and after traded in half of the problems"
-    return caption("mean differences, code − prose", n, replicated(table, "bars"), null, constructed, left_out)
+    return caption("mean differences, code − prose", n, replicated(table, "bars"), null, *more)

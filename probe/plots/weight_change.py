@@ -1,164 +1,194 @@
-"""How large is what RL did to the weights, and of what shape? dW by layer and module, against a Gaussian change.
+"""What does RL do to the weights that the same recipe under a random reward does not? By kind of matrix.
 
-Left: |dW| / |W|. Middle: stable rank of dW, whose null is a Gaussian change of the same norm (short strokes). Right:
-the share of entries that hardly moved (at most .01 of dW's rms), with the same null. Hollow: another seed's run. Drawn
-for the first pair, and said of all.
+|dW| / |W|, stable rank |dW|^2 / s_1^2, and the cosine of dW with another seed's, each the mean over layers. The null is
+a run of the same weights under the random reward: its own size and rank, and its cosine with the informative run's dW.
+What the title says are differences paired by base, after Holm over kinds and quantities. Sparsity, the share of entries
+of at most .01 rms(dW), is drawn where it exceeds what any dense change has. Of a single pair each layer is drawn too.
+Left out: vectors (norms, biases).
 """
 
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from probe.measurements import VARIES, Row, Rows
-from probe.plots import Drawing, figures
-from probe.plots._captions import caption, counts
+from probe.measurements import Row, Rows
+from probe.plots import Drawing, _pairs, figures
+from probe.plots._captions import CORRECTED, caption, replicated
 from probe.plots._frame import finish, panels
-from probe.plots._marks import key, plain_numbers
-from probe.plots._pairs import PAIR, over_seeds, pair_name, pairs_of, rewards_in
-from probe.plots._replicates import columns_of, pick
+from probe.plots._marks import ONE_SEED, key, null_line, plain_numbers, seed_marks
+from probe.plots._pairs import COLUMNS, in_table, of_reward, over_seeds, pairs_of
+from probe.plots._replicates import Mean, columns_of, pick
 from probe.plots._style import DOUBLE, Look, handles, styled
-from probe.plots._words import number, small, span
+from probe.plots._weights import KINDS, Cells, Runs, cells_of, differences, kinds_in, runs_of_weights
+from probe.plots._words import listing, plain, small, span
 
-PANELS = {
-    "relative": "|ΔW| / |W| (ratio)",
-    "stable_rank": "stable rank of ΔW (dimensions)",
-    "sparsity": "sparsity of ΔW (fraction)",
-}
-MATRICES = {
-    "q_proj": Look("#0072B2", "o", "-", "q"),
-    "k_proj": Look("#56B4E9", "s", "-", "k"),
-    "v_proj": Look("#009E73", "^", "-", "v"),
-    "o_proj": Look("#000000", "D", "-", "o"),
-    "gate_proj": Look("#E69F00", "v", "--", "gate"),
-    "up_proj": Look("#D55E00", "P", "--", "up"),
-    "down_proj": Look("#CC79A7", "X", "--", "down"),
-    "embed": Look("#8B6914", "*", ":", "embedding"),
-    "head": Look("#5D3A9B", "h", ":", "head"),
-}
-NULL = key("Gaussian of equal norm (null)", "_", markersize=9)
-SPARSE = key("sparsity: |ΔWᵢⱼ| ≤ .01 rms(ΔW)")
+SPARSE = 0.05  # a dense Gaussian change has .008
+LAYERS = key("one layer, the first on top", "|", markersize=4, markeredgewidth=0.6)
 RANK = key("stable rank: |ΔW|² / s₁²")
+NEARER, FURTHER = "nearer to another seed's than to random's", "nearer to random's than to another seed's"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A column: its title, its axis, how the title of the figure calls it, and what more and less of it are."""
+
+    title: str
+    axis: str
+    called: str
+    more: str
+    less: str
+
+
+QUANTITIES = {
+    "relative": Quantity("|ΔW| / |W|", "ratio", "|ΔW|/|W|", "larger", "smaller"),
+    "stable_rank": Quantity("stable rank of ΔW", "dimensions", "stable rank", "higher", "lower"),
+    "sparsity": Quantity("sparsity of ΔW", "share of entries ≤ .01 rms", "sparsity", "higher", "lower"),
+    "cosine": Quantity("cosine with another run's ΔW", "cosine", "ΔW", NEARER, FURTHER),
+}
 
 
 @figures.register("weight_change")
 @styled
 def weight_change(rows: Rows) -> Drawing | None:
-    """The first pair whose weights were compared; None where none was. Vectors are in the measurements only."""
-    named = [f"weight_change/{name}" for name in PANELS]
-    nulls = [f"{name}/null" for name in named]
-    chosen = pick(rows, name=(*named, *nulls, "weight_change/cosine"))
-    if not chosen:
+    """One organism, one reward and its null; None where no weights were compared."""
+    names = tuple(f"weight_change/{name}" for name in QUANTITIES)
+    chosen = [row for row in pick(rows, name=names, side="change") if not str(row.get("module")).endswith("bias")]
+    runs = runs_of_weights(chosen)
+    kinds = kinds_in(runs.rows) if runs else []
+    if runs is None or not kinds:
         return None
-    known = [row for row in chosen if str(row.get("matrix")) in MATRICES]
-    mine = [row for row in known if pairs_of([row]) == pairs_of(known[:1])]
-    layers = sorted({place for row in mine if 0 <= (place := _place(row, 10**6)) < 10**6})
-    after = len(layers)
-    figure, axes = panels(1, len(PANELS), width=DOUBLE, height=2.0)
+    cells = cells_of(runs.rows, kinds)
+    shown = [name for name in QUANTITIES if any(key[1] == name for key in cells) and _says(cells, name)]
+    height = 0.55 + (0.3 if runs.alone else 0.24) * len(kinds)
+    figure, axes = panels(1, len(shown), width=DOUBLE, height=height, sharey=True)
     table: list[Row] = []
-    for axis, (name, label) in zip(axes[0], PANELS.items(), strict=True):
-        table += _panel(axis, mine, f"weight_change/{name}", after)
-        axis.set_title(label)
-        axis.set_xlabel("layer")
-        _ticks(axis, after, {_place(row, after) for row in mine} - set(layers))
-        values = [row["value"] for row in pick(mine, name=f"weight_change/{name}")]
-        if name == "relative" and values and min(values) > 0 and max(values) / min(values) > 20:
-            axis.set_yscale("log")
-            axis.yaxis.set_minor_formatter(NullFormatter())
-        else:
-            axis.yaxis.set_major_locator(MaxNLocator(5))
-        plain_numbers(axis)
-    shown = [style for matrix, style in MATRICES.items() if any(row["matrix"] == matrix for row in mine)]
-    legend = [*handles(shown), NULL, *_other(mine), RANK, SPARSE]
-    return finish(figure, _title(mine, known), _caption(mine, known), table, legend)
+    for axis, name in zip(axes[0], shown, strict=True):
+        table += _panel(axis, runs, cells, name, kinds)
+    axes[0, 0].set_ylim(len(kinds) - 0.45, -0.55)
+    axes[0, 0].set_yticks(range(len(kinds)), [KINDS.get(kind, plain(kind)) for kind in kinds])
+    moved = differences(runs, cells, [name for name in shown if name != "sparsity"])
+    text = _caption(runs, cells, table, _pairs.left_out(chosen, runs.rows, list(runs.looks)))
+    return finish(figure, _title(runs, cells, moved), text, table, _legend(runs, shown))
 
 
-def _other(rows: Sequence[Row]) -> list[Line2D]:
-    cosines = [row["value"] for row in pick(rows, name="weight_change/cosine")]
-    alike = f" (cosine {number(min(cosines))} to {number(max(cosines))})" if cosines else ""
-    return [key(f"another seed{alike}", "o", markerfacecolor="white")] if pick(rows, side="other") else []
+def _says(cells: Cells, name: str) -> bool:
+    """Sparsity is no news where every change is dense."""
+    return name != "sparsity" or any(over_seeds(rows).value > SPARSE for key, rows in cells.items() if key[1] == name)
 
 
-def _panel(axes: Axes, rows: Sequence[Row], name: str, after: int) -> list[Row]:
+def _panel(axes: Axes, runs: Runs, cells: Cells, name: str, kinds: Sequence[str]) -> list[Row]:
     table: list[Row] = []
-    kept = (*PAIR, "side", "name", *VARIES, "value", "null", "p", "n")
-    for matrix, style in MATRICES.items():
-        mine = pick(rows, name=name, matrix=matrix)
-        shift = 0.09 * (list(MATRICES).index(matrix) - 3) if matrix not in ("embed", "head") else 0.0
-        for side, face in (("other", "white"), ("change", style.colour)):
-            spots = sorted((_place(row, after) + shift, row["value"], row["null"]) for row in pick(mine, side=side))
-            line = style.line if side == "change" and len(spots) > 1 else ""
-            drawn: dict[str, Any] = {"linestyle": line, "markerfacecolor": face, "markersize": 4, "linewidth": 0.7}
-            xy = [[spot[0] for spot in spots], [spot[1] for spot in spots]]
-            axes.plot(*xy, style.marker, color=style.colour, **drawn) if spots else None
-        nulls = [(place, null) for place, _, null in spots if null is not None]
-        axes.plot(*zip(*nulls, strict=True), "_", color=style.colour, markersize=7, alpha=0.6) if nulls else None
-        table += [columns_of(row, kept, mark="module") for row in mine]
-        random = [row for row in pick(mine, side="change") if row["null"] is not None]
-        table += [columns_of(row, kept, mark="null", value=row["null"]) for row in random]
+    room = 0.2 if runs.null else 0.0
+    for (reward, look), shift in zip(runs.looks.items(), (-room, room), strict=False):
+        for place, kind in enumerate(kinds):
+            rows = cells.get((reward, name, kind))
+            if rows:
+                mean = over_seeds(rows)
+                seed_marks(axes, place + shift, mean, look, width=0.1, flat=True)
+                table += in_table(mean, "null" if reward == runs.null else "kind")
+        if runs.alone:
+            table += _layers(axes, of_reward(runs.rows, reward), name, kinds, look, shift)
+    quantity = QUANTITIES[name]
+    axes.set_title(quantity.title)
+    axes.set_xlabel(quantity.axis)
+    axes.grid(axis="y", color="#eeeeee", linewidth=0.6, zorder=0)
+    axes.set_axisbelow(True)
+    if name == "cosine":
+        null_line(axes, 0.0, upright=True)
+        table.append({"mark": "null", "name": "weight_change/cosine", "value": 0.0})
+    _scale(axes, [row["value"] for row in table], from_zero=name == "relative")
     return table
 
 
-def _place(row: Row, after: int) -> int:
-    """Where on the axis: the layer; the embedding before the first, the head behind the last."""
-    return -1 if row["matrix"] == "embed" else after if row["matrix"] == "head" else int(row["layer"])
+def _layers(axes: Axes, rows: Sequence[Row], name: str, kinds: Sequence[str], look: Look, shift: float) -> list[Row]:
+    """Each layer of a single pair: a thin mark, from the first layer at the top of its row to the last below."""
+    table: list[Row] = []
+    reach = 0.14 if shift else 0.34
+    for place, kind in enumerate(kinds):
+        mine = sorted(pick(rows, name=f"weight_change/{name}", matrix=kind), key=lambda row: row["layer"] or 0)
+        if len(mine) > 1:
+            spots = place + shift + np.linspace(-reach, reach, len(mine))
+            thin: dict[str, Any] = {"linewidth": 0.5, "markersize": 3.2, "markeredgewidth": 0.6, "alpha": 0.6}
+            axes.plot([row["value"] for row in mine], spots, "|-", color=look.colour, zorder=1.5, **thin)
+            table += [columns_of(row, COLUMNS, mark="layer") for row in mine]
+    return table
 
 
-def _ticks(axes: Axes, after: int, ends: set[int]) -> None:
-    """Layers, as many as can be read, and what stands before the first and behind the last."""
-    step = -(-after // 8) or 1
-    named = {-1: "emb.", after: "head"}
-    places = [*range(0, after, step), *sorted(ends)]
-    axes.set_xticks(places, [named.get(place, str(place)) for place in places])
-    axes.set_xlim(min(places) - 0.7, max(places) + 0.7)
+def _scale(axes: Axes, values: Sequence[float], *, from_zero: bool) -> None:
+    """Sizes from 0, or on a log scale where they differ much."""
+    if from_zero and values and min(values) > 0 and max(values) / min(values) > 20:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=5))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlim(left=min(0.0, axes.get_xlim()[0]) if from_zero else None)
+    plain_numbers(axes, x=True, y=False)
 
 
-def _changes(rows: Sequence[Row]) -> list[Row]:
-    return pick(rows, name="weight_change/relative", side="change")
-
-
-def _title(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
-    name, below = pair_name(rows[0], rewards_in(all_rows)), _below(rows)
-    moved = [row["value"] for row in _changes(rows) if row["value"] > 0]
-    if not moved:
+def _title(runs: Runs, cells: Cells, moved: Sequence[Mean]) -> str:
+    one = runs.alone and pairs_of(of_reward(runs.rows, runs.reward))
+    base = _pairs.base_name(runs.rows[0])
+    name = (
+        _pairs.pair_name(of_reward(runs.rows, runs.reward)[0]) if one else f"{base} → {runs.looks[runs.reward].label}"
+    )
+    if not any(row["value"] > 0 for (_, what, _), rows in cells.items() if what == "relative" for row in rows):
         return f"{name}: no weight changed"
-    rank = f"; stable rank below a Gaussian's in {below} matrices" if below else ""
-    return f"{name}: |ΔW| is {small(min(moved))} to {small(max(moved))} of |W|{rank}{_range(all_rows)}"
+    if not any(mean.n_bases > 1 for mean in moved):
+        return f"{name}: {_ranges(runs.reward, cells)}" + (
+            f"; under the random reward {_ranges(runs.null, cells)}" if runs.null else ""
+        )
+    told = {what: [mean for mean in moved if mean.key["name"] == what] for what in QUANTITIES}
+    said = [_said(what, means) for what, means in told.items() if means]
+    return f"{name}, beside the random reward, by kind of matrix: {'; '.join(said)}"
 
 
-def _below(rows: Sequence[Row]) -> str:
-    """How many matrices have a stable rank clearly below their null."""
-    ranks = [row for row in pick(rows, name="weight_change/stable_rank", side="change") if row["null"] is not None]
-    below = sum(row["value"] < row["null"] and row["p"] <= 0.05 for row in ranks)
-    return f"{below} of {len(ranks)}" if ranks else ""
+def _said(name: str, moved: Sequence[Mean]) -> str:
+    """In which kinds of matrix a quantity differs from that under the random reward."""
+    quantity = QUANTITIES[name]
+    text = []
+    for word, verdict in ((quantity.more, "rises"), (quantity.less, "falls")):
+        kinds = [
+            KINDS.get(mean.key["matrix"], plain(mean.key["matrix"])) for mean in moved if mean.verdict() == verdict
+        ]
+        text += (
+            [f"{word} in {f'all {len(moved)}' if len(kinds) == len(moved) > 1 else listing(kinds)}"] if kinds else []
+        )
+    return f"{quantity.called} {', '.join(text) or 'not clearly different'}"
 
 
-def _range(rows: Sequence[Row]) -> str:
-    """The same numbers over all pairs."""
-    pairs, below = len(pairs_of(rows)), _below(rows)
-    values = [row["value"] for row in _changes(rows)]
-    ranks = f" and in {below}" if below else ""
-    return f" (over {pairs} pairs {small(min(values))} to {small(max(values))}{ranks})" if pairs > 1 else ""
+def _ranges(reward: str, cells: Cells) -> str:
+    """Over kinds of matrix, exact or means over bases."""
+    text = []
+    for name, word in (("relative", "|ΔW| {} of |W|"), ("stable_rank", "stable rank {}")):
+        values = [over_seeds(rows).value for (whose, what, _), rows in cells.items() if (whose, what) == (reward, name)]
+        if values := [value for value in values if value > 0]:
+            least, most = small(min(values)), small(max(values))
+            text.append(word.format(least if least == most else f"{least} to {most}"))
+    return ", ".join(text)
 
 
-def _mean(rows: Sequence[Row]) -> str:
-    """Mean |dW| / |W| over a pair's matrices, and its interval over base seeds."""
-    by_pair = [[row for row in _changes(rows) if pairs_of([row]) == [pair]] for pair in pairs_of(rows)]
-    means = [own[0] | {"value": fmean(row["value"] for row in own), "unit": "none"} for own in by_pair if own]
-    if not means or len((mean := over_seeds(means)).runs) < 2:
-        return ""
-    over = f"95 % t interval over {len(mean.runs)} base seeds"
-    return f"mean |ΔW|/|W| {small(mean.value)} [{small(mean.lo)}, {small(mean.hi)}], {over}"
+def _legend(runs: Runs, shown: Sequence[str]) -> list[Line2D]:
+    looks = list(runs.looks.values())
+    told = [f"{looks[0].label} (cosine: with another seed's)", f"{looks[-1].label} (null; cosine: with the former)"]
+    if not runs.null or "cosine" not in shown:
+        told = [looks[0].label, f"{looks[-1].label} (null)"]
+    named = [Look(look.colour, look.marker, "", text) for look, text in zip(looks, told, strict=False)]
+    return [*handles(named), LAYERS if runs.alone else ONE_SEED, *([RANK] if "stable_rank" in shown else [])]
 
 
-def _caption(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
-    still = sum(row["value"] == 0 for row in _changes(rows))
-    draws = counts(pick(rows, name="weight_change/stable_rank/null"), "n")
-    pairs = len(pairs_of(all_rows))
-    n = f"{pair_name(rows[0], rewards_in(all_rows))}, the first of {pairs} pairs" if pairs > 1 else "one pair"
-    exact = "marks exact, no interval"
-    null = f"mean of {span(draws[:1], 'Gaussian change')} of equal norm" if draws else ""
-    return caption("change of weights", n, exact, null, _mean(all_rows), f"{still} matrices unchanged" if still else "")
+def _caption(runs: Runs, cells: Cells, table: Sequence[Row], left_out: str) -> str:
+    still = sum(
+        all(row["value"] == 0 for row in rows) for key, rows in cells.items() if key[:2] == (runs.reward, "relative")
+    )
+    layers = span([len({row["layer"] for row in runs.rows} - {None})], "layer")
+    bars = "one pair, exact, no interval" if runs.alone else replicated(table, "bars")
+    null = "the same weights trained under the random reward" if runs.null else ""
+    several = CORRECTED if runs.null and not runs.alone else ""
+    unchanged = f"{span([still], 'kind')} of matrix unchanged" if still else ""
+    return caption(f"change of weights, mean over {layers}", "", bars, null, several, unchanged, left_out)

@@ -1,10 +1,11 @@
 """Where does the strategy live, did RL move it, and does moving it by hand do what RL did?
 
-Four `latent-code` organisms (two of them pretrained for this study alone), each trained under the true reward twice:
-the output head alone, and every weight (Adam 1e-4). Probes and directions before and after, dose-responses beside 20
-random directions, shares of RL's change recovered and removed, patching of the fork with another RL seed beside it, and
-weight differences. Then the claims of 2601.11061 on two `contaminated` organisms under the format reward: does one
-layer carry what RL gave, on the leaked items or on all? Not part of `probe run all`: it takes longer than the rest.
+Six `latent-code` organisms, those of `tiny`, each trained under the true reward twice: the output head alone, and every
+weight (Adam 1e-4). Probes and directions before and after, dose-responses beside 20 random directions, shares of RL's
+change recovered and removed, patching of the fork with another RL seed beside it, and weight differences, beside those
+of the same recipe under the random reward: what a change of weights owes to no information at all. Then the claims of
+2601.11061 on two `contaminated` organisms under the format reward: does one layer carry what RL gave, on the leaked
+items or on all? Not part of `probe run all`: it takes longer than the rest.
 """
 
 from dataclasses import replace
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
     from probe.engine.job import Job
 
-BASE_SEEDS, LEAKED_SEEDS = (0, 1, 2, 3), (0, 1)
+BASE_SEEDS, LEAKED_SEEDS = (0, 1, 2, 3, 4, 5), (0, 1)
 RL_SEED, OTHER_SEED = 300, 301  # never a base seed
 
 
@@ -37,14 +38,16 @@ def inside() -> "list[Job]":
     targets: list[Job] = []
     for seed in BASE_SEEDS:
         base = of_organism(OrganismJob("latent-code", "tiny", seed))
-        head, every, other = (
+        head, every, other, noise = (
             trained(base, "ground_truth", every=False),
             trained(base, "ground_truth", every=True),
             trained(base, "ground_truth", every=True, seed=OTHER_SEED),
+            trained(base, "random", every=True),
         )
         targets += [ProbesJob(Pair(base, head)), ProbesJob(Pair(base, every))]
         targets += [SteerJob(Pair(base, head)), SteerJob(Pair(base, every))]
         targets += [PatchJob(Pair(base, every, other)), WeightsJob(Pair(base, every, other))]
+        targets.append(WeightsJob(Pair(base, noise, every)))  # its cosine is that with the true reward's change
     for seed in LEAKED_SEEDS:
         base = of_organism(OrganismJob("contaminated", "tiny", seed))
         # At T = 1: greedy, the leaked items have nothing left to gain. The lower rate keeps what else the model can do.
@@ -63,7 +66,7 @@ def trained(base: "Checkpoint", reward: str, *, every: bool, seed: int = RL_SEED
 
     assert base.organism is not None
     name = f"{reward}_all" if every else reward
-    recipe = GRPO(rewards.get(reward)(), seed=seed)
+    recipe = GRPO(rewards.get(reward)(**({"seed": seed} if reward == "random" else {})), seed=seed)
     recipe = replace(recipe, trainable="all", lr=lr) if every else recipe
     run = RunJob(name, base.organism, recipe, Gold())
     return Checkpoint(f"{base.name}-{name}-{seed}", run, run.steps[-1])

@@ -40,7 +40,7 @@ from probe.tasks.chance import chance
 class MeasureRunJob(Experiment):
     """Every measure of one run against its base: at T = 1 and greedy, at every kept step, and the training log."""
 
-    FIGURES: ClassVar = ("response_curves", "code_share", "gain_parts")
+    FIGURES: ClassVar = ("response_curves", "gain_parts")
     VERSION: ClassVar = 4  # 4: held-out entropy; 3: the parse part of a gain is that of each strategy; chance
     study: str
     run: RunJob
