@@ -15,7 +15,7 @@ from probe.experiments.elicitation_scale import ways as module
 from probe.experiments.elicitation_scale.answers import CotJob, SteeredJob, cross_fitted
 from probe.experiments.elicitation_scale.job import MAJORITY, ElicitationJob, best, majority
 from probe.experiments.elicitation_scale.nats import NatsJob, nats
-from probe.experiments.elicitation_scale.one_example import SOLUTIONS, ExampleJob, example, taught
+from probe.experiments.elicitation_scale.one_example import SOLUTIONS, ExampleJob, example, rows_of, taught
 from probe.experiments.elicitation_scale.ways import AS_ASKED, COT, moved, trained
 from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.responses import SampleJob, asked_of
@@ -23,7 +23,6 @@ from probe.experiments.result import run
 from probe.experiments.steering.estimates import Doses
 from probe.measurements import Row
 from probe.models.loading.load import Loaded, save_folder
-from probe.models.sampling.organism_sampler import Samples
 from probe.plots import figures
 from probe.rewards import rewards
 from probe.rl.labels import Gold
@@ -49,12 +48,6 @@ def store(organism: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
     held = Store(tmp_path_factory.mktemp("store"))
     held.build(ORGANISM.recipe, lambda work: save_folder(organism, work))
     return held
-
-
-def of_rows(samples: Samples, rows: list[int]) -> Samples:
-    """Some rows of samples."""
-    columns = (samples.ids, samples.lengths, samples.stopped, samples.logprob, samples.entropy)
-    return Samples(*(column[rows] for column in columns), hidden=None)
 
 
 def distance(organism: Loaded, asked: Elicitation, options: SamplingOptions) -> np.ndarray:
@@ -142,7 +135,7 @@ def test_what_is_taught_becomes_likelier_and_the_base_stays(organism: Loaded, dr
         [drawn.samples.ids[r, : drawn.samples.lengths[r]].tolist() for r in rows],
     )
     before = score(organism.model, [prompt] * SOLUTIONS, texts).logprob.mean()
-    policy = taught(organism, prompt, of_rows(drawn.samples, rows), how)
+    policy = taught(organism, prompt, rows_of(drawn.samples, rows), how)
     after = score(policy.model, [prompt] * SOLUTIONS, texts).logprob.mean()
     assert after > before + 0.05
     assert score(organism.model, [prompt] * SOLUTIONS, texts).logprob.mean() == before

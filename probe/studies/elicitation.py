@@ -3,7 +3,8 @@
 `p30-code-even` has a better strategy that it seldom uses, `p00-prose-even` has one; six bases of each, the five rewards
 of `why`, the output head alone and all weights (Adam 1e-4) for ten batches; under two of them one vector added at
 resid.1. Beside RL, CoT decoding, fine-tuning on one example, and where there are two strategies steering. What is
-expected was written down before it ran (`probe.stats.elicitation_predictions`).
+expected was written down before it ran (`probe.stats.elicitation_predictions`); whether the ways run at all was seen
+on one base of each (mini, 0), with a run of one vector.
 """
 
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ EXAMPLE_STEPS, EXAMPLE_LR = 16, 3e-4  # so no weight moves further than under RL
 FIGURES = ("elicitation_scale", "elicitation_predictions")
 
 
-@studies.register("elicitation", order=58, in_all=False, apart=True, figures=FIGURES)  # three quarters of an hour
+@studies.register("elicitation", order=58, in_all=False, apart=True, figures=FIGURES)  # forty minutes
 def elicitation() -> "list[Job]":
     """Accuracy per nat: elicited without RL, and trained under five rewards."""
     from probe.checkpoints.organism_job import OrganismJob

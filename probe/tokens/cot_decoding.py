@@ -7,7 +7,8 @@ r"""What does a model answer if its first token is not the likeliest one? CoT de
 p_(2) is the second-highest probability, so every token of a greedy path counts the lead of the first choice over the
 second. The tokens of the answer are those that spell what stands in the last complete box. A path without a box is
 never preferred to one that has one, and neither is a path whose answer holds the first token, where that was a third
-choice or worse: its p_(2) is not at hand (`self_confidence`).
+choice or worse: its p_(2) is not at hand (`self_confidence`). A first token that the model would never write counts as
+much as any, as in the paper: where there are fewer ways to begin than k, the surest path may be nonsense.
 Left out: the paper's sum of confidences over paths with one answer, other ways to mark an answer than a box.
 """
 

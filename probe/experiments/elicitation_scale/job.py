@@ -48,7 +48,7 @@ Values = Float[np.ndarray, "problem"]
 class ElicitationJob(Experiment):
     """Every way of one base, and the runs that started from it; `steered` where it has two strategies."""
 
-    FIGURES: ClassVar = ("elicitation_scale",)
+    FIGURES: ClassVar = ("elicitation_scale", "elicitation_predictions")
     study: str
     organism: OrganismJob
     runs: tuple[RunJob, ...]

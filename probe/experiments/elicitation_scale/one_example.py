@@ -78,7 +78,7 @@ class ExampleJob(Job):
         options = replace(DRAWN, max_new=grammar.max_new)
         found = respond(loaded, chains(grammar), options, organism_sampler(loaded), problems, purpose="one example")
         rows = example(found)[0 if self.right else 1]
-        policy = taught(loaded, found.prompts[rows[0] // options.samples], _of(found.samples, rows), self)
+        policy = taught(loaded, found.prompts[rows[0] // options.samples], rows_of(found.samples, rows), self)
         tensors = {name: p.detach().contiguous() for name, p in policy.tensors.items()}
         keep(work / self.file, save(tensors, metadata={"steps": str(self.steps)}))
 
@@ -113,7 +113,7 @@ def _by_problem(problems: Sequence[Problem], n: int) -> list[range]:
     return [range(start, start + n) for start in range(0, len(problems) * n, n)]
 
 
-def _of(samples: Samples, rows: list[int]) -> Samples:
+def rows_of(samples: Samples, rows: list[int]) -> Samples:
     """Some rows of samples."""
-    columns = (samples.ids, samples.lengths, samples.stopped, samples.logprob, samples.entropy)
-    return Samples(*(column[rows] for column in columns), hidden=None)
+    kept = {name: getattr(samples, name)[rows] for name in ("ids", "lengths", "stopped", "logprob", "entropy")}
+    return Samples(**kept, hidden=None)
