@@ -20,6 +20,7 @@ from probe.engine.job import Job
 from probe.experiments.responses import RESPONSES, ROLLOUTS
 from probe.interventions.random_walk import Overlay, random_walk
 from probe.models.loading.load import Loaded
+from probe.models.sampling.residual_bias import give_biases
 from probe.rl.policy import HEAD
 from probe.rl.train import apply_overlay
 from probe.rollouts.elicitation import Elicitation
@@ -75,6 +76,7 @@ def kept_path(store: Store, base: Loaded, run: RunJob) -> list[Overlay]:
     """The trained tensors of the run's organism, and after each of its kept steps."""
     artifact = store.get(run.recipe)
     steps = [load_file(artifact.file(f"step-{step:03d}.safetensors")) for step in run.steps]
+    give_biases(base.model, steps[0])  # a trained vector starts at zero
     known = dict(base.model.named_parameters()) | {HEAD: base.model.lm_head.weight}
     return [{name: known[name].detach().clone() for name in steps[0]}, *steps]
 

@@ -1,12 +1,13 @@
-"""What is trained, and what does it say? Two parameterisations of one policy behind two verbs, sample and score.
+"""What is trained, and what does it say? Three parameterisations of one policy behind two verbs, sample and score.
 
 *head* trains an untied output head and nothing else. The hidden states kept while sampling are then all that an update
 needs: eight updates cost less than one decode step. *all* trains every parameter, through the sampler's own forward.
+The name of a site, *resid.1*, trains one vector that is added there at every position (`residual_bias`), from zero.
 Both score at the sampling temperature, on completion tokens only.
 """
 
 import copy
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,11 +15,14 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+from probe.errors import BadInput
+from probe.models.hooks.sites import site
 from probe.models.sampling.organism_forward import read, weights_of
 from probe.models.sampling.organism_sampler import Samples, sample
 from probe.models.sampling.padding import right_padded
+from probe.models.sampling.residual_bias import bias_name, give_biases
 
-Trainable = Literal["head", "all"]
+Trainable = str  # "head", "all" or a site
 HEAD = "lm_head.weight"
 IN_CACHE = 4096  # tokens per forward: more of them at once leave the CPU's cache, which costs 5 to 15 %
 
@@ -51,11 +55,16 @@ class HeadPolicy:
 
 
 class FullPolicy:
-    """Every parameter learns; prompts and completions are read anew in each update."""
+    """Every parameter learns, or the vector `only`; prompts and completions are read anew in each update."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, only: str | None = None) -> None:
         self.model = copy.deepcopy(model).train()
-        self.tensors = {n: p for n, p in self.model.named_parameters() if isinstance(p, torch.nn.Parameter)}
+        if only:
+            give_biases(self.model, [only])
+        named = {n: p for n, p in self.model.named_parameters() if isinstance(p, torch.nn.Parameter)}
+        self.tensors = {n: p for n, p in named.items() if only in (None, n)}
+        for name, parameter in named.items():
+            parameter.requires_grad_(name in self.tensors)
 
     def sample(self, prompts: list[list[int]], uniforms: Tensor, *, n_samples: int, temperature: float) -> Samples:
         return _sample(self.model, prompts, uniforms, n_samples, temperature)
@@ -68,7 +77,21 @@ class FullPolicy:
 
 
 def build_policy(model: PreTrainedModel, trainable: Trainable) -> Policy:
-    return HeadPolicy(model) if trainable == "head" else FullPolicy(model)
+    if trainable == "head":
+        return HeadPolicy(model)
+    name = None if trainable == "all" else bias_name(site(trainable))
+    if name and site(trainable).layer > len(model.model.layers):
+        raise BadInput(f"this model has no {trainable}", where="policy", do=f"it has {len(model.model.layers)} blocks")
+    return FullPolicy(model, name)
+
+
+def check_trainable(trainable: Trainable) -> None:
+    """BadInput for what no policy trains."""
+    try:
+        _ = trainable in ("head", "all") or bias_name(site(trainable))
+    except BadInput as err:
+        do = "choose head, all, or a site such as resid.1"
+        raise BadInput(f"cannot train {trainable!r}", where="GRPO", do=do) from err
 
 
 def valid(samples: Samples, rows: Tensor) -> Bool[Tensor, "batch pos"]:

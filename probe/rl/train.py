@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probe.errors import BadInput, ProbeError
 from probe.models.loading.organism import MAX_NEW_TOKENS
+from probe.models.sampling.residual_bias import give_biases
 from probe.rewards import Reward
 from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages
@@ -29,7 +30,7 @@ from probe.rl.advantage import Advantage, GroupNormalised
 from probe.rl.clip_report import clip_report
 from probe.rl.loss import Loss, normalised_over, policy_loss
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
-from probe.rl.policy import HEAD, Policy, Trainable, build_policy, valid
+from probe.rl.policy import HEAD, Policy, Trainable, build_policy, check_trainable, valid
 from probe.rl.rollout import Experience, Question, collect, draw_questions, score
 from probe.rng import torch_rng
 from probe.store import is_kept, keep, keep_log
@@ -74,8 +75,7 @@ class GRPO:
         for name in ("lr", "grad_norm", "temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a finite number > 0")
-        if self.trainable not in get_args(Trainable):
-            raise BadInput(f"cannot train {self.trainable!r}", where="GRPO", do=f"choose one of {get_args(Trainable)}")
+        check_trainable(self.trainable)
         if (self.prompts * self.samples) % self.updates:
             raise BadInput(
                 f"{self.prompts} x {self.samples} rollouts do not split into {self.updates} updates",
@@ -206,6 +206,7 @@ def load_overlay(model: PreTrainedModel, path: Path) -> PreTrainedModel:
 
 def apply_overlay(model: PreTrainedModel, tensors: Mapping[str, torch.Tensor], where: str) -> PreTrainedModel:
     """Put trained tensors, by their names in the checkpoint, into a base, in place. BadInput where they do not fit."""
+    give_biases(model, tensors)
     known = dict(model.named_parameters()) | {HEAD: model.lm_head.weight}  # a tied head has no name of its own
     for name, tensor in tensors.items():
         if name not in known or known[name].shape != tensor.shape:

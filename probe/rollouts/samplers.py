@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +17,7 @@ from probe.models.sampling.transformers_sampler import generate
 from probe.rollouts.options import Compute
 
 
+@runtime_checkable
 class Sample(Protocol):
     """Draws `n_samples` completions of each prompt; greedy without `uniforms`."""
 

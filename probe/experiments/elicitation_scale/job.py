@@ -1,12 +1,14 @@
 """One base, elicited in every way that needs no RL, and trained under rewards: accuracy per nat, on one scale.
 
     sampled colder, greedy, forced first words, majority of its samples    the base's own answers, chosen otherwise
-    RL under each reward, the output head or all weights                   what training gives
+    CoT decoding, steered, fine-tuned on one example                       its answers, decoded, moved or taught
+    RL under each reward: the output head, all weights, one vector         what training gives
 
-For each way (`part`): accuracy and code_share with their change from the base as it is asked (T = 1), and `nats` a
-response (`nats.py`). A majority has no text of its own, so no nats. For each run, sampled and greedy, `beyond`: its
-accuracy less that of the best way without RL, which is chosen on the other half of the problems. Left out: steering
-vectors (`probe steer` has their doses), prompts (an organism has one), fine-tuning on an example.
+For each way (`part`, see `ways`): accuracy and code_share with their change from the base as it is asked (T = 1), and
+`nats` a response (`nats.py`). A majority has no text of its own, so no nats. For each run, sampled and greedy,
+`beyond`: its accuracy less that of the best way without RL, which is chosen on the other half of the problems. Nulls (a
+random direction, a wrong example, a walk) have the same rows and are no way: none is ever the best. Left out: prompts
+(an organism has one); steering where a base has but one strategy; pass@k, or other numbers of samples, of a way.
 """
 
 from collections import Counter
@@ -24,43 +26,34 @@ from probe.checkpoints.run_job import RunJob
 from probe.data import Estimate, Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments import experiments
-from probe.experiments.elicitation_scale.nats import Answers, NatsJob
+from probe.experiments.elicitation_scale.nats import NatsJob
+from probe.experiments.elicitation_scale.one_example import ExampleJob
+from probe.experiments.elicitation_scale.ways import AS_ASKED, ASKED, Way, asked_otherwise, moved, trained
 from probe.experiments.experiment import Experiment
-from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.measuring import at_step, is_destroyed
 from probe.experiments.response_law.job import by_problem
-from probe.experiments.responses import RESPONSES, RunResponsesJob, SampleJob, asked_of
+from probe.experiments.responses import RESPONSES
 from probe.measurements import RowKey, Rows, row_of
 from probe.rewards import declared
 from probe.stats import clustered_mean
 from probe.stats.accounting.arms import halves
 from probe.store import Store
-from probe.tasks.corpus import PROSE_OPENS
 
-AS_ASKED, MAJORITY = "T = 1", "majority"
-COLDER = (0.6, 0.3)
-ASKED = len(COLDER) + 2  # ways that change the temperature alone: as asked, colder, greedy
+MAJORITY = "majority"
 Values = Float[np.ndarray, "problem"]
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way of answering: its name, whose answers, and the run behind them where there is one."""
-
-    name: str
-    answers: Answers
-    run: RunJob | None = None
 
 
 @experiments.register("elicitation-scale")
 @dataclass(frozen=True)
 class ElicitationJob(Experiment):
-    """Every way of one base, and the runs that started from it."""
+    """Every way of one base, and the runs that started from it; `steered` where it has two strategies."""
 
-    FIGURES: ClassVar = ("elicitation_scale",)
+    FIGURES: ClassVar = ("elicitation_scale", "elicitation_predictions")
     study: str
     organism: OrganismJob
     runs: tuple[RunJob, ...]
+    examples: tuple[ExampleJob, ...] = ()
+    steered: bool = True
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -73,16 +66,11 @@ class ElicitationJob(Experiment):
     @property
     def ways(self) -> tuple[Way, ...]:
         """As asked first, then what the base gives otherwise, then RL."""
-        base, (asked, sampled) = of_organism(self.organism), asked_of(self.organism)
-        forced = {"forced code": ORGANISM_CODE, "forced prose": PROSE_OPENS[0]}
-        found = [Way(AS_ASKED, SampleJob(base, asked, sampled))]
-        found += [Way(f"T = {t:g}", SampleJob(base, asked, replace(sampled, temperature=t))) for t in COLDER]
-        found.append(Way("greedy", SampleJob(base, asked, sampled.greedy)))
-        found += [Way(name, SampleJob(base, replace(asked, prefix=first), sampled)) for name, first in forced.items()]
-        for run in self.runs:
-            found.append(Way(f"RL {run.name}", RunResponsesJob(run, asked, sampled), run))
-            found.append(Way(f"RL {run.name}, greedy", RunResponsesJob(run, asked, sampled.greedy), run))
-        return tuple(found)
+        return (
+            *asked_otherwise(self.organism),
+            *moved(self.organism, self.steered, self.examples),
+            *trained(self.runs),
+        )
 
     @property
     def needs(self) -> tuple[Job, ...]:
@@ -108,16 +96,16 @@ class ElicitationJob(Experiment):
         voted = majority(tables[0], golds, names)
         alike = {way.answers.options.temperature: table for way, table in zip(ways[:ASKED], tables, strict=False)}
         rows = [row_of(self.key(), each) for each in _told(MAJORITY, voted, right[0])]
-        without = [voted, *(values for way, values in zip(ways, right, strict=True) if way.run is None)]
+        without = [voted, *(values for way, values in zip(ways, right, strict=True) if not (way.run or way.null))]
         for place, way in enumerate(ways):
             found = [*_told(way.name, right[place], right[0]), *_told(way.name, code[place], code[0], "code_share")]
             if place:
                 nats = store.get(NatsJob(self.organism, way.answers).recipe).read_table()
                 found.append(_mean(np.array(nats["nats"]), "nats", way.name, unit="nats"))
-            if way.run is not None:
+            if way.run and not way.null:
                 found.append(_mean(right[place] - best(without, names), "beyond", way.name, null=0.0, side="change"))
             key = self.key(way.run, way.answers.options.temperature)
-            destroyed = way.run is not None and is_destroyed(alike[key.temperature], tables[place], key.address)
+            destroyed = way.is_changed and is_destroyed(alike[key.temperature], tables[place], key.address)
             rows += [row_of(key, each, destroyed) for each in found]
         return rows
 

@@ -2,8 +2,9 @@
 
     nats = log p_way(y | x) - log p_base(y | x)      y with its forced first words; mean over texts: the divergence
 
-Whatever chose the text (a lower temperature, first words put into the mouth, RL), the base scores it at T = 1 under the
-prompt that is asked. A greedy text has probability 1, and so have forced words. One sample of each problem is scored.
+Whatever chose the text (a lower temperature, first words put into the mouth, a vector, RL), the base scores it at T = 1
+under the prompt that is asked. A greedy text has probability 1, the surest path of CoT decoding too, and so have forced
+words. One sample of each problem is scored.
 """
 
 import functools
@@ -17,6 +18,8 @@ import pyarrow as pa
 
 from probe.checkpoints.organism_job import VERSION, OrganismJob, load_organism
 from probe.engine.job import Job
+from probe.experiments.elicitation_scale.answers import CotJob, SteeredJob, TaughtJob
+from probe.experiments.null_responses import NullResponsesJob
 from probe.experiments.responses import ROLLOUTS, RunResponsesJob, SampleJob
 from probe.models.loading.loaded import Loaded
 from probe.rollouts.elicitation import Elicitation
@@ -24,7 +27,7 @@ from probe.store import Recipe, Store, write_table
 from probe.tokens.score import score
 
 SCHEMA = pa.schema([("problem", pa.string()), ("nats", pa.float64())])
-Answers = SampleJob | RunResponsesJob
+Answers = SampleJob | RunResponsesJob | NullResponsesJob | CotJob | SteeredJob | TaughtJob
 
 
 @dataclass(frozen=True)

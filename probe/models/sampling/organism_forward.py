@@ -8,8 +8,8 @@ sampler needs the parts one by one, and because an update wants states at the co
 attention of the last block is computed nowhere else, 6 % of a round at the organisms' size.
 
 Sequences are right-padded, so causal attention needs no mask. Left out, and refused by `weights_of`: other
-architectures, scaled rotary embeddings that depend on the length, sliding windows, biases besides those of q, k and v.
-No dropout.
+architectures, scaled rotary embeddings that depend on the length, sliding windows, biases besides those of q, k, v and
+down (`residual_bias`). No dropout.
 """
 
 import re
@@ -39,6 +39,7 @@ class Layer:
     down: Tensor
     attn_norm: Tensor
     mlp_norm: Tensor
+    down_bias: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def _layer(block: Any) -> Layer:
         down=mlp.down_proj.weight,
         attn_norm=block.input_layernorm.weight,
         mlp_norm=block.post_attention_layernorm.weight,
+        down_bias=mlp.down_proj.bias,
     )
 
 
@@ -130,7 +132,7 @@ def finish(
     """The block's output from its input and what its heads read."""
     x = x + linear(attended, layer.out)
     h = rms_norm(x, (x.shape[-1],), layer.mlp_norm, w.eps)
-    return x + linear(silu(linear(h, layer.gate)) * linear(h, layer.up), layer.down)
+    return x + linear(silu(linear(h, layer.gate)) * linear(h, layer.up), layer.down, layer.down_bias)
 
 
 def _rotate(x: Float[Tensor, "row heads d"], cos: Tensor, sin: Tensor) -> Float[Tensor, "row heads d"]:
@@ -141,7 +143,9 @@ def _check(model: PreTrainedModel) -> None:
     """BadInput where the model's forward has something this one would leave out, and silently be wrong."""
     config = model.config
     act = getattr(config, "hidden_act", None)
-    biases = [n for n, _ in model.named_parameters() if n.endswith(".bias") and not re.search(r"\.[qkv]_proj\.", n)]
+    biases = [
+        n for n, _ in model.named_parameters() if n.endswith(".bias") and not re.search(r"\.([qkv]|down)_proj\.", n)
+    ]
     rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
     parts = {
         f"model type {config.model_type}": config.model_type not in ("llama", "qwen2"),
