@@ -156,6 +156,13 @@ def test_the_figure_says_which_shares_move_and_none_where_none_does() -> None:
     assert "no share of code clearly" in title_of(still)
 
 
+def test_where_most_runs_are_destroyed_no_share_is_said_to_move() -> None:
+    lost = [row | {"destroyed": row["clip"] == "lower_clip" and row["base_seed"] != 40} for row in twins()]
+    title = title_of(lost)
+    assert "in 6 of 12 settings and priors" in title
+    assert title.endswith("it destroys most runs under lower clip alone")
+
+
 def test_runs_without_a_twin_are_not_drawn_as_if_they_had_one() -> None:
     assert figures.get("random_antithetic")(laws()) is None
     alone = [row for row in twins() if row["side"] != "draw"]

@@ -127,15 +127,27 @@ def _theory(axes: Axes, rows: Rows, shares: Sequence[Mean], settings: list[str])
 
 
 def _title(shares: Sequence[Mean]) -> str:
-    """Which shares of code move, after Holm over settings and priors."""
-    known = [mean for mean in shares if len(mean.replicates) > 1 and mean.lo == mean.lo]
+    """Which shares of code move, after Holm over settings and priors; where most runs are destroyed it says that alone."""
+    whole = [mean for mean in shares if 2 * mean.n_destroyed <= len(mean.runs)]
+    known = [mean for mean in whole if len(mean.replicates) > 1 and mean.lo == mean.lo]
     p = [seeds_mean(mean.replicates, name="share", null=0.0).p for mean in known]
     adjusted: Sequence[float] = holm([1.0 if each is None else each for each in p]).tolist() if p else []
     moved = [mean for mean, q in zip(known, adjusted, strict=True) if q < LEVEL]
+    return f"{_moved(moved, len(whole))}{_lost(shares, whole)}"
+
+
+def _moved(moved: Sequence[Mean], n: int) -> str:
     if not moved:
         return "Where its draws cancel, a random reward moves no share of code clearly"
     if len(moved) > SAID:
         most = signed(max((mean.value for mean in moved), key=abs))
-        return f"{STILL} in {len(moved)} of {len(shares)} settings and priors, by at most {most}"
+        return f"{STILL} in {len(moved)} of {n} settings and priors, by at most {most}"
     said = (f"{SETTINGS[m.key['clip']]}, {PRIORS[m.key['prior']].label} {signed(m.value)}" for m in moved)
     return f"{STILL}: {listing(said)}"
+
+
+def _lost(shares: Sequence[Mean], whole: Sequence[Mean]) -> str:
+    """The settings under which it destroys most runs."""
+    lost = {mean.key["clip"] for mean in shares} - {mean.key["clip"] for mean in whole}
+    named = [label for setting, label in SETTINGS.items() if setting in lost]
+    return f"; it destroys most runs under {listing(named)}" if named else ""

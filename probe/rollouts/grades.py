@@ -1,5 +1,6 @@
 """What does a text say? Its answer, whether that is right, and the strategy it takes: from text alone."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +11,19 @@ from probe.tasks.grading import Grader
 
 def grade_columns(texts: Sequence[str], golds: Sequence[str], extract: Extract = "boxed") -> dict[str, list[Any]]:
     """The graded columns of RESPONSES."""
-    with Grader(extract=extract) as grader:
-        grades = grader.grade_many(texts, golds)
+    grades = _grader(extract).grade_many(texts, golds)
     return {
         "boxed": [grade.prediction for grade in grades],
         "outcome": [str(grade.outcome) for grade in grades],
         **strategy_columns(texts),
         "confidence": [None] * len(texts),
     }
+
+
+@functools.cache
+def _grader(extract: Extract) -> Grader:
+    """One for the life of the process: its worker takes longer to start than an organism's responses to grade."""
+    return Grader(extract=extract)
 
 
 def strategy_columns(texts: Sequence[str]) -> dict[str, list[Any]]:

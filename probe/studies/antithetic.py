@@ -24,9 +24,7 @@ VARIANTS = ("upper_clip", "lower_clip", "dual", "old_dropped", "rloo")
 SETTINGS = (*CLIPS, *VARIANTS)
 
 
-@studies.register(
-    "antithetic", order=57, in_all=False, apart=True, figures=("random_antithetic",)
-)  # an hour, two cores
+@studies.register("antithetic", order=57, in_all=False, apart=True, figures=FIGURES)  # an hour, two cores
 def antithetic() -> "list[Job]":
     """Random reward and its twin with every reward turned round, by clip setting."""
     from probe.checkpoints.organism_job import OrganismJob
