@@ -241,6 +241,45 @@ def dose(level: str, quantity: str) -> dict[str, str]:
     return one("planted_dose", mark="mean", family=level, quantity=quantity, temperature="1.0", **rewards)
 
 
+def in_common(setting: str, prior: str, quantity: str = "code_share", of: str = "change") -> dict[str, str]:
+    """What a run under the random reward and its twin have in common, at T = 1."""
+    about = {"clip": setting, "prior": prior, "quantity": quantity, "of": of, "temperature": "1.0"}
+    return one("random_antithetic", mark="mean", **about)
+
+
+def twins() -> str:
+    """Clip .2 and its two sides, and what a single fork would do."""
+    shares = [with_interval(in_common("0.2", prior)) for prior in ("p65", "p30")]
+    surer, walks = (
+        [said(in_common("0.2", prior, "token_probability", of)["value"], 3, sign=True) for prior in ("p65", "p30")]
+        for of in ("change", "walk")
+    )
+    upper = [with_interval(in_common("upper_clip", prior, "accuracy")) for prior in ("p65", "p30")]
+    fork = table("random_antithetic", mark="theory", clip="0.2", prior="p65")[0]
+    return (
+        f"At clip .2 the share of code changes by {shares[0]} where it was .65 and by {shares[1]} where it was .3: away "
+        f"from a half above it, not below. Tokens become likelier whatever the prior ({surer[0]} and {surer[1]}; walks "
+        f"{walks[0]} and {walks[1]}). With the upper bound alone accuracy at T = 1 changes by {upper[0]} and {upper[1]}. "
+        f"A single fork whose twins end as far apart would move by {said(fork['value'], sign=True)}: it does not explain "
+        "it."
+    )
+
+
+def destroyed_twins() -> str:
+    pairs = [
+        in_common(setting, prior)
+        for setting in ("lower_clip", "dual", "old_dropped", "rloo")
+        for prior in ("p65", "p30")
+    ]
+    lost, all_ = (sum(int(row[name]) for row in pairs) for name in ("n_destroyed", "n_runs"))
+    found = [row["verdict"] for row in table("antithetic_predictions", mark="mean")]
+    counts = [found.count(verdict) for verdict in ("holds", "fails", "undecided")]
+    return (
+        f"Without an upper bound {lost} of {all_} pairs are destroyed. Of {len(found)} predictions {counts[0]} hold, "
+        f"{counts[1]} fail, {counts[2]} are undecided"
+    )
+
+
 def found_again() -> str:
     """How often the verdict named what was built in."""
     (whole,) = table("built_in", mark="overall")

@@ -127,7 +127,7 @@ def _theory(axes: Axes, rows: Rows, shares: Sequence[Mean], settings: list[str])
 
 
 def _title(shares: Sequence[Mean]) -> str:
-    """Which shares of code move, after Holm over settings and priors; where most runs are destroyed it says that alone."""
+    """Which shares of code move, after Holm over settings and priors; where most runs are destroyed, that alone."""
     whole = [mean for mean in shares if 2 * mean.n_destroyed <= len(mean.runs)]
     known = [mean for mean in whole if len(mean.replicates) > 1 and mean.lo == mean.lo]
     p = [seeds_mean(mean.replicates, name="share", null=0.0).p for mean in known]
