@@ -257,11 +257,11 @@ def twins() -> str:
     upper = [with_interval(in_common("upper_clip", prior, "accuracy")) for prior in ("p65", "p30")]
     fork = table("random_antithetic", mark="theory", clip="0.2", prior="p65")[0]
     return (
-        f"At clip .2 the share of code changes by {shares[0]} where it was .65 and by {shares[1]} where it was .3: away "
-        f"from a half above it, not below. Tokens become likelier whatever the prior ({surer[0]} and {surer[1]}; walks "
-        f"{walks[0]} and {walks[1]}). With the upper bound alone accuracy at T = 1 changes by {upper[0]} and {upper[1]}. "
-        f"A single fork whose twins end as far apart would move by {said(fork['value'], sign=True)}: it does not explain "
-        "it."
+        f"At clip .2 the share of code changes by {shares[0]} where it was .65 and by {shares[1]} where it was .3: "
+        f"away from a half above it, not below. Tokens become likelier whatever the prior ({surer[0]} and {surer[1]}; "
+        f"walks {walks[0]} and {walks[1]}). With the upper bound alone accuracy at T = 1 changes by {upper[0]} and "
+        f"{upper[1]}. A single fork whose twins end as far apart would move by {said(fork['value'], sign=True)}: it does "
+        "not explain it."
     )
 
 
