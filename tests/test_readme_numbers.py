@@ -260,8 +260,8 @@ def twins() -> str:
         f"At clip .2 the share of code changes by {shares[0]} where it was .65 and by {shares[1]} where it was .3: "
         f"away from a half above it, not below. Tokens become likelier whatever the prior ({surer[0]} and {surer[1]}; "
         f"walks {walks[0]} and {walks[1]}). With the upper bound alone accuracy at T = 1 changes by {upper[0]} and "
-        f"{upper[1]}. A single fork whose twins end as far apart would move by {said(fork['value'], sign=True)}: it does "
-        "not explain it."
+        f"{upper[1]}. A single fork whose twins end as far apart would move by {said(fork['value'], sign=True)}: it "
+        "does not explain it."
     )
 
 
