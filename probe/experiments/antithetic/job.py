@@ -25,6 +25,7 @@ from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import Change, NullResponsesJob
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, at_the_end
+from probe.experiments.run_key import run_key
 from probe.measurements import RowKey, Rows, row_of
 from probe.rl.variants.antithetic import antithetic
 from probe.stats.antithetic import common, draw
@@ -73,9 +74,7 @@ class AntitheticJob(Experiment):
 
     def key(self, temperature: float) -> RowKey:
         """What its rows are about."""
-        about = of_organism(self.run.organism).key(self.study, "rl", reward=self.run.name, clip=self.setting)
-        about = replace(about, step=self.run.grpo.batches, rl_seed=self.run.grpo.seed)
-        return replace(about, temperature=temperature, informative=False)
+        return replace(run_key(self.study, self.run, temperature), clip=self.setting)
 
     def measure(self, store: Store) -> Rows:
         rows = []

@@ -32,8 +32,8 @@ from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import NullResponsesJob
 from probe.experiments.response_law.job import by_problem
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, at_the_end
+from probe.experiments.run_key import run_key
 from probe.measurements import RowKey, Rows, row_of
-from probe.rewards import declared
 from probe.stats import clustered_mean, clustered_ratio
 from probe.store import Store
 from probe.tasks.corpus import family
@@ -77,10 +77,7 @@ class CueJob(Experiment):
 
     def key(self, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, about = self.run, of_organism(self.run.organism)
-        found = about.key(self.study, "rl", reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        informative = declared(run.grpo.reward).informative
-        return replace(found, step=run.grpo.batches, temperature=temperature, informative=informative)
+        return run_key(self.study, self.run, temperature)
 
     def measure(self, store: Store) -> Rows:
         held, rows = [at_the_end(store, job)[0] for job in self.needs], []

@@ -13,7 +13,7 @@ random direction, a wrong example, a walk) have the same rows and are no way: no
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,8 +33,8 @@ from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import at_step, is_destroyed
 from probe.experiments.response_law.job import by_problem
 from probe.experiments.responses import RESPONSES
+from probe.experiments.run_key import run_key
 from probe.measurements import RowKey, Rows, row_of
-from probe.rewards import declared
 from probe.stats import clustered_mean
 from probe.stats.accounting.arms import halves
 from probe.store import Store
@@ -80,11 +80,9 @@ class ElicitationJob(Experiment):
 
     def key(self, run: RunJob | None = None, temperature: float = 1.0) -> RowKey:
         """What the rows of a way are about."""
-        key = of_organism(self.organism).key(self.study, "rl" if run else "prompt", temperature=temperature)
-        if run is None:
-            return key
-        known = {"informative": declared(run.grpo.reward).informative, "clip": run.clip}
-        return replace(key, reward=run.name, rl_seed=run.grpo.seed, step=run.grpo.batches, **known)  # type: ignore[arg-type]
+        if run is not None:
+            return run_key(self.study, run, temperature)
+        return of_organism(self.organism).key(self.study, "prompt", temperature=temperature)
 
     def measure(self, store: Store) -> Rows:
         ways = self.ways

@@ -27,9 +27,9 @@ from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.measuring import at_step, first_samples, measure_pair
 from probe.experiments.null_responses import Change, NullResponsesJob
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, responses_of
+from probe.experiments.run_key import run_key
 from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData
-from probe.rewards import declared
 from probe.stats import clustered_mean
 from probe.stats.response_law import predicted_change
 from probe.store import Store
@@ -74,10 +74,7 @@ class LawJob(Experiment):
 
     def key(self, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, about = self.run, of_organism(self.run.organism)
-        found = about.key(self.study, "rl", reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        informative = declared(run.grpo.reward).informative
-        return replace(found, step=run.grpo.batches, temperature=temperature, informative=informative)
+        return run_key(self.study, self.run, temperature)
 
     def measure(self, store: Store) -> Rows:
         tables, rows = responses_of(store, self.needs), []

@@ -14,9 +14,9 @@ from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import ALONG_THE_WAY, at_step, first_samples, measure_pair
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, responses_of
+from probe.experiments.run_key import run_key
 from probe.measurements import RowKey, Rows
 from probe.measures import PairData
-from probe.rewards import declared
 from probe.store import Store
 
 SAMPLES = 4  # a problem
@@ -51,10 +51,7 @@ class FirstChangeJob(Experiment):
     @property
     def key(self) -> RowKey:
         """What its rows are about."""
-        run, about = self.run, of_organism(self.run.organism)
-        found = about.key(self.study, "rl", reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        informative = declared(run.grpo.reward).informative
-        return replace(found, step=run.grpo.batches, temperature=1.0, informative=informative)
+        return run_key(self.study, self.run, temperature=1.0)
 
     def measure(self, store: Store) -> Rows:
         base, run = responses_of(store, self.needs)

@@ -27,6 +27,7 @@ from probe.experiments.measuring import (
 from probe.experiments.responses import ROLLOUTS, RunResponsesJob, SampleJob, asked_of, responses_of
 from probe.experiments.rl_runs.held_out_entropy import held_out_entropy
 from probe.experiments.rl_runs.tokens import TokensJob
+from probe.experiments.run_key import run_key
 from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData
 from probe.rewards import declared
@@ -69,10 +70,8 @@ class MeasureRunJob(Experiment):
 
     def key(self, step: int, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, reward = self.run, declared(self.run.grpo.reward)
-        kind = "null" if reward.is_null else "rl"
-        about = of_organism(run.organism).key(self.study, kind, reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        return replace(about, step=step, temperature=temperature, informative=reward.informative)
+        kind = "null" if declared(self.run.grpo.reward).is_null else "rl"
+        return run_key(self.study, self.run, temperature, step=step, kind=kind)
 
     def measure(self, store: Store) -> Rows:
         tables, last, rows = responses_of(store, self.responses), self.run.grpo.batches, []

@@ -22,10 +22,10 @@ from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import NullResponsesJob
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, at_the_end
+from probe.experiments.run_key import run_key
 from probe.experiments.variants.traits import entropies, with_agreement
 from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData, measures
-from probe.rewards import declared
 from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import SamplingOptions
 from probe.store import Store
@@ -78,10 +78,7 @@ class VariantJob(Experiment):
 
     def key(self, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, about = self.run, of_organism(self.run.organism)
-        found = about.key(self.study, "rl", reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        informative = declared(run.grpo.reward).informative
-        return replace(found, step=run.grpo.batches, temperature=temperature, informative=informative)
+        return run_key(self.study, self.run, temperature)
 
     def measure(self, store: Store) -> Rows:
         held, rows = [at_the_end(store, job) for job in self.needs], []

@@ -29,12 +29,12 @@ from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import kept_path
 from probe.experiments.response_law.job import by_problem
 from probe.experiments.responses import SampleJob, asked_of, responses_of
+from probe.experiments.run_key import run_key
 from probe.experiments.weight_path.extended import ExtendedJob
 from probe.interventions.random_walk import Overlay, random_walk
 from probe.interventions.recovery import Gap, outlying_p, recovery, share
 from probe.interventions.weight_path import ALL, FIELDS, LEAST, Shape, shapes, stretch
 from probe.measurements import RowKey, Rows, row_of
-from probe.rewards import declared
 from probe.stats import clustered_mean
 from probe.store import Store
 
@@ -85,10 +85,7 @@ class WeightPathJob(Experiment):
 
     def key(self, temperature: float) -> RowKey:
         """What its rows are about."""
-        run, about = self.run, of_organism(self.run.organism)
-        found = about.key(self.study, "rl", reward=run.name, clip=run.clip, rl_seed=run.grpo.seed)
-        informative = declared(run.grpo.reward).informative
-        return replace(found, step=run.grpo.batches, temperature=temperature, informative=informative)
+        return run_key(self.study, self.run, temperature)
 
     def measure(self, store: Store) -> Rows:
         path = kept_path(store, load_organism(store, self.run.organism), self.run)
