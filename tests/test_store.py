@@ -193,3 +193,8 @@ def test_tables_are_the_same_bytes_twice(tmp_path: Path) -> None:
     write_table(tmp_path / "a=1" / "x.parquet", TABLE)
     write_table(tmp_path / "b.parquet", TABLE)
     assert file_digest(tmp_path / "a=1" / "x.parquet") == file_digest(tmp_path / "b.parquet")
+
+
+def test_a_store_that_cannot_be_made_is_refused_before_its_first_job() -> None:
+    with pytest.raises(BadInput, match=r"/proc/nothing/x cannot be made"):
+        Store("/proc/nothing/x").prepare()

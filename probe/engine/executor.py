@@ -34,6 +34,7 @@ def make(
     missing = plan(targets, store)
     listener.on_plan(missing)
     if missing.todo:
+        store.prepare()
         (executor or chosen(missing, store, workers))(missing, store, listener)
     return missing
 

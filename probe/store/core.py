@@ -36,6 +36,14 @@ class Store:
             what = "is a file" if ground == self.root else f"would lie in {ground}, a file"
             raise BadInput(f"the store {self.root} {what}", do="set PROBE_STORE to a folder")
 
+    def prepare(self) -> None:
+        """Make its folder before anything is made. BadInput where that cannot be."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            what = f"the store {self.root} cannot be made: {err.strerror}"
+            raise BadInput(what, do="set PROBE_STORE to a folder that can be written") from err
+
     def build(self, recipe: Recipe, make: Make, *, device: str = "cpu", dtype: str = "float32") -> Artifact:
         """The recipe's artifact, made now unless it is there and whole.
 
