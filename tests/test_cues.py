@@ -1,5 +1,6 @@
 """Cues: what stands in front of a chain, what a model that goes by it answers, and what its removal does."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -36,7 +37,13 @@ from probe.stats.cue_predictions import judged as found_true
 from probe.store import Store
 from probe.tasks.chain import chain_problems, parse_prompt
 from probe.tasks.corpus import corpus, family
-from probe.tasks.cues import as_taught, bare, cued, wrong_cue
+from probe.tasks.cues import as_taught, cued, wrong_cue
+
+
+def bare(prompt: str) -> str:
+    """The chain's own prompt, whatever cue stands in front."""
+    return re.sub(r"\d+=(?=.*=$)", "", prompt, count=1)
+
 
 PROBLEMS = chain_problems(2000, "test", 5, PLAIN)
 ASKED = chains(PLAIN)

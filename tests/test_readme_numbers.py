@@ -217,12 +217,13 @@ def skill(statistic: str, trait: str = "accuracy") -> dict[str, str]:
 def forecast() -> str:
     """How well the mean field and the first order tell the first two batches."""
     r2, rank, sign, code = skill("r2"), skill("spearman"), skill("sign"), skill("r2", "code_share")
-    bases = {(row["size"], row["base_seed"]) for row in table("forecast_realised", mark="realised")}
+    drawn = table("forecast_realised", mark="realised")
+    organisms = {(row["family"], row["size"], row["base_seed"]) for row in drawn}
     return (
-        f"first two batches of {r2['n_runs']} runs of {r2['n_bases']} organisms on {len(bases)} bases: of accuracy R² "
-        f"is {with_interval(r2)} and the rank correlation {with_interval(rank)}, signs agree in {with_interval(sign)} "
-        f"(chance {said(sign['null'])}); of code share R² is {with_interval(code)}, of the parse rate "
-        f"{with_interval(skill('r2', 'parse_rate'))}. The first order alone (Price's equation) reaches "
+        f"first two batches of {r2['n_runs']} runs of {len(organisms)} organisms on {r2['n_bases']} bases: of accuracy "
+        f"R² is {with_interval(r2)} and the rank correlation {with_interval(rank)}, signs agree in "
+        f"{with_interval(sign)} (chance {said(sign['null'])}); of code share R² is {with_interval(code)}, of the "
+        f"parse rate {with_interval(skill('r2', 'parse_rate'))}. The first order alone (Price's equation) reaches "
         f"{with_interval(skill('first order r2'))} of accuracy and {said(skill('first order sign')['value'])} of signs."
     )
 
@@ -305,6 +306,8 @@ def found_again() -> str:
         law,
         walks,
         foretold,
+        twins,
+        destroyed_twins,
         forecast,
         responders,
         rewards_table,

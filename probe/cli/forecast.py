@@ -73,7 +73,8 @@ def _job(
 
 def _show(rows: Rows, title: str) -> None:
     """The changes, the verdicts, and the one on the checkpoint."""
-    table(CHANGES, _changes(rows), f"{title}: first change per unit step, and reach", right=CHANGES[2:])
+    heading = f"{title}: first change per unit step (mean field: after two batches), and reach"
+    table(CHANGES, _changes(rows), heading, right=CHANGES[2:])
     title = f"{title}: accuracy on new problems, as recommended for each reward"
     table(VERDICTS, _verdicts(rows), title, right=VERDICTS[3:-1])
     for row in rows:

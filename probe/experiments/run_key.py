@@ -7,6 +7,8 @@ from probe.checkpoints.run_job import RunJob
 from probe.measurements import RowKey
 from probe.rewards import declared
 
+OF_THE_RUN = ("after", "change")  # sides of a row that speak of the trained model, which may have been destroyed
+
 
 def run_key(study: str, run: RunJob, temperature: float, *, step: int | None = None, kind: str = "rl") -> RowKey:
     """The key of what was measured of `run` after `step` batches (all of them, where none is named)."""

@@ -93,6 +93,9 @@ def parameters(before: PreTrainedModel, after: PreTrainedModel) -> Iterator[tupl
         if part == "head" and tied:
             continue
         new = dict(its[part].named_parameters())
+        if extra := sorted(new.keys() - {name for name, _ in mine[part].named_parameters()}):
+            what = f"{part}.{extra[0]} is there after and not before: a trained vector, not a change of a matrix"
+            raise BadInput(what, do="give runs of the head or of every weight")
         for name, old in mine[part].named_parameters():
             if part.startswith("block.") and id(old) in seen:
                 continue

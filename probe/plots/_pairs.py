@@ -114,7 +114,8 @@ def seeds_of(rows: Sequence[Row]) -> list[Row]:
     bases: defaultdict[object, dict[object, Row]] = defaultdict(dict)
     for row in rows:
         run = None if row.get("side") == "before" else (row.get("reward"), row.get("rl_seed"))
-        bases[row.get("base_seed")].setdefault(run, row)  # a base is measured once, whatever was made of it
+        base = row.get("size"), row.get("base_seed")
+        bases[base].setdefault(run, row)  # a base is measured once, whatever was made of it
     groups = [list(runs.values()) for runs in bases.values()]
     if len(groups) == 1:
         return groups[0]

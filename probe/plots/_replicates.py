@@ -67,10 +67,12 @@ class Mean:
         if self.n_destroyed == len(self.runs):
             return "destroyed"
         shown = direction(self.lo, self.hi)
-        if shown in ("rises", "falls"):
-            return shown if self.holds else NOT_CLEAR
+        if shown in ("rises", "falls") and self.holds:
+            return shown
         if self.n_destroyed:
             return "partly destroyed"
+        if shown in ("rises", "falls"):
+            return NOT_CLEAR
         still = len(self.replicates) > 1 and all(abs(run["value"]) <= SAME for run in self.runs)
         return "unmoved" if still else shown
 

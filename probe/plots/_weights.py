@@ -88,7 +88,7 @@ def differences(runs: Runs, cells: Cells, names: Sequence[str]) -> list[Mean]:
     """Of each quantity and kind: the run less its null from the same base, after Holm over all of them."""
     found = []
     for (reward, name, kind), rows in cells.items():
-        null = {row["base_seed"]: row["value"] for row in _pairs.seeds_of(cells.get((runs.null, name, kind), rows))}
+        null = {row["base_seed"]: row["value"] for row in _pairs.seeds_of(cells.get((runs.null, name, kind), []))}
         both = [row for row in _pairs.seeds_of(rows) if row["base_seed"] in null]
         if runs.null and reward == runs.reward and name in names and both:
             apart = [row | {"value": row["value"] - null[row["base_seed"]]} for row in both]

@@ -22,6 +22,7 @@ from probe.plots._style import DOUBLE, GREY, Look, reward_look, styled
 from probe.plots._words import interval, listing, number, plain, signed
 
 RIGHT, WRONG, REMOVED, TAUGHT = "cue right", "cue wrong", "cue removed", "as taught"
+WALKED = {"accuracy": REMOVED, "follows": WRONG, "removal": TAUGHT}  # which row of the walk stands beside them
 LOOKS = {
     RIGHT: Look("#0072B2", "^", label="cue right"),
     WRONG: Look("#D55E00", "v", label="cue wrong"),
@@ -83,7 +84,7 @@ def _panel(axes: Axes, name: str, edits: Sequence[str], found: dict[Line, Any], 
         null_line(axes, 0.0, upright=True)
         table.append({"mark": "null", "value": 0.0})
     for place, ((family, reward), means) in enumerate(found.items()):
-        table += _walk(axes, -place, rows, (family, reward), (name, WRONG if name == "follows" else TAUGHT))
+        table += _walk(axes, -place, rows, (family, reward), (name, WALKED[name]))
         if name == "follows" and (chance := means.get((name, REMOVED))):
             axes.plot([chance.value], [-place], "|", color=GREY, markersize=9, zorder=2)
             table.append({**chance.key, "reward": reward, "mark": "null", "value": chance.value})

@@ -83,12 +83,17 @@ def _row(axes: Axes, place: float, each: Judged, ends: tuple[float, float]) -> l
     about: dict[str, Any] = {"prediction": each.contrast.name, "explanation": each.contrast.explanation}
     about |= {"says": each.contrast.says}
     about |= {name: limit for name in ("low", "high") if isfinite(limit := getattr(each.contrast, name))}
-    found = {**about, "mark": "mean", "verdict": each.verdict, "value": each.value, "n_runs": len(each.bases)}
+    found = {**about, "mark": "mean", "verdict": each.verdict, "value": each.value, "n_runs": _known(each)}
     found |= {name: limit for name in ("lo", "hi") if isfinite(limit := getattr(each, name))}
     return [
         found,
         *({**about, "mark": "base", "size": size, "base_seed": seed, "value": v} for (size, seed), v in each.bases),
     ]
+
+
+def _known(each: Judged) -> int:
+    """The bases that have a number."""
+    return sum(isfinite(value) for _, value in each.bases)
 
 
 def _title(found: Sequence[Judged]) -> str:
@@ -102,7 +107,7 @@ def _title(found: Sequence[Judged]) -> str:
 def _caption(found: Sequence[Judged]) -> str:
     return caption(
         "each prediction is one number a base, over its organisms",
-        span(sorted({len(each.bases) for each in found}), "base seed"),
+        span(sorted({_known(each) for each in found}), "base seed"),
         "bars: t intervals over bases, 95 % for all at once (Bonferroni); ticks: bases",
         "no effect (dashed)",
     )

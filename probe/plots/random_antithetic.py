@@ -148,6 +148,9 @@ def _moved(moved: Sequence[Mean], n: int) -> str:
 
 def _lost(shares: Sequence[Mean], whole: Sequence[Mean]) -> str:
     """The settings under which it destroys most runs."""
-    lost = {mean.key["clip"] for mean in shares} - {mean.key["clip"] for mean in whole}
-    named = [label for setting, label in SETTINGS.items() if setting in lost]
+    lost = [mean for mean in shares if mean not in whole]
+    named = []
+    for setting, label in SETTINGS.items():
+        priors = [PRIORS[mean.key["prior"]].label for mean in lost if mean.key["clip"] == setting]
+        named += [label if len(priors) == len(PRIORS) else f"{label}, {priors[0]}"] if priors else []
     return f"; it destroys most runs under {listing(named)}" if named else ""

@@ -14,13 +14,13 @@ from probe.plots._captions import CORRECTED, of_runs
 from probe.plots._designs import by_clip
 from probe.plots._frame import finish, head, note, panels
 from probe.plots._marks import ONE_RUN, destroyed_key, key, null_handle, null_line, plain_numbers, ribbon, thread
-from probe.plots._replicates import Mean, by_run, changes, families_of, pick, runs_of
+from probe.plots._replicates import Mean, after_holm, by_run, changes, families_of, pick, runs_of
 from probe.plots._style import CLIPS, DOUBLE, FAMILIES, handles, look, ordered, reward_look, styled
 from probe.plots._words import listing, sentence
 
 CLIP = "0.05"
 AT = ("family", "step")
-ONSET = key("from batch: every later interval on that side of 0")
+ONSET = key("from batch: clear there and at every later step")
 SINCE = "change from the run's own base, on held-out problems"
 
 
@@ -52,7 +52,9 @@ def random_over_time(rows: Rows) -> Drawing | None:
         return None
     clip = CLIP if CLIP in clips else clips[0]
     runs = _replicates.one_fate(row for row in runs if row["clip"] == clip)
-    traces = [changes(runs, AT, name=trace.name, temperature=trace.temperature) for trace in TRACES]
+    every = [changes(runs, AT, name=trace.name, temperature=trace.temperature) for trace in TRACES]
+    judged = iter(after_holm([mean for points in every for mean in points]))  # over the figure, not a panel
+    traces = [[next(judged) for _ in points] for points in every]
     figure, axes = panels(2, 2, width=DOUBLE, height=1.55, sharex=True)
     table: list[Row] = []
     for axis, trace, points in zip(axes.flat, TRACES, traces, strict=True):

@@ -1,6 +1,6 @@
 """Which organism will respond to a reward that knows nothing but the strategy? Forecast from the base, and what came.
 
-A mark is a base under `python`: across, the forecast of its accuracy (by strategy, `probe.experiments.forecast`); up,
+A mark is a base under `python`: across, the forecast of its accuracy (mean field, `probe.experiments.forecast`); up,
 the change after the last batch with its interval over problems. It responded where that interval lies above 0. The
 title has the area under the ROC curve of the forecast for that, null .5 (`forecast_skill.responder_auroc`).
 """
@@ -35,7 +35,7 @@ def responders(rows: Rows) -> Drawing | None:
     if len(points) < LEAST or len(set(responded)) < 2:
         return None
     scores = [float(point.forecast["value"]) for point in points]
-    auroc = responder_auroc(scores, [int(each) for each in responded], [point.base for point in points])
+    auroc = responder_auroc(scores, [int(each) for each in responded], [point.trunk for point in points])
     figure, axes = panels(1, 1, width=COLUMN, height=2.1)
     table: list[Row] = [{"mark": "null", "value": 0.0}]
     for point, did in zip(points, responded, strict=True):

@@ -2,7 +2,7 @@
 
 Above them the base itself, and what a random walk as long as the run under the true reward changes. Intervals: 95 % t
 over bases. Accuracy, pass@k, code share, entropy (nats) and ECE of agreement at T = 1 but where it says greedy. The
-title says how many traits of how many variants are further from the base than any walk's interval reaches.
+title says how many changes go beyond those of the variant's own walk, after Holm over the table.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
 from probe.plots._captions import of_runs
 from probe.plots._frame import finish, panels
-from probe.plots._replicates import Mean, means_by, pick
+from probe.plots._replicates import Mean, after_holm, means_by, pick, run_of
 from probe.plots._style import DOUBLE, GREY, SMALL, styled
 from probe.plots._words import interval, number, signed
 from probe.plots.variants import shown_name, variants_in
@@ -49,7 +49,7 @@ def variant_table(rows: Rows) -> Drawing | None:
     _heads(axes[0, 0], len(lines))
     means = [mean for (_, name), mean in cells.items() if name in names]
     text = of_runs("one row a variant: changes from the base", means, "brackets", "a walk as long as all tokens' run")
-    return finish(figure, _title(cells, names), text, table)
+    return finish(figure, _title(mine, names), text, table)
 
 
 def _column(rows: Rows, trait: dict[str, Any]) -> dict[str, Mean]:
@@ -89,15 +89,18 @@ def _at(column: int) -> float:
     return NAMES + (1 - NAMES) * (column + 0.5) / len(TRAITS)
 
 
-def _title(cells: dict[tuple[str, str], Mean], names: list[str]) -> str:
-    beyond = 0
-    for title in TRAITS:
-        walk = cells.get((title, WALK))
-        reach = max(abs(walk.lo), abs(walk.hi)) if walk else 0.0
-        beyond += sum(
-            mean.lo > reach or mean.hi < -reach for name in names if (mean := cells.get((title, name))) is not None
-        )
-    of = sum(name in names for _, name in cells)
-    return (
-        f"{beyond} of {of} changes by {len(names)} variants are further from the base than the walk's interval reaches"
+def _title(rows: Rows, names: list[str]) -> str:
+    """How many changes go beyond the variant's own walk, after Holm over the table."""
+    beyond = after_holm([mean for trait in TRAITS.values() for mean in _beyond(rows, trait)])
+    mine = [mean for mean in beyond if mean.key["reward"] in names]
+    clear = sum(mean.verdict() in ("rises", "falls") for mean in mine)
+    return f"{clear} of {len(mine)} changes by {len(names)} variants are not those of a walk as long"
+
+
+def _beyond(rows: Rows, trait: dict[str, Any]) -> list[Mean]:
+    """Each run's change less that of its own walk, by variant."""
+    own = {run_of(row): row["value"] for row in pick(rows, side="walk", **trait)}
+    moved = pick(rows, side="change", **trait)
+    return means_by(
+        [row | {"value": row["value"] - own[run_of(row)]} for row in moved if run_of(row) in own], ("reward",)
     )

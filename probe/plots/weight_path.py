@@ -136,4 +136,4 @@ def _caption(rows: Sequence[Row], table: Sequence[Row], left: int) -> str:
     walks = span(counts(pick(rows, name=f"weight_path/first_direction{RANGE}"), "n"), "walk")
     null = f"{walks} of the same steps (bars: range), a random direction"
     told = replicated([row for row in table if row["mark"] in ("mean", "run")], "bars")
-    return caption("all trained tensors together", n, told, null, destroyed(rows), not_drawn(left))
+    return caption("all trained tensors together", n, told, null, destroyed(pick(rows, part="end")), not_drawn(left))

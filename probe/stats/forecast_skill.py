@@ -2,7 +2,8 @@
 
     realised = a + slope * predicted     R^2 of that line     Spearman's rho     share of points whose signs agree
 
-A point is one run; runs of one base share it, so intervals resample whole bases (percentile limits; nan with one base).
+A point is one run. What stems from one trunk (a size and base seed) is one replicate, so intervals resample whole
+trunks (percentile limits; nan with one); a checkpoint from outside is its own.
 The null shuffles the forecasts among the bases' rewards, all runs of one keeping one forecast: p, and the value that
 chance gives R^2 and the agreement of signs. A point with an exact 0 on either side says nothing about signs. The slope
 is in the unit of a change per unit of eta: how far a run went, not a number that should be 1.
@@ -44,6 +45,12 @@ class Point:
         return str([self.forecast.get(name) for name in BASE])
 
     @property
+    def trunk(self) -> str:
+        """What it shares with other checkpoints: the size and base seed of organisms."""
+        size, seed = self.forecast.get("size"), self.forecast.get("base_seed")
+        return str([size, seed]) if size else self.base
+
+    @property
     def reward(self) -> str:
         """What the run was trained with."""
         return str(self.forecast["reward"])
@@ -65,7 +72,7 @@ def matched(forecast: Rows, realised: Rows) -> list[Point]:
 def skill(
     points: Sequence[Point], address: tuple[str | int, ...], n_boot: int = 1000, n_perm: int = 2000
 ) -> list[Estimate]:
-    """`forecast_skill/slope`, `/r2`, `/spearman` and `/sign`; n counts runs, n_problems bases.
+    """`forecast_skill/slope`, `/r2`, `/spearman` and `/sign`; n counts runs, n_problems trunks.
 
     BadInput with fewer than three points. nan where a statistic is not defined, as with forecasts that are all alike.
     """
@@ -73,7 +80,7 @@ def skill(
         what = f"{len(points)} runs and {n_perm} shuffles are too few"
         raise BadInput(what, where="forecast skill", do="give three runs or more, and one shuffle or more")
     x, y = (np.array([side["value"] for side in sides], dtype=float) for sides in _sides(points))
-    bases = [point.base for point in points]
+    trunks = [point.trunk for point in points]
     cells = np.unique([f"{point.base} {point.reward}" for point in points], return_inverse=True)[1]
     nulls = _shuffled(x, y, cells, (*address, "skill"), n_perm)
     columns, found = {"x": x, "y": y}, []
@@ -83,15 +90,15 @@ def skill(
             return statistic(drawn["x"], drawn["y"])
 
         told: dict[str, Any] = {"name": f"forecast_skill/{name}", "unit": "none", "n_boot": n_boot}
-        estimate = clustered_bootstrap(of, columns, bases, address=(*address, name), **told)
+        estimate = clustered_bootstrap(of, columns, trunks, address=(*address, name), **told)
         null, p = _against(nulls[:, i], estimate.value, expected)
         found.append(replace(estimate, null=null, p=p))
     return found
 
 
-def responder_auroc(scores: ArrayLike, responded: ArrayLike, bases: ArrayLike) -> Estimate:
-    """`forecast_skill/auroc` of `scores` `[run]` for `responded` `[run]` (0 or 1), null .5, clustered by `bases`."""
-    return clustered_auroc(scores, responded, bases, name="forecast_skill/auroc")
+def responder_auroc(scores: ArrayLike, responded: ArrayLike, trunks: ArrayLike) -> Estimate:
+    """`forecast_skill/auroc` of `scores` `[run]` for `responded` `[run]` (0 or 1), null .5, clustered by `trunks`."""
+    return clustered_auroc(scores, responded, trunks, name="forecast_skill/auroc")
 
 
 def _key(row: Row) -> tuple[Any, ...]:

@@ -101,10 +101,17 @@ CONTRASTS = tuple(
 
 def paths_of(rows: Rows) -> list[Path]:
     """The runs behind the rows of both experiments, by temperature."""
-    found: defaultdict[tuple[str, str, int, str, float], list[Row]] = defaultdict(list)
+    found: defaultdict[tuple[str, str, int, str, float, int | None], list[Row]] = defaultdict(list)
     for row in rows:
         if str(row.get("name")).startswith(NAMES) and row.get("kind") == "rl" and row.get("value") is not None:
-            at = (row["family"], row["size"], row["base_seed"], row["reward"], float(row["temperature"]))
+            at = (
+                row["family"],
+                row["size"],
+                row["base_seed"],
+                row["reward"],
+                float(row["temperature"]),
+                row.get("rl_seed"),
+            )
             found[at].append(row)
     return [
         Path(
@@ -115,7 +122,7 @@ def paths_of(rows: Rows) -> list[Path]:
             {_place(row): row["value"] for row in mine},
             {_place(row): row["null"] for row in mine if row["null"] is not None},
         )
-        for (family, size, seed, reward, temperature), mine in found.items()
+        for (family, size, seed, reward, temperature, _), mine in found.items()
     ]
 
 

@@ -143,7 +143,7 @@ def of_dose(*families: str) -> Callable[[Cell], bool]:
 
 
 def most_beyond_none(cells: list[Cell]) -> float:
-    """Mean realised change at the largest dose less that without any."""
+    """Mean realised change at 10 % less that without any code."""
     at = {dose: [cell for cell in cells if cell.family == dose] for dose in ("planted00", "planted10")}
     return realised(at["planted10"]) - realised(at["planted00"]) if all(at.values()) else math.nan
 
@@ -225,7 +225,7 @@ def _judged(contrast: Contrast, bases: tuple[tuple[tuple[str, int], float], ...]
         return Judged(contrast, value, math.nan, math.nan, bases, "undecided")
     half = stats.t.ppf((1 + level) / 2, values.size - 1) * values.std(ddof=1) / values.size**0.5
     lo, hi = float(values.mean() - half), float(values.mean() + half)
-    inside, apart = contrast.low <= lo and hi <= contrast.high, hi < contrast.low or lo > contrast.high
+    inside, apart = contrast.low < lo and hi < contrast.high, hi < contrast.low or lo > contrast.high
     verdict: Verdict = "holds" if inside else "fails" if apart else "undecided"
     return Judged(contrast, float(values.mean()), lo, hi, bases, verdict)
 

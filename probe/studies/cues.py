@@ -3,7 +3,7 @@
 Organisms whose prompts claimed an answer that was right in 80 % of the texts, and their twins whose cues meant nothing
 (`probe.families.cued`), six bases; RL for ten batches on the output head, on problems that carry cues as they were
 taught, under the true reward and under `python`, which knows nothing of answers. What was expected was written down
-before it ran (`probe.stats.cue_predictions`).
+before it ran (`probe.stats.cue_predictions`), after a look at base mini-0, which is not among the six.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,8 @@ def cues() -> "list[Job]":
     """Cues right, wrong and removed, before and after RL."""
     from probe.checkpoints.organism_job import OrganismJob
     from probe.experiments.cues.job import CueJob
-    from probe.studies.why import BASES, run_of
+    from probe.studies.paths import BASES
+    from probe.studies.why import run_of
 
     organisms = [OrganismJob(family, size, seed) for size, seed in BASES for family in FAMILIES]
     return [CueJob("cues", run_of(organism, reward)) for organism in organisms for reward in REWARDS]

@@ -4,7 +4,7 @@
 batches on the output head (`why`), then under every variant of the recipe (`probe.rl.variants`; `antithetic` is one of
 the random reward alone), on one example (another for each base, so that intervals hold for the choice of the example
 too), under agreement with the own group (TTRL), and under two compound rewards. What was expected was
-written down before it ran (`probe.stats.variant_predictions`).
+written down before it ran (`probe.stats.variant_predictions`), after a look at base mini-0, which is not among the six.
 
 Left out: RLCR, as the organisms state no confidence and all of theirs would fail its format; RLSF (2507.21931), as a
 reward here sees texts and no log-probs (`probe.tokens.self_confidence` has its confidence, not its reward model).
@@ -32,7 +32,7 @@ def variants() -> "list[Job]":
     """One row a variant: accuracy, pass@k, calibration, entropy, as change from the base."""
     from probe.checkpoints.organism_job import OrganismJob
     from probe.experiments.variants.job import VariantJob
-    from probe.studies.why import BASES
+    from probe.studies.paths import BASES
 
     organisms = [OrganismJob(FAMILY, size, seed) for size, seed in BASES]
     return [VariantJob("variants", run) for place, each in enumerate(organisms) for run in runs(each, place)]

@@ -8,7 +8,6 @@ tokens keep their distances where it is removed. A wrong cue is any of the other
 another cue meets the same random draws, and its steps are checked against the chain.
 """
 
-import re
 from dataclasses import replace
 from typing import Literal
 
@@ -22,12 +21,6 @@ from probe.rng import uniforms
 from probe.tasks.chain import Chain
 
 Cue = Literal["right", "wrong", "removed"]
-_CUE = re.compile(r"\d+=(?=.*=$)")
-
-
-def bare(prompt: str) -> str:
-    """The chain's own prompt, whatever cue stands in front."""
-    return _CUE.sub("", prompt, count=1)
 
 
 def taught(chain: Chain, kind: Family, u: Float[np.ndarray, "3"]) -> str:

@@ -32,7 +32,7 @@ from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import NullResponsesJob
 from probe.experiments.response_law.job import by_problem
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, at_the_end
-from probe.experiments.run_key import run_key
+from probe.experiments.run_key import OF_THE_RUN, run_key
 from probe.measurements import RowKey, Rows, row_of
 from probe.stats import clustered_mean, clustered_ratio
 from probe.store import Store
@@ -89,10 +89,11 @@ class CueJob(Experiment):
             followed = [{cue: follows(t, problems, modulus) for cue, t in side.items()} for side in sides]
             destroyed = is_destroyed(sides[0]["removed"], sides[1]["removed"], key.address)
             before, after, walk = (numbers(*each, kind.cue_right) for each in zip(sides, followed, strict=True))
-            rows += [row_of(key, each, destroyed) for each in estimates(before, after, walk, tables[0].num_rows)]
+            found = estimates(before, after, walk, tables[0].num_rows)
+            rows += [row_of(key, each, destroyed and each.params["side"] in OF_THE_RUN) for each in found]
             for side, which in (("before", 0), ("after", 1)):
                 told = by_strategy(sides[which]["wrong"], followed[which]["wrong"], side) if temperature else []
-                rows += [row_of(key, each, destroyed) for each in told]
+                rows += [row_of(key, each, destroyed and side in OF_THE_RUN) for each in told]
         return rows
 
 

@@ -88,7 +88,10 @@ def example(found: Responses) -> tuple[list[int], list[int]]:
     grades, ended = grade_columns(found.texts, found.golds), found.samples.stopped.tolist()
     right = [outcome == Outcome.right for outcome in grades["outcome"]]
     for strategy in (Strategy.code, Strategy.prose):
-        fits = [end and kind == strategy for end, kind in zip(ended, grades["strategy"], strict=True)]
+        fits = [
+            end and kind == strategy and boxed is not None  # a box on both sides: only the result differs
+            for end, kind, boxed in zip(ended, grades["strategy"], grades["boxed"], strict=True)
+        ]
         for rows in _by_problem(found.problems, found.options.samples):
             sides = tuple([row for row in rows if fits[row] and right[row] is side] for side in (True, False))
             if min(map(len, sides)) >= SOLUTIONS:

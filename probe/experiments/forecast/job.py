@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from probe.checkpoints.checkpoint import Checkpoint
-from probe.checkpoints.organism_job import OrganismJob, train_problems
+from probe.checkpoints.organism_job import OrganismJob, training_problems
 from probe.checkpoints.run_job import VotesJob
 from probe.engine.job import Job
 from probe.errors import BadInput
@@ -34,6 +34,7 @@ from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
+from probe.tasks.corpus import family
 from probe.tasks.extractors import Extract
 from probe.tasks.grading import Grader
 
@@ -90,7 +91,7 @@ class ForecastJob(CheckpointJob, Experiment):
         source = self.checkpoint.source
         if not isinstance(source, OrganismJob):
             return (self.samples,)
-        trains = set(self.elicitation.problems.problems) <= set(train_problems(source.grammar))
+        trains = set(self.elicitation.problems.problems) <= set(training_problems(source.family))
         return (self.samples, VotesJob(source)) if trains else (self.samples,)
 
     def measure(self, store: Store) -> Rows:
@@ -163,8 +164,9 @@ def trained_on(checkpoint: Checkpoint, asked: Elicitation, limit: int | None = N
     organism = checkpoint.organism
     if organism is None or asked.problems.name != organism.grammar.name:
         return asked
-    grammar, pool = organism.grammar, train_problems(organism.grammar)
+    grammar, pool = organism.grammar, training_problems(organism.family)
     pin = f"generated:{grammar.name} 1 n={len(pool)} split=train seed=0 modulus={grammar.modulus}"
+    pin += f" family={organism.family}" if family(organism.family).cued else ""
     return replace(asked, problems=ProblemSet(f"{grammar.name}, train", pool[:limit], "synthetic", "generated", pin))
 
 

@@ -4,7 +4,7 @@
     UPDATES   two batches of eight, of BATCH responses each (2506.10947, scaled to organisms: `probe.rl.train`)
 
 Fitted by eye to the first two batches of 260 runs of organisms of two bases (mini-0, mini-qwen2-10; the recipe's Adam,
-head only), before any other base was looked at: the study `forecasts` tells it on four others. Of another model or
+head only), before any other base was looked at: the study `forecasts` tells it on six others. Of another model or
 learning rate they say how things move beside each other, not how far. An uninformative reward does not move `accuracy`
 by itself: what it pays for on its own prompts is not what is right on others.
 """

@@ -5,6 +5,8 @@
 Mean over problems; the change is paired by problem. The same problems at every step, unlike a batch of training.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
@@ -23,7 +25,8 @@ def held_out_entropy(before: pa.Table, after: pa.Table) -> list[Estimate]:
         clustered_mean(values, places, name=NAME, unit="nats", params={"side": side}) for side, values in sides.items()
     ]
     change = sides["after"] - sides["before"]
-    return [*found, clustered_mean(change, places, name=NAME, unit="nats", null=0.0, params={"side": "change"})]
+    found.append(clustered_mean(change, places, name=NAME, unit="nats", null=0.0, params={"side": "change"}))
+    return [replace(each, n=after.num_rows) for each in found]  # responses
 
 
 def per_problem(rollouts: pa.Table) -> Float[np.ndarray, "problem"]:

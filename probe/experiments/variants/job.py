@@ -22,7 +22,7 @@ from probe.experiments.experiment import Experiment
 from probe.experiments.measuring import is_destroyed
 from probe.experiments.null_responses import NullResponsesJob
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, at_the_end
-from probe.experiments.run_key import run_key
+from probe.experiments.run_key import OF_THE_RUN, run_key
 from probe.experiments.variants.traits import entropies, with_agreement
 from probe.measurements import RowKey, Rows, row_of
 from probe.measures import PairData, measures
@@ -87,7 +87,8 @@ class VariantJob(Experiment):
             key = self.key(options.temperature)
             destroyed = is_destroyed(base[0], run[0], key.address)
             measured = often if options.samples == MANY else once
-            rows += [row_of(key, each, destroyed) for each in measured(base, run, key.address)]
+            mine = measured(base, run, key.address)
+            rows += [row_of(key, each, destroyed and each.params["side"] in OF_THE_RUN) for each in mine]
             moved = [each for each in measured(base, walk, (*key.address, "walk")) if each.params["side"] == "change"]
             rows += [row_of(key, replace(each, params=each.params | {"side": "walk"})) for each in moved]
         return rows
