@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import xml.etree.ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -657,6 +658,15 @@ def test_destroyed_runs_stay_in_the_mean_and_change_what_is_said():
     assert mean.verdict() == "partly destroyed"
     assert mean_of({}, [{**run, "destroyed": True} for run in runs]).verdict() == "destroyed"
     assert mean_of({}, runs[:3]).verdict() == "rises"
+
+
+def test_a_destroyed_run_is_said_where_a_direction_is_lost_to_holm():
+    runs = [
+        bare(value=v, rl_seed=i, base_seed=i, side="change", destroyed=i == 0) for i, v in enumerate((0.1, 0.2, 0.3))
+    ]
+    mean = mean_of({}, runs)
+    assert replace(mean, lo=0.01, holds=True).verdict() == "rises"
+    assert replace(mean, lo=0.01, holds=False).verdict() == "partly destroyed"
 
 
 def test_runs_that_all_stay_put_are_unmoved_without_an_interval():

@@ -110,6 +110,15 @@ def test_what_one_base_says_stays_undecided() -> None:
     assert judge([], CONTRASTS)[0].bases == ()
 
 
+def test_no_effect_at_all_is_no_rise_and_lies_within_what_is_said_to_stay() -> None:
+    """Every base at exactly 0: neither "it rises" nor "it falls" holds, and "it stays" does."""
+    still = [Cell("p05-code-even", base, "python", 1.0, 0.0, 0.0, 0.0) for base in BASES]
+    edge = Contrast("edge", "H1", "", "python", 1.0, lambda cell: True, realised, 0.0, math.inf)
+    regions = {"rises": (0.0, math.inf), "falls": (-math.inf, 0.0), "stays": (-0.02, 0.02)}
+    said = tuple(replace(edge, name=name, low=low, high=high) for name, (low, high) in regions.items())
+    assert [each.verdict for each in judge(still, said)] == ["undecided", "undecided", "holds"]
+
+
 def test_false_verdicts_are_rare_over_all_contrasts_at_once() -> None:
     """Numbers whose truth lies on the edge of a region: neither side may be called more often than the level allows."""
     edge = Contrast("edge", "H1", "", "python", 1.0, lambda cell: True, realised, 0.0, math.inf)

@@ -18,6 +18,7 @@ from probe.interventions.weight_difference import cosines, singular_values, weig
 from probe.models.hooks.anatomy import anatomy
 from probe.models.hooks.forward_hooks import read, run
 from probe.models.hooks.sites import Site, site
+from probe.models.sampling.residual_bias import give_biases
 from probe.models.sampling.transformers_sampler import generate
 from probe.rng import torch_rng
 
@@ -284,3 +285,11 @@ def test_different_blocks() -> None:
         weight_changes(tiny("llama", VOCAB), tiny("llama", VOCAB, num_hidden_layers=3))
     with pytest.raises(BadInput, match="one shape"):
         weight_changes(tiny("llama", VOCAB), tiny("llama", VOCAB + 1))
+
+
+def test_a_vector_that_was_added_is_no_change_of_a_matrix() -> None:
+    before = tiny("qwen2", VOCAB)
+    after = copy.deepcopy(before)
+    give_biases(after, ["model.layers.0.mlp.down_proj.bias"])
+    with pytest.raises(BadInput, match=r"down_proj.bias is there after and not before"):
+        weight_changes(before, after)
