@@ -399,7 +399,7 @@ def test_run_all_says_what_it_would_make(place: Place) -> None:
     assert "the study real is left out" in done.stderr
     plan = json.loads(done.stdout)
     stages = {job["stage"] for job in plan["jobs"]}
-    assert stages == {"organism", "votes", "run", "responses", "tokens", "measurements"}
+    assert stages == {"organism", "votes", "run", "responses", "null", "tokens", "measurements"}
     assert plan["seconds"] > 0
     shown = place("run", "tiny", "--dry", "--store", "none")
     assert "organism" in shown.stdout
