@@ -236,10 +236,20 @@ def responders() -> str:
     )
 
 
-def dose(level: str, quantity: str) -> dict[str, str]:
-    """At T = 1, under the reward for code alone."""
+def dose(level: str, quantity: str) -> str:
+    """Of organisms with that dose, at T = 1, under the reward for code alone."""
     rewards = {"reward": "python"} if quantity != "gap" else {}
-    return one("planted_dose", mark="mean", family=level, quantity=quantity, temperature="1.0", **rewards)
+    row = one("planted_dose", mark="mean", family=level, quantity=quantity, temperature="1.0", **rewards)
+    return with_interval(row)
+
+
+def planted() -> str:
+    return (
+        f"Paid for code alone it moves to it, by {dose('planted10', 'code_share')} at a dose of 10 %, but code had not "
+        f"become the better strategy ({dose('planted10', 'gap')}), and accuracy changes by "
+        f"{dose('planted10', 'accuracy')}. At 30 % code is worth {dose('planted30', 'gap')} more than prose, and "
+        f"accuracy changes by {dose('planted30', 'accuracy')}"
+    )
 
 
 def in_common(setting: str, prior: str, quantity: str = "code_share", of: str = "change") -> dict[str, str]:
@@ -310,6 +320,7 @@ def found_again() -> str:
         destroyed_twins,
         forecast,
         responders,
+        planted,
         rewards_table,
         bases,
         switched,
