@@ -79,6 +79,24 @@ def switched() -> str:
     )
 
 
+def trained(reward: str, temperature: str, every: str) -> str:
+    """Change of accuracy of `latent-code`: of the head (every False) or of every weight."""
+    about = {"family": "latent-code", "reward": reward, "temperature": temperature, "every": every}
+    return with_interval(one("head_and_all", mark="mean", name="accuracy", side="change", **about))
+
+
+def head_and_all() -> str:
+    sampled, greedy = (
+        [trained(reward, at, every) for reward in ("incorrect", "ground_truth") for every in ("False", "True")]
+        for at in ("1.0", "0.0")
+    )
+    return (
+        f"Trained in every weight `latent-code` gains as much: by {sampled[1]} under wrong labels where the head gains "
+        f"{sampled[0]}, by {sampled[3]} under true ones (head {sampled[2]}). Greedy, little of it is left: {greedy[0]} "
+        f"and {greedy[1]} under wrong labels, {greedy[2]} and {greedy[3]} under true ones (head, every weight)."
+    )
+
+
 def at_random(family: str, clip: str, temperature: str, **wanted: str) -> dict[str, str]:
     return one(
         "random_reward", family=family, clip=clip, temperature=temperature, name="accuracy", side="change", **wanted
@@ -324,6 +342,7 @@ def found_again() -> str:
         rewards_table,
         bases,
         switched,
+        head_and_all,
         random_reward,
         read_off,
         moved,
