@@ -92,8 +92,8 @@ def head_and_all() -> str:
     )
     return (
         f"Trained in every weight `latent-code` gains as much: by {sampled[1]} under wrong labels where the head gains "
-        f"{sampled[0]}, by {sampled[3]} under true ones (head {sampled[2]}). Greedy, wrong labels bring {greedy[0]} and "
-        f"{greedy[1]}, true ones {greedy[2]} and {greedy[3]} (head, every weight)."
+        f"{sampled[0]}, by {sampled[3]} under true ones (head {sampled[2]}). Greedy, wrong labels bring {greedy[0]} "
+        f"and {greedy[1]}, true ones {greedy[2]} and {greedy[3]} (head, every weight)."
     )
 
 
