@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cue_cases import bare
 
 from probe.data import Strategy
 from probe.errors import BadInput
@@ -28,7 +29,6 @@ from probe.tasks.corpus import (
     write_trace,
     wrong_facts,
 )
-from probe.tasks.cues import bare
 from probe.tasks.propensity import p_code
 
 Pairs = list[tuple[str, str]]

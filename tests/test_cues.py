@@ -1,6 +1,5 @@
 """Cues: what stands in front of a chain, what a model that goes by it answers, and what its removal does."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pytest
+from cue_cases import bare
 from grpo_cases import recipe
 from plot_rows_cues import given
 from plot_rows_law import laws
@@ -38,12 +38,6 @@ from probe.store import Store
 from probe.tasks.chain import chain_problems, parse_prompt
 from probe.tasks.corpus import corpus, family
 from probe.tasks.cues import as_taught, cued, wrong_cue
-
-
-def bare(prompt: str) -> str:
-    """The chain's own prompt, whatever cue stands in front."""
-    return re.sub(r"\d+=(?=.*=$)", "", prompt, count=1)
-
 
 PROBLEMS = chain_problems(2000, "test", 5, PLAIN)
 ASKED = chains(PLAIN)

@@ -385,7 +385,7 @@ def save(path: Path, rows: list[dict[str, Any]]) -> Path:
 def test_the_command_shows_changes_verdicts_and_draws(place: Any, made: Rows) -> None:
     asked = ("clean", "--limit", 64, "--samples", 6)
     shown = " ".join(place(*asked).stdout.split())
-    assert "first change per unit step, and reach" in shown and "by strategy" in shown
+    assert "first change per unit step (mean field: after two batches), and reach" in shown and "by strategy" in shown
     assert made["", "forecast/responder", "", None]["reason"] in shown
     assert Path("figures/forecast.png").stat().st_size > 1000
     found = json.loads(place(*asked, "--json").stdout)
