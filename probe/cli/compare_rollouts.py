@@ -23,11 +23,9 @@ SHOWN = (
 
 @command("compare-rollouts", place=150)
 def compare_rollouts(
-    path: Annotated[Path, typer.Argument(help="A published data set, the folder of a saved one, or the file BEFORE.")],
-    after: Annotated[Path | None, typer.Argument(help="The file AFTER.")] = None,
-    grading: Annotated[
-        Literal["published", "probe"] | None, typer.Option(help="Labels: the authors' [where there are any], or ours.")
-    ] = None,
+    path: settings.Outputs,
+    after: settings.OutputsAfter = None,
+    grading: settings.Labels = None,
     extract: Annotated[
         Literal["boxed", "answer_tag", "minerva", "marked", "final_number", "auto"] | None,
         typer.Option(help="Where the answer stands in a text."),

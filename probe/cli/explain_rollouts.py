@@ -1,10 +1,5 @@
 """probe explain-rollouts: why did accuracy change, as far as outputs alone can tell?"""
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-
 from probe.cli import settings
 from probe.cli.compare_rollouts import meant
 from probe.cli.experiment_command import present
@@ -14,11 +9,9 @@ from probe.cli.groups import command
 
 @command("explain-rollouts", place=155)
 def explain_rollouts(
-    path: Annotated[Path, typer.Argument(help="A published data set, the folder of a saved one, or the file BEFORE.")],
-    after: Annotated[Path | None, typer.Argument(help="The file AFTER.")] = None,
-    grading: Annotated[
-        Literal["published", "probe"] | None, typer.Option(help="Labels: the authors' [where there are any], or ours.")
-    ] = None,
+    path: settings.Outputs,
+    after: settings.OutputsAfter = None,
+    grading: settings.Labels = None,
     store: settings.Root = None,
     figures: settings.Figures = settings.FIGURES,
     as_json: settings.AsJson = False,

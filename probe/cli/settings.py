@@ -24,6 +24,11 @@ CHECKPOINT = "A name of the manifest, NAME@STEP of a run, a Hugging Face folder,
 Before = Annotated[str, typer.Argument(help=CHECKPOINT)]
 After = Annotated[str, typer.Argument(help="The same after RL.")]
 MaybeAfter = Annotated[str | None, typer.Argument(help="The same after RL.")]
+Outputs = Annotated[Path, typer.Argument(help="A published data set, the folder of a saved one, or the file BEFORE.")]
+OutputsAfter = Annotated[Path | None, typer.Argument(help="The file AFTER.")]
+Labels = Annotated[
+    Literal["published", "probe"] | None, typer.Option(help="Labels: the authors' [where there are any], or ours.")
+]
 Other = Annotated[str | None, typer.Option(help="Another seed's run from the same base: a null that is no noise.")]
 Root = Annotated[Path | None, typer.Option("--store", help="Folder of the store [$PROBE_STORE, else .probe].")]
 Figures = Annotated[Path, typer.Option("--figures", help="Folder of the figures.")]
