@@ -27,6 +27,7 @@ from probe.engine.listener import report
 from probe.errors import BadInput
 from probe.experiments.budget import Work
 from probe.experiments.experiment import CheckpointJob
+from probe.experiments.measuring import at_step, rollouts_at_step
 from probe.models.loading.load import Loaded
 from probe.rollouts.elicitation import Elicitation, chains
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
@@ -152,9 +153,8 @@ def at_the_end(store: Store, job: Job) -> tuple[pa.Table, pa.Table]:
     responses, rollouts = artifact.read_table(RESPONSES), artifact.read_table(ROLLOUTS)
     if not isinstance(job, RunResponsesJob):
         return responses, rollouts
-    last = job.run.steps[-1]  # by step alone: a run of the same recipe under another name may have sampled them
-    mine = pc.ends_with(rollouts["checkpoint"], f"@{last}")
-    return responses.filter(pc.equal(responses["step"], last)), rollouts.filter(mine)
+    last = job.run.steps[-1]
+    return at_step(responses, last), rollouts_at_step(rollouts, last)
 
 
 def parts_of(prompts: list[list[int]], is_outside: bool) -> Iterator[list[int]]:

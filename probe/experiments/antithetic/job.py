@@ -41,6 +41,7 @@ class AntitheticJob(Experiment):
     """The traits of one pair of twins; `setting` names how the run was clipped."""
 
     FIGURES: ClassVar = ("random_antithetic",)
+    VERSION: ClassVar = 2  # 2: n counts responses
     study: str
     setting: str
     run: RunJob
@@ -83,7 +84,8 @@ class AntitheticJob(Experiment):
             key = self.key(temperature)
             destroyed = any(is_destroyed(base[0], responses, key.address) for responses, _ in (run, twin))
             means = [traits(*each, warm=temperature > 0) for each in (base, run, twin, *walks)]
-            rows += [row_of(key, each, destroyed) for each in _estimates(*means)]
+            n = base[0].num_rows  # responses; problems are the clusters
+            rows += [row_of(key, replace(each, n=n), destroyed) for each in _estimates(*means)]
         return rows
 
 
