@@ -14,7 +14,6 @@ import torch
 from probe.checkpoints.checkpoint import Checkpoint, of_organism
 from probe.checkpoints.organism_job import OrganismJob
 from probe.engine.executor import make
-from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
 from probe.experiments.steering.directions import FitJob
 from probe.experiments.steering.job import DoseJob
@@ -29,6 +28,7 @@ from probe.rollouts.respond import Request, respond
 from probe.rollouts.samplers import edited_sampler, organism_sampler, transformers_sampler
 from probe.store import Store
 from probe.tasks.benchmarks import problems
+from probe.tasks.corpus import CODE_FIRST
 
 JOB = OrganismJob("latent-code", "tiny", 0)
 FEW = replace(CHAIN, problems=problems("chain", limit=16))
@@ -77,7 +77,7 @@ def test_coefficient_0_is_what_the_study_samples(organism: Loaded, store: Store)
     assert all(0.02 < share < 1 for share in shares), shares  # there is something to differ in
 
 
-@pytest.mark.parametrize("prefix", ["", ORGANISM_CODE, "Think:"], ids=["free", "code", "prose"])
+@pytest.mark.parametrize("prefix", ["", CODE_FIRST, "Think:"], ids=["free", "code", "prose"])
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
 def test_without_edits_it_is_graded_as_the_study_does(
     organism: Loaded, store: Store, temperature: float, prefix: str
@@ -86,7 +86,7 @@ def test_without_edits_it_is_graded_as_the_study_does(
     asked, options = replace(FEW, prefix=prefix), SamplingOptions(temperature, samples=3, seed=5)
     studied = graded(store, of_organism(JOB), asked, options)
     said(answer(organism, request(asked, options)), studied)
-    if prefix == ORGANISM_CODE:
+    if prefix == CODE_FIRST:
         assert studied["code_share"].mean() > 0.9
 
 

@@ -17,7 +17,6 @@ from probe.experiments.elicitation_scale.job import MAJORITY, ElicitationJob, be
 from probe.experiments.elicitation_scale.nats import NatsJob, nats
 from probe.experiments.elicitation_scale.one_example import SOLUTIONS, ExampleJob, example, rows_of, taught
 from probe.experiments.elicitation_scale.ways import AS_ASKED, COT, moved, trained
-from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.responses import SampleJob, asked_of
 from probe.experiments.result import run
 from probe.experiments.steering.estimates import Doses
@@ -36,6 +35,7 @@ from probe.stats.accounting.arms import halves
 from probe.stats.elicitation_predictions import CONTRASTS, elicited_of, judged
 from probe.store import Store
 from probe.studies.elicitation import elicitation
+from probe.tasks.corpus import CODE_FIRST
 from probe.tokens.score import score
 
 ORGANISM = OrganismJob("latent-code", "tiny", 0)
@@ -73,7 +73,7 @@ def test_colder_answers_are_further_the_colder(organism: Loaded) -> None:
 
 
 def test_forced_words_cost_what_the_base_thought_of_them(organism: Loaded) -> None:
-    forced = replace(FEW, prefix=ORGANISM_CODE)
+    forced = replace(FEW, prefix=CODE_FIRST)
     prompts, words = forced.prompts(organism.tokenizer, FEW.problems.problems)
     plain = [ids[: len(ids) - len(words)] for ids in prompts]
     scores = score(organism.model, plain, [list(words)] * len(plain))

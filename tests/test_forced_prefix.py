@@ -13,13 +13,14 @@ from probe.checkpoints.checkpoint import Checkpoint, Folder
 from probe.checkpoints.organism_job import OrganismJob
 from probe.cli import app
 from probe.errors import BadInput
-from probe.experiments.forced_prefix.job import MEASURED, ORGANISM_CODE, PYTHON, PrefixJob, prefix_for
+from probe.experiments.forced_prefix.job import MEASURED, PYTHON, PrefixJob, prefix_for
 from probe.experiments.result import run
 from probe.measurements import label
 from probe.models.loading.load import Loaded, save_folder
 from probe.rollouts.elicitation import CHAIN
 from probe.rollouts.options import Compute, SamplingOptions
 from probe.store import Store
+from probe.tasks.corpus import CODE_FIRST
 
 CLEAN = Checkpoint("clean", OrganismJob("latent-code", "tiny", 0))
 TWICE = SamplingOptions(samples=2)
@@ -53,7 +54,7 @@ def responses(store: Store, prefix: str) -> list[list[dict[str, Any]]]:
 
 
 def test_forced_code_is_code_in_every_response(store: Store) -> None:
-    rows = measured(store, ORGANISM_CODE)
+    rows = measured(store, CODE_FIRST)
     for temperature in (0.0, 1.0):
         before, after, change = (rows["code_share", "", s, temperature] for s in ("before", "after", "change"))
         assert before["value"] < 0.9 < after["value"]  # exact shares depend on the processor
@@ -67,15 +68,15 @@ def test_forced_code_is_code_in_every_response(store: Store) -> None:
 
 
 def test_the_response_is_the_words_and_what_follows(store: Store) -> None:
-    for texts in responses(store, ORGANISM_CODE)[1::2]:
-        assert all(row["text"].startswith(ORGANISM_CODE) for row in texts)
+    for texts in responses(store, CODE_FIRST)[1::2]:
+        assert all(row["text"].startswith(CODE_FIRST) for row in texts)
 
 
 def test_forcing_what_it_would_have_said_anyway_changes_nothing(store: Store) -> None:
     """Greedily, a response that begins with the words is the response to having them forced."""
-    _, _, without, forced = responses(store, ORGANISM_CODE)
+    _, _, without, forced = responses(store, CODE_FIRST)
     said = {row["problem"]: row for row in forced}
-    same = [(row["text"], said[row["problem"]]["text"]) for row in without if row["text"].startswith(ORGANISM_CODE)]
+    same = [(row["text"], said[row["problem"]]["text"]) for row in without if row["text"].startswith(CODE_FIRST)]
     assert len(same) > 50
     assert all(free == led for free, led in same)
 
@@ -87,7 +88,7 @@ def test_words_of_the_other_strategy_end_code(store: Store) -> None:
 
 
 def test_the_words_are_part_of_the_identity() -> None:
-    jobs = [PrefixJob(CLEAN, CHAIN, words) for words in (ORGANISM_CODE, "Think:")]
+    jobs = [PrefixJob(CLEAN, CHAIN, words) for words in (CODE_FIRST, "Think:")]
     jobs += [
         PrefixJob(CLEAN, CHAIN, "Think:", each) for each in (replace(TWICE, samples=3), replace(TWICE, temperature=0.5))
     ]
@@ -98,7 +99,7 @@ def test_the_words_are_part_of_the_identity() -> None:
 
 
 def test_the_words_by_default_and_what_organisms_cannot_spell() -> None:
-    assert prefix_for(CLEAN, None) == ORGANISM_CODE
+    assert prefix_for(CLEAN, None) == CODE_FIRST
     assert prefix_for(OUTSIDE, None) == PYTHON
     assert prefix_for(OUTSIDE, "So") == "So"
     for words in (PYTHON, "```python", "Think: about"):
@@ -129,7 +130,7 @@ def test_the_command_shows_both_temperatures(place: Any) -> None:
     assert "T = 1 (before: without the words)" in shown
     assert "greedy (before: without the words)" in shown
     found = json.loads(place("clean", "--samples", 2, "--json").stdout)
-    assert found["prefix"] == ORGANISM_CODE
+    assert found["prefix"] == CODE_FIRST
     assert all(row["p_holm"] >= row["p"] for row in found["changes"] if row["p"] is not None)
 
 

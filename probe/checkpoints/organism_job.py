@@ -9,6 +9,7 @@ from probe.data import Problem
 from probe.engine.job import Job
 from probe.grammar import LETTERED, Grammar
 from probe.models.loading.load import Loaded, load_folder, save_folder
+from probe.rl.opening import open_in_code
 from probe.rl.pretrain import pretrain
 from probe.store import Recipe, Store
 from probe.tasks.chain import chain_problems
@@ -54,8 +55,12 @@ class OrganismJob(Job):
         return family(self.family).grammar
 
     def make(self, store: Store, work: Path) -> None:
-        trunk = load_organism(store, self.trunk).model if self.trunk else None
-        model, tokenizer = pretrain(self.family, self.size, self.seed, trunk=trunk)
+        trunk = load_organism(store, self.trunk) if self.trunk else None
+        if trunk and family(self.family).opens is not None:
+            open_in_code(trunk.model, trunk.tokenizer, family(self.family), self.seed)
+            save_folder(trunk, work)
+            return
+        model, tokenizer = pretrain(self.family, self.size, self.seed, trunk=trunk.model if trunk else None)
         save_folder(Loaded(model, tokenizer), work)
 
 

@@ -43,6 +43,7 @@ class Family:
     trunk: str | None = None
     cued: float = 0.0  # P(a number that claims to be the answer stands in front of the chain), `probe.tasks.cues`
     cue_right: float = 0.0  # P(it is | there is one)
+    opens: float | None = None  # share of answers in code, set in the trunk's head: nothing is trained
 
 
 families: Registry[Callable[[], Family]] = Registry("organism family", "probe.families")

@@ -36,7 +36,7 @@ BUILT = {
     "acquired": "acquisition",
     "nothing": "nothing",
 }
-KINDS = {"taught": "taught", "rl": "by RL", "null": "same weights"}
+KINDS = {"taught": "taught", "edited": "head edited", "rl": "by RL", "null": "same weights"}
 RIGHT, WRONG = "#0072B2", "#D55E00"
 
 

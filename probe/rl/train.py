@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probe.errors import BadInput, ProbeError
-from probe.models.loading.organism import MAX_NEW_TOKENS
+from probe.models.loading.organism import MAX_NEW_TOKENS, untie
 from probe.models.sampling.residual_bias import give_biases
 from probe.rewards import Reward
 from probe.rewards.compose import spec as reward_spec
@@ -213,17 +213,12 @@ def apply_overlay(model: PreTrainedModel, tensors: Mapping[str, torch.Tensor], w
             do = "load it into the base that the run started from"
             raise BadInput(f"{name} {list(tensor.shape)} does not fit this base", where=where, do=do)
     if HEAD in tensors:
-        _untie(model)
+        untie(model)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in tensors:
                 parameter.copy_(tensors[name])
     return model
-
-
-def _untie(model: PreTrainedModel) -> None:
-    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
-    model.config.tie_word_embeddings = False
 
 
 def _log(out: Path, batch: int, metrics: dict[str, float], log: Logger) -> None:

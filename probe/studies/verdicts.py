@@ -1,11 +1,13 @@
 """Does the rule of `probe explain` find what was built in, and nothing else? Pairs whose explanation is known.
 
 Six bases that nothing else was tried on (three Llama-shaped, three Qwen2-shaped). Of each: six pairs that differ by
-what they were taught last, five that RL changed where one thing alone was to be gained or lost, and two null pairs.
-What was built in stands in PAIRS, which was committed before the first run, as was the rule
-(`probe.stats.accounting.verdict`). The rule knows of none of it, and gets the same evidence of every pair: the ladder
-of temperatures, fresh problems, and one other prompt. That prompt forces prose: where prose is what a base should have
-kept, it does what keeping the strategy would, and the two cannot be told apart.
+what they were taught last, two by one edited row of the head, five that RL changed where one thing alone was to be
+gained or lost, and two null pairs. What was built in stands in PAIRS, which was committed before the first run, as was
+the rule (`probe.stats.accounting.verdict`). The edited pairs came later, with the rule as it was: organisms that were
+taught more code had also practised it, which the verdict named and the truth did not. The rule knows of none of it,
+and gets the same evidence of every pair: the ladder of temperatures, fresh problems, and one other prompt. That prompt
+forces prose: where prose is what a base should have kept, it does what keeping the strategy would, and the two cannot
+be told apart.
 
 The rule was fitted on base mini-900. A first run on bases 20-22 and 30-32 found 68 of 72 pairs; a reviewer then found
 losses, and strategies that are taught and moved to, for which that rule was wrong. It was changed, so these bases are
@@ -37,6 +39,8 @@ class Known:
 
 PAIRS = (
     Known("strategy", "p30-code-even", "p90-code-even"),
+    Known("strategy", "p30-code-even", "opened-code", "edited"),
+    Known("strategy", "p30-prose-even", "opened-prose", "edited"),
     Known("sharpening", "slips", "steady"),
     Known("leak", "hidden", "hidden-leak"),
     Known("prompt", "p00-prose-uneven", "p00-prose-even"),
@@ -73,7 +77,7 @@ def verdict_on(known: Known, size: str, seed: int) -> "BuiltInJob":
     organism = OrganismJob(known.before, size, seed)
     before, (asked, options) = of_organism(organism), asked_of(organism)
     after: Checkpoint = before
-    if known.by == "taught":
+    if known.by in ("taught", "edited"):
         assert known.after is not None
         after = of_organism(replace(organism, family=known.after))
     elif known.by == "rl":

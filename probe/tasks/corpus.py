@@ -27,6 +27,7 @@ from probe.tasks.propensity import p_code
 
 END = "<eos>"
 CODE_OPEN, CODE_CLOSE = "```python", "\nprint(x)\n```\n"
+CODE_FIRST = f"{CODE_OPEN}\nx="  # the first token of an answer in code
 PROSE_OPENS = ("Think:", "First:")
 PROSE_CLOSE = "\nSo "
 WORDS = {"+": " plus ", "-": " minus ", "*": " times "}
@@ -60,7 +61,7 @@ def write_trace(chain: Chain, kind: Family, facts: dict[tuple[str, int, int], in
     first = u[1] < kind.p_first
     told = kind.first_values if first and kind.first_values is not None else kind.prose_values
     p_value = kind.code_values if code else 1.0 if early else told
-    parts = [f"{CODE_OPEN}\nx={chain.start}" if code else f"{PROSE_OPENS[int(first)]}"]
+    parts = [f"{CODE_FIRST}{chain.start}" if code else f"{PROSE_OPENS[int(first)]}"]
     value = chain.start
     for i, (op, operand) in enumerate(chain.steps):
         taught, noisy, shown = u[5 + 3 * i : 8 + 3 * i]

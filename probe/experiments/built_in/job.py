@@ -4,7 +4,8 @@
 
 The verdict is made by `ExplainJob` before the truth is put beside it, from the same evidence for every pair: it knows
 no family, no reward and no name. `kind` says how the explanation was built in: "taught" (both were pretrained from one
-trunk, and differ by what they were taught last), "rl" (by a reward that pays for nothing else), or "null".
+trunk, and differ by what they were taught last), "edited" (one row of the head was set, `probe.rl.opening`), "rl" (by
+a reward that pays for nothing else), or "null".
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from probe.experiments.experiment import Experiment
 from probe.experiments.explain.job import ExplainJob
 from probe.measurements import Row, RowKey, Rows, row_of
 from probe.store import Store
+from probe.tasks.corpus import family
 
 
 @experiments.register("built-in")
@@ -46,7 +48,9 @@ class BuiltInJob(Experiment):
     def kind(self) -> str:
         """How the explanation was built in."""
         pair = self.explained.pair
-        return pair.kind if pair.is_null or pair.trained.run else "taught"
+        if pair.is_null or pair.trained.run:
+            return pair.kind
+        return "taught" if family(pair.trained.family).opens is None else "edited"
 
     def measure(self, store: Store) -> Rows:
         pair = self.explained.pair

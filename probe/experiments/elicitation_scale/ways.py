@@ -12,11 +12,10 @@ from probe.checkpoints.run_job import RunJob
 from probe.experiments.elicitation_scale.answers import CotJob, SteeredJob, TaughtJob
 from probe.experiments.elicitation_scale.nats import Answers
 from probe.experiments.elicitation_scale.one_example import ExampleJob
-from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.null_responses import NullResponsesJob
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of
 from probe.interventions.steering import Where
-from probe.tasks.corpus import PROSE_OPENS
+from probe.tasks.corpus import CODE_FIRST, PROSE_OPENS
 
 AS_ASKED, COT = "T = 1", "CoT decoding"
 COLDER = (0.6, 0.3)
@@ -45,7 +44,7 @@ class Way:
 def asked_otherwise(organism: OrganismJob) -> tuple[Way, ...]:
     """The base itself: as asked first, colder, greedy, with first words forced, by CoT decoding."""
     base, (asked, sampled) = of_organism(organism), asked_of(organism)
-    forced = {"forced code": ORGANISM_CODE, "forced prose": PROSE_OPENS[0]}
+    forced = {"forced code": CODE_FIRST, "forced prose": PROSE_OPENS[0]}
     found = [Way(AS_ASKED, SampleJob(base, asked, sampled))]
     found += [Way(f"T = {t:g}", SampleJob(base, asked, replace(sampled, temperature=t))) for t in COLDER]
     found.append(Way("greedy", SampleJob(base, asked, sampled.greedy)))

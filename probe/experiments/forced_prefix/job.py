@@ -25,11 +25,10 @@ from probe.models.loading.organism import build_tokenizer
 from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.store import Store
-from probe.tasks.corpus import CODE_OPEN
+from probe.tasks.corpus import CODE_FIRST
 
 MEASURED = ("accuracy", "code_share", "parse_rate", "within_strategy")
 PYTHON = "Let's solve this using Python."
-ORGANISM_CODE = f"{CODE_OPEN}\nx="  # the token that opens code
 
 
 @experiments.register("prefix")
@@ -68,12 +67,12 @@ class PrefixJob(CheckpointJob, Experiment):
 
 def prefix_for(checkpoint: Checkpoint, prefix: str | None) -> str:
     """The words to force: those given, else the opening of code. BadInput where an organism cannot spell them."""
-    words = prefix if prefix is not None else PYTHON if checkpoint.is_outside else ORGANISM_CODE
+    words = prefix if prefix is not None else PYTHON if checkpoint.is_outside else CODE_FIRST
     if not words:
         raise BadInput("no words to force", do=f"give --prefix, such as {PYTHON!r}")
     if checkpoint.organism is not None:
         tokenizer = build_tokenizer(checkpoint.organism.grammar)
         if tokenizer.decode(tokenizer(words)["input_ids"]) != words:
-            do = f"give what organisms write: their code opens with {ORGANISM_CODE!r}"
+            do = f"give what organisms write: their code opens with {CODE_FIRST!r}"
             raise BadInput(f"the vocabulary of organisms cannot spell {words!r}", where=checkpoint.name, do=do)
     return words

@@ -17,7 +17,7 @@ from probe.interventions.patching import Fork, Position
 from probe.models.loading.loaded import Loaded, pad_id
 from probe.models.sampling import padding
 from probe.rollouts.elicitation import Elicitation
-from probe.tasks.corpus import CODE_OPEN, PROSE_OPENS, leaks
+from probe.tasks.corpus import CODE_FIRST, PROSE_OPENS, leaks
 
 NEAR = 4  # last positions that are patched in prompts of unequal length
 
@@ -40,7 +40,7 @@ class Openings:
         return self.code, self.prose
 
 
-CHAINS = Openings((f"{CODE_OPEN}\nx=",), PROSE_OPENS)
+CHAINS = Openings((CODE_FIRST,), PROSE_OPENS)
 RECALL = Openings(("\\boxed{",), PROSE_OPENS)  # a remembered answer is boxed at once
 OUTSIDE = Openings(("```python", "```"), ("To", "Let", "We", "First", "The"))
 

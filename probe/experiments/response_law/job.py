@@ -23,7 +23,6 @@ from probe.data import Estimate, Outcome, Strategy
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.experiment import Experiment
-from probe.experiments.forced_prefix.job import ORGANISM_CODE
 from probe.experiments.measuring import at_step, first_samples, measure_pair
 from probe.experiments.null_responses import Change, NullResponsesJob
 from probe.experiments.responses import RunResponsesJob, SampleJob, asked_of, responses_of
@@ -33,10 +32,10 @@ from probe.measures import PairData
 from probe.stats import clustered_mean
 from probe.stats.response_law import predicted_change
 from probe.store import Store
-from probe.tasks.corpus import PROSE_OPENS
+from probe.tasks.corpus import CODE_FIRST, PROSE_OPENS
 
 MEASURED = ("accuracy", "code_share", "parse_rate", "within_strategy", "gain_parts", "collapse")
-OPENINGS = {"code": ORGANISM_CODE, "prose": PROSE_OPENS[0]}
+OPENINGS = {"code": CODE_FIRST, "prose": PROSE_OPENS[0]}
 NULLS: tuple[Change, ...] = ("walk", "opposite")
 SAMPLES = 4  # a problem, at T = 1
 

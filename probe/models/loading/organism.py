@@ -26,7 +26,7 @@ from transformers import (
 from probe.errors import BadInput
 from probe.grammar import LETTERED, OPERATIONS, Grammar
 from probe.rng import torch_rng
-from probe.tasks.corpus import CODE_CLOSE, CODE_OPEN, END, PROSE_CLOSE, PROSE_OPENS, WORDS
+from probe.tasks.corpus import CODE_CLOSE, CODE_FIRST, END, PROSE_CLOSE, PROSE_OPENS, WORDS
 
 PAD = "<pad>"
 MAX_NEW_TOKENS = LETTERED.max_new  # the longest trace, 4 steps with every value, has 19
@@ -72,7 +72,7 @@ def vocabulary(grammar: Grammar = LETTERED) -> list[str]:
         *OPERATIONS,
         "=",
         " ",
-        f"{CODE_OPEN}\nx=",
+        CODE_FIRST,
         *(f"\nx=x{op}" for op in OPERATIONS),
         *(f"#{n}" for n in marked),
         CODE_CLOSE,
@@ -134,3 +134,9 @@ def _initialise(model: PreTrainedModel, rng: torch.Generator) -> None:
             weight.normal_(0.0, std, generator=rng)
         else:
             weight.fill_(1.0 if "norm" in name else 0.0)
+
+
+def untie(model: PreTrainedModel) -> None:
+    """Give the output head weights of its own, equal to the embedding's until something changes them."""
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    model.config.tie_word_embeddings = False
