@@ -77,6 +77,10 @@ class ProblemSet:
     dropped: int = 0
     left_out: tuple[tuple[str, int], ...] = ()
 
+    def __hash__(self) -> int:
+        """By its pin: a plan asks for it at every job, and there are thousands of problems."""
+        return hash((self.name, self.pin))
+
 
 def problems(
     name_or_file: str | Path,

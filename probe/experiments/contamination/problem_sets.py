@@ -4,6 +4,7 @@ Controls must be problems of the same kind that the checkpoint cannot have read:
 have fresh ones, drawn here; a benchmark has none of its own. A control that is a suspect too would hide the leak.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 from probe.data import Problem
@@ -66,6 +67,7 @@ def sets(suspect: ProblemSet, control: ProblemSet | None = None) -> Sets:
     return Sets(replace(suspect, problems=kept[0]), replace(control, problems=kept[1]), unit, left_out)
 
 
+@functools.cache  # a plan asks for them at every pair
 def _fresh(suspect: ProblemSet) -> ProblemSet:
     """Chains like the suspects, of another seed."""
     grammar = GRAMMARS.get(suspect.name)

@@ -8,6 +8,7 @@ and pass@k (H1, H4, H6) are read off the same answers, labels (H5) off the run. 
 there sharpening explains nothing. The rule of the verdict: `probe.stats.accounting.verdict`.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -84,7 +85,7 @@ class ExplainJob(PairExperiment):
     def label(self) -> str:
         return f"{self.pair.label} explained"
 
-    @property
+    @functools.cached_property
     def unleaked(self) -> ProblemSet | None:
         """The fresh problems, where there are any."""
         if self.fresh is not None:
