@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.dictionaries.activation import Activation, JumpReLU, Latents
+from probe.dictionaries.activation import Activation, JumpReLU, Latents, TopK
 from probe.errors import BadInput
 from probe.models.hooks.sites import Site
 
@@ -58,6 +58,8 @@ class Dictionary:
         if isinstance(self.activation, JumpReLU) and self.activation.threshold.shape != (n,):
             what = f"{len(self.activation.threshold)} thresholds for {n} latents"
             raise BadInput(what, where=self.where, do="give one a latent")
+        if isinstance(self.activation, TopK) and self.activation.k > n:
+            raise BadInput(f"the {self.activation.k} largest of {n} latents", where=self.where, do="give a smaller k")
         if self.normalise not in get_args(Normalise):
             raise BadInput(f"no normalisation is called {self.normalise!r}", where=self.where)
 
@@ -106,7 +108,7 @@ class Dictionary:
         z = x.to(self.W_enc)
         if self.normalise != "none":
             mean, size = _sizes(z, self.normalise)
-            z = (z - mean) / size
+            z = (z - mean) / (size + EPS if self.normalise == "layer_norm" else size)
         return self.scale[:, None] * (z - self.b_dec if self.centred else z)
 
     def side(self, model: str) -> "Dictionary":
@@ -125,8 +127,8 @@ class Dictionary:
 
 
 def _sizes(x: Rows, normalise: Normalise) -> tuple[Float[Tensor, "row model 1"], Float[Tensor, "row model 1"]]:
-    """What is taken off each row, and what it is divided by, as SAELens does it."""
+    """What is taken off each row, and its size: SAELens divides by it, plus EPS in layer norm, and multiplies by it."""
     if normalise == "constant_norm":
         return torch.zeros_like(x[..., :1]), x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
     mean = x.mean(dim=-1, keepdim=True)
-    return mean, x.std(dim=-1, keepdim=True) + EPS
+    return mean, x.std(dim=-1, keepdim=True)

@@ -2,10 +2,13 @@
 
 From the hub's cache, filled over the network only where that is allowed; without a network the cache is enough. Only
 what a checkpoint is read from is fetched: safetensors, JSON, templates and vocabularies of the top folder, never code
-or pickles. The commit, not the revision's name, says which weights were measured.
+or pickles; or exactly the files that were asked for. The commit, not the revision's name, says which weights were
+measured.
 """
 
+import glob
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +33,14 @@ class Fetched:
 
 
 def fetch(
-    hub_id: str, revision: str | None = None, *, offline: bool | None = None, cache: Path | None = None
+    hub_id: str,
+    revision: str | None = None,
+    *,
+    offline: bool | None = None,
+    cache: Path | None = None,
+    files: Sequence[str] = (),
 ) -> Fetched:
-    """The snapshot of `hub_id` ("org/name") at a branch, tag or commit (None: main).
+    """The snapshot of `hub_id` ("org/name") at a branch, tag or commit (None: main); with `files`, those and no other.
 
     `offline` None follows HF_HUB_OFFLINE; `cache` None follows HF_HUB_CACHE and HF_HOME. BadInput where there is none.
     """
@@ -47,20 +55,25 @@ def fetch(
             revision=revision,
             cache_dir=cache,
             local_files_only=offline,
-            allow_patterns=FETCHED,
-            ignore_patterns=LEFT,
+            allow_patterns=[glob.escape(file) for file in files] or FETCHED,
+            ignore_patterns=None if files else LEFT,
         )
     except GatedRepoError as err:
         do = f"accept its terms at https://huggingface.co/{hub_id}, then `hf auth login`"
         raise BadInput(f"{hub_id} is behind a form", where=f"{hub_id}@{revision}", do=do) from err
     except LocalEntryNotFoundError as err:
-        raise _absent(hub_id, revision, offline, Path(cache or constants.HF_HUB_CACHE), err) from err
+        raise _absent(hub_id, revision, offline, Path(cache or constants.HF_HUB_CACHE), str(err), files) from err
     except (OSError, ValueError) as err:
         raise BadInput(f"cannot fetch it: {err}", where=f"{hub_id}@{revision}", do="check its name") from err
+    lost = [file for file in files if not (Path(folder) / file).is_file()]
+    if lost:  # a cache that another download began is taken for whole
+        what = f"it lacks {', '.join(lost)}"
+        raise _absent(hub_id, revision, offline, Path(cache or constants.HF_HUB_CACHE), what, files)
     return Fetched(Path(folder), Path(folder).name)
 
 
-def _absent(hub_id: str, revision: str, offline: bool, cache: Path, err: Exception) -> BadInput:
+def _absent(hub_id: str, revision: str, offline: bool, cache: Path, err: str, files: Sequence[str]) -> BadInput:
     why = f"{'offline' if offline else 'the hub cannot be reached'}, and it is not whole in the cache {cache}"
-    do = f"with a network: `hf download {hub_id} --revision {revision}`; or copy the cache of a machine that has it"
+    command = " ".join(["hf download", hub_id, *files, "--revision", revision])
+    do = f"with a network: `{command}`; or copy the cache of a machine that has it"
     return BadInput(f"{hub_id} at {revision}: {why} ({err})", where=f"{hub_id}@{revision}", do=do)

@@ -16,10 +16,10 @@ AGAIN = "download it again, or save it again"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; BadInput where it is none."""
+def read_json(file: Path, limit_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """The object in a JSON file; BadInput where it is none, or larger than that."""
     try:
-        content = parse(read_regular(file, MAX_BYTES))
+        content = parse(read_regular(file, limit_bytes))
     except ValueError as err:
         raise _broken(file, f"{file.name} is no JSON: {err}") from err
     if not isinstance(content, dict):
