@@ -76,6 +76,7 @@ VARYING = (
     Column("group", TEXT, "which rows: suspect, control; leaked, others; forks, elsewhere; prose, code; all"),
     Column("given", WHOLE, "share of the question that was given, in %"),
     Column("draw", WHOLE, "which random direction, from 1"),
+    Column("latent", WHOLE, "of a dictionary, from 0"),
     Column("update", WHOLE, "which update within a rollout batch, from 0"),
     Column("pi_low", NUMBER, "lower end of a bin of the token's old probability"),
     Column("pi_high", NUMBER, "its upper end"),
@@ -95,7 +96,7 @@ TABLE = (*KEY, *MEASURED, *VARYING, *NUMBERS)
 SCHEMA = pa.schema([(column.name, column.type) for column in TABLE])
 COLUMNS = tuple(column.name for column in TABLE)
 VARIES = tuple(column.name for column in VARYING)
-VERSION = 2  # of the columns
+VERSION = 3  # of the columns
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def _where(row: Mapping[str, Any]) -> list[str]:
 
 def _which(row: Mapping[str, Any]) -> list[str]:
     words = [str(row.get(name) or "") for name in ("strategy", "part", "cell")]
-    words += [_if(row.get("bin"), "{:g}"), _if(row.get("k"), "{}"), _if(row.get("update"), "update_{}")]
+    words += [_if(row.get("bin"), "{:g}"), _if(row.get("k"), "{}"), _if(row.get("latent"), "latent {}")]
+    words.append(_if(row.get("update"), "update_{}"))
     if row.get("quantile") is not None:
         words.append(f"top {1 - row['quantile']:.0%}")
     if row.get("pi_low") is not None:

@@ -33,8 +33,11 @@ EDGE = 1024  # rows at either end that are compared before training
 class Source(Protocol):
     """Rows by number."""
 
-    site: Site
-    models: tuple[str, ...]
+    @property
+    def site(self) -> Site: ...
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
 
     def __len__(self) -> int: ...
 

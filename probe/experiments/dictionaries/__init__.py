@@ -1,0 +1,1 @@
+"""Dictionaries of what a pair holds, and what they say that RL changed."""

@@ -1,0 +1,147 @@
+"""What do the dictionaries of a pair say, beside those in which nothing should be new?
+
+exclusive_latents   share of live latents that one `side` alone has, genuine by latent scaling, by comparison (`part`)
+exclusive_verdict   1 where the pair's are beyond those of every null, else 0; `reason` says which is not
+shared_latents      share of live latents with relative norm in .4 to .6, by comparison
+relative_norm       share of live latents in each `bin` of the relative norm, by comparison
+change_share        of the change over the same texts, by kind of latent (`cell`: `change_parts`) and comparison
+dictionary_fvu      by `side` and comparison, on rows that were held out; null: their mean
+dictionary_l0       active latents a row; dictionary_dead: share of latents that never fire
+stable_latents      share of live latents that another dictionary seed finds (cosine >= .7); latent_cosine: mean best
+                    cosine, `cell` found, and of random directions (chance)
+latent_auroc        of a `latent` for code at the fork, on the half of the problems that it was not chosen on;
+                    direction_auroc: of the difference of means of the base's states, fitted on the half that chose
+latent_rate         how often it fires in each model's own answers, by strategy (`group`), before, after, change
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from probe.activations.linear import fit
+from probe.data import Estimate
+from probe.dictionaries.audits import Exclusives, judged
+from probe.dictionaries.change_parts import change_parts, kinds
+from probe.dictionaries.dictionary import Dictionary
+from probe.dictionaries.firing import Firing, changes
+from probe.dictionaries.health import Health
+from probe.dictionaries.latent_scaling import Scaling
+from probe.dictionaries.norms import SHARED, relative_norm
+from probe.dictionaries.pair import BEFORE, Batch
+from probe.dictionaries.ranking import aurocs, by_auroc, strongest
+from probe.dictionaries.stability import matches
+from probe.experiments.dictionaries.comparisons import NULLS, RL, SEED
+from probe.experiments.dictionaries.fit_job import BEFORE_AFTER
+from probe.interventions.steering import part_of
+from probe.stats.intervals import clustered_ratio, wilson
+from probe.stats.ranking import clustered_auroc
+
+BINS = 20  # of the relative norm
+TOP = 10  # latents that are told one by one
+STRATEGIES = ("prose", "code")
+Read = tuple[Batch, np.ndarray]  # rows, and the problem of each
+
+
+def norms_of(name: str, dictionary: Dictionary, live: Bool[Tensor, "latent"]) -> Iterator[Estimate]:
+    """The relative norms of one comparison."""
+    r = relative_norm(dictionary)[live].numpy(force=True)
+    n = len(r)
+    counts, edges = np.histogram(r, bins=BINS, range=(0.0, 1.0))
+    for count, edge in zip(counts.tolist(), edges.tolist(), strict=False):
+        limits = wilson(count, n)
+        yield Estimate("relative_norm", count / n, *limits, n, n, params={"part": name, "bin": round(edge, 6)})
+    shared = int(((SHARED[0] <= r) & (r <= SHARED[1])).sum())
+    yield Estimate("shared_latents", shared / n, *wilson(shared, n), n, n, params={"part": name})
+
+
+def exclusives_of(found: Mapping[str, Exclusives]) -> Iterator[Estimate]:
+    """Of every comparison, and the verdict on the pair's."""
+    for name, one in found.items():
+        for side in ("before", "after"):
+            rate = one.rate(side)
+            yield replace(rate, params={"side": side, "part": name})
+    nulls = {name: found[name] for name in NULLS if name in found}
+    for side in ("before", "after"):
+        told = judged(found[RL], nulls, side)
+        value = float(told.beyond)
+        params = {"side": side, "part": RL, "reason": str(told)}
+        yield Estimate("exclusive_verdict", value, value, value, found[RL].live, found[RL].live, "none", params=params)
+
+
+def stability_of(first: Dictionary, again: Dictionary, live: Bool[Tensor, "latent"], seed: int) -> Iterator[Estimate]:
+    """Of the pair's dictionary over dictionary seeds; beside it, what random directions of that number would score."""
+    found, n = matches(first, again, ("features", seed), live=live), int(live.sum())
+    value = found.share()
+    limits = wilson(round(value * n), n)
+    yield Estimate("stable_latents", value, *limits, n, n, null=0.0, params={"part": SEED})
+    for name, mean in (("found", found.mean), ("chance", found.chance)):
+        yield Estimate("latent_cosine", mean, mean, mean, n, n, "none", params={"part": SEED, "cell": name})
+
+
+def health_of(name: str, about: Health, models: tuple[str, ...], n_latents: int) -> Iterator[Estimate]:
+    """FVU, L0 and dead latents of one dictionary, on its held rows; no interval: held rows share their texts."""
+    n, none = about.rows, float("nan")
+    for side, value in zip(models, about.fvu, strict=True):
+        yield Estimate("dictionary_fvu", value, none, none, n, n, null=1.0, params={"side": side, "part": name})
+    yield Estimate("dictionary_l0", about.l0, none, none, n, n, "count", params={"part": name})
+    yield Estimate("dictionary_dead", about.dead, none, none, n_latents, n_latents, params={"part": name})
+
+
+def shares_of(name: str, dictionary: Dictionary, scaling: Scaling, batches: Iterable[Read]) -> Iterator[Estimate]:
+    """What carries the change of one comparison, over the texts of both."""
+    for one in change_parts(dictionary, kinds(dictionary, scaling), batches).shares():
+        yield replace(one, params={"cell": one.params["part"], "part": name})
+
+
+@dataclass(frozen=True, eq=False)
+class Forks:
+    """Rows at the forks of the base's own answers: both models' states, and whether code followed."""
+
+    x: Batch
+    code: Bool[np.ndarray, "row"]
+    problem: np.ndarray
+
+    @property
+    def chosen(self) -> Bool[np.ndarray, "row"]:
+        """The half of the problems on which latents are chosen; the others are told."""
+        return np.array([part_of(name) == "choose" for name in self.problem.tolist()])
+
+
+def code_latents(dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "latent"]) -> list[int]:
+    """The TOP live latents that best tell code from prose at the fork, on the half that is not told."""
+    half = forks.chosen
+    told = np.abs(aurocs(dictionary.encode(forks.x[torch.from_numpy(half)]), forks.code[half]) - 0.5)
+    told[~live.numpy(force=True)] = np.nan
+    return strongest(told, TOP)
+
+
+def aurocs_of(dictionary: Dictionary, forks: Forks, latents: Sequence[int]) -> Iterator[Estimate]:
+    """Those latents on the other half, beside the difference of means of the same half: the cheapest probe."""
+    half = forks.chosen
+    f = dictionary.encode(forks.x[torch.from_numpy(~half)])
+    for each in by_auroc(f, forks.code[~half], forks.problem[~half], latents):
+        params = {"target": "strategy", "latent": each.latent}
+        yield replace(each.estimate, name="latent_auroc", params=params, p=each.holm)
+    x = forks.x[:, BEFORE].double().numpy(force=True)
+    line = fit("difference", x[half], forks.code[half].astype(float))
+    scores = (line(x[~half]), forks.code[~half].astype(float), forks.problem[~half])
+    yield replace(clustered_auroc(*scores, name="direction_auroc"), params={"target": "strategy"})
+
+
+def rates_of(found: Firing, latents: Sequence[int]) -> Iterator[Estimate]:
+    """How often each fires in either model's own answers, by strategy."""
+    for strategy in STRATEGIES:
+        groups = f"before/{strategy}", f"after/{strategy}"
+        if not set(groups) <= set(found.groups):
+            continue  # nobody wrote it any more, or ever
+        for each in changes(found, *groups, latents=latents):
+            params = {"latent": each.latent, "group": strategy}
+            yield replace(each.estimate, name="latent_rate", params=params | {"side": "change"}, p=each.holm)
+            for side, group in zip(BEFORE_AFTER, groups, strict=True):
+                top, rows = (part[:, each.latent] for part in found.parts(group, "rate"))
+                one = clustered_ratio(top, rows, np.array(found.problems), name="latent_rate")
+                yield replace(one, n=int(rows.sum()), params=params | {"side": side})

@@ -1,0 +1,117 @@
+"""A dictionary as an artifact: fitted to what one checkpoint holds, or two, and killed anywhere it goes on from there.
+
+    pair     what both hold over the same texts                                    a crosscoder
+    itself   one checkpoint's reading given twice: nothing can be exclusive        null
+    halves   one checkpoint over one half of the problems beside itself over the other half: the rows are no pairs
+    alone    one reading                                                           an SAE
+
+A row is trained on or held out by itself. Beside the dictionary: `log.jsonl` of the training, and `health.json` of the
+held rows (FVU of each model, L0, dead latents), which were not trained on.
+"""
+
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from probe.activations.shards import Activations
+from probe.dictionaries.dictionary import Dictionary, Rows
+from probe.dictionaries.folder import Kept, read_dictionary, write_dictionary
+from probe.dictionaries.health import health
+from probe.dictionaries.options import Fit
+from probe.dictionaries.stream import Folders, Source, Stream
+from probe.dictionaries.training import train
+from probe.engine.job import Job
+from probe.engine.listener import report
+from probe.errors import BadInput
+from probe.experiments.dictionaries.readings import ReadingJob
+from probe.models.hooks.sites import Site, site
+from probe.rng import address
+from probe.store import Recipe, Store, write_atomic
+
+VERSION = 1
+BEFORE_AFTER = ("before", "after")
+EVERY = 200  # steps between two states that are kept
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Rows of one reading: model 0 has those of one half of the problems, model 1 those of the other half."""
+
+    held: Activations
+    models: tuple[str, ...]
+    site: Site
+
+    @functools.cached_property
+    def rows(self) -> tuple[Int[np.ndarray, "row"], ...]:
+        """Row numbers of each half, the longer one cut. BadInput where a half is empty."""
+        problem = self.held.rows().problem
+        first = np.array([address("half", name) % 2 == 0 for name in problem.tolist()])
+        found = tuple(np.flatnonzero(half) for half in (first, ~first))
+        n = min(map(len, found))
+        if not n:
+            raise BadInput("one half of the problems is empty", where=str(self.held.folder), do="ask more problems")
+        return tuple(half[:n] for half in found)
+
+    def __len__(self) -> int:
+        return len(self.rows[0])
+
+    def read(self, which: Int[np.ndarray, "row"]) -> Rows:
+        return torch.stack([self.held.read(str(self.site), half[which]).values for half in self.rows], dim=1)
+
+
+@dataclass(frozen=True)
+class DictionaryJob(Job):
+    """One dictionary. `halves`: of the only reading, as two models."""
+
+    readings: tuple[ReadingJob, ...]
+    fit: Fit
+    models: tuple[str, ...] = BEFORE_AFTER
+    halves: bool = False
+
+    @functools.cached_property
+    def recipe(self) -> Recipe:
+        options = json.loads(json.dumps(dataclasses.asdict(self.fit)))
+        params = {"fit": options, "models": list(self.models), "halves": self.halves}
+        return Recipe("dictionary", VERSION, params, tuple(job.recipe.digest for job in self.readings))
+
+    @property
+    def label(self) -> str:
+        names = " and ".join(dict.fromkeys(job.checkpoint.name for job in self.readings))
+        return f"{names} dictionary at {self.readings[0].site}{', halves' if self.halves else ''}"
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        return tuple(dict.fromkeys(self.readings))
+
+    def source(self, store: Store) -> Source:
+        """The rows that it is fitted to."""
+        held = tuple(Activations(store.get(job.recipe).path) for job in self.readings)
+        place = site(self.readings[0].site)
+        return Halves(held[0], self.models, place) if self.halves else Folders(held, self.models, place)
+
+    def make(self, store: Store, work: Path) -> None:
+        source = self.source(store)
+        log: list[dict[str, Any]] = []
+
+        def told(row: dict[str, Any]) -> None:
+            log.append(row)
+            report(row["step"] + 1, self.fit.steps, "steps")
+
+        found = train(source, self.fit, folder=work / "scratch" / "state", every=EVERY, on_log=told)
+        held = Stream(source, self.fit.batch, self.fit.held, ("dictionary", *self.fit.seed)).held_rows()
+        fitted_on = {name: job.recipe.digest for name, job in zip(self.models, self.readings, strict=False)}
+        write_dictionary(Kept(found, dict(self.recipe.params["fit"]), fitted_on), work)
+        write_atomic(work / "health.json", json.dumps(dataclasses.asdict(health(found, held))).encode())
+        write_atomic(work / "log.jsonl", "".join(json.dumps(row) + "\n" for row in log).encode())
+
+
+def dictionary_of(store: Store, job: DictionaryJob) -> Dictionary:
+    """It must have been made."""
+    return read_dictionary(store.get(job.recipe).path).dictionary

@@ -1,0 +1,150 @@
+"""Did RL write new features, or turn up old ones? The dictionaries of a pair, and those in which nothing is new.
+
+    answers of both -> read by both -> dictionaries (`comparisons`) -> rows (`estimates`), study "features"
+
+A number of the pair's own dictionary is never told without its nulls: what the same recipe finds between the base and
+itself, between two halves of its problems, and after a walk of its weights that is as long as the run.
+"""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Bool
+from torch import Tensor
+
+from probe.activations.shards import Activations
+from probe.checkpoints.pair import Pair
+from probe.data import Estimate
+from probe.dictionaries.audits import exclusives
+from probe.dictionaries.dictionary import Dictionary
+from probe.dictionaries.firing import firing
+from probe.dictionaries.health import Health
+from probe.dictionaries.latent_scaling import Scaling, latent_scaling
+from probe.dictionaries.options import Fit
+from probe.dictionaries.stream import Source
+from probe.engine.job import Job
+from probe.experiments import experiments
+from probe.experiments.dictionaries import estimates
+from probe.experiments.dictionaries.comparisons import RL, SEED, Comparisons
+from probe.experiments.dictionaries.estimates import STRATEGIES, Forks
+from probe.experiments.dictionaries.fit_job import BEFORE_AFTER, DictionaryJob, dictionary_of
+from probe.experiments.dictionaries.readings import Labels, labels
+from probe.experiments.experiment import PairExperiment
+from probe.measurements import RowKey, Rows, row_of
+from probe.rollouts.elicitation import CHAIN, Elicitation
+from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
+from probe.store import Store
+
+STUDY = "features"
+BATCH = 4096  # rows at a time
+FIT = Fit(128, 4, steps=2000, batch=1024, held=2048, dead_after=20_000)  # of organisms
+
+
+@experiments.register("features")
+@dataclass(frozen=True)
+class FeaturesJob(PairExperiment):
+    """What dictionaries say that RL changed, beside their nulls."""
+
+    FIGURES: ClassVar = ("exclusive_latents", "latent_frequency")
+    pair: Pair
+    site: str
+    elicitation: Elicitation = CHAIN
+    options: SamplingOptions = SAMPLED
+    fit: Fit = FIT
+    compute: Compute = field(default=Compute(), compare=False)
+
+    def __post_init__(self) -> None:
+        assert self.pair.trained  # a base alone is refused before anything is sampled
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {"study": STUDY} | self.pair.spec
+
+    @property
+    def label(self) -> str:
+        return f"{self.pair.label} features at {self.site}"
+
+    @property
+    def comparisons(self) -> Comparisons:
+        """The dictionaries."""
+        return Comparisons(self.pair, self.elicitation, self.options, self.site, self.fit, self.compute)
+
+    @property
+    def needs(self) -> tuple[Job, ...]:
+        fitted = tuple(self.comparisons.dictionaries.values())
+        readings = dict.fromkeys(reading for job in fitted for reading in job.readings)
+        return (*fitted, *readings, *self.comparisons.written)
+
+    @property
+    def key(self) -> RowKey:
+        """What its rows are about."""
+        return self.pair.reward_key(STUDY, self.options.temperature)
+
+    def measure(self, store: Store) -> Rows:
+        parts = {name: Part.read(store, job) for name, job in self.comparisons.dictionaries.items()}
+        held = Activations(store.get(self.comparisons.before.recipe).path)
+        known = labels(held, store, self.comparisons.written)
+        found = [each for name, part in parts.items() for each in part.told(name, known)]
+        alone = {name: exclusives(part.dictionary, part.scaling) for name, part in parts.items()}
+        found += estimates.exclusives_of(alone)
+        found += _latents(parts[RL], parts[SEED].dictionary, known, self.key.base_seed)
+        return [row_of(self.key, each) for each in found]
+
+
+def _latents(pair: "Part", again: Dictionary, known: Labels, seed: int) -> Iterator[Estimate]:
+    """What is told of the pair's own latents, one by one."""
+    yield from estimates.stability_of(pair.dictionary, again, pair.live, seed)
+    rows = np.flatnonzero((known.writer == 0) & (known.at == 0))
+    forks = Forks(pair.source.read(rows), known.code[rows], known.problem[rows])
+    if len(np.unique(forks.code[forks.chosen])) < 2 or len(np.unique(forks.code[~forks.chosen])) < 2:
+        return  # one strategy alone: nothing tells it from another
+    latents = estimates.code_latents(pair.dictionary, forks, pair.live)
+    yield from estimates.aurocs_of(pair.dictionary, forks, latents)
+    wrote = zip(known.writer.tolist(), known.code.tolist(), strict=True)
+    groups = np.array([f"{BEFORE_AFTER[writer]}/{STRATEGIES[code]}" for writer, code in wrote])
+    batches = ((pair.dictionary.encode(x), groups[rows], known.problem[rows]) for x, rows in pair.batches())
+    yield from estimates.rates_of(firing(batches), latents)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One dictionary, its rows, and what latent scaling says of it."""
+
+    dictionary: Dictionary
+    source: Source
+    health: Health
+    halves: bool
+
+    @classmethod
+    def read(cls, store: Store, job: DictionaryJob) -> "Part":
+        about = json.loads(store.get(job.recipe).file("health.json").read_text(encoding="utf-8"))
+        health = Health(**about | {"fvu": tuple(about["fvu"])})
+        return cls(dictionary_of(store, job), job.source(store), health, job.halves)
+
+    @functools.cached_property
+    def scaling(self) -> Scaling:
+        """Over all rows."""
+        return latent_scaling(self.dictionary, (x for x, _ in self.batches()))
+
+    @property
+    def live(self) -> Bool[Tensor, "latent"]:
+        """Latents that fired."""
+        return self.scaling.fired > 0
+
+    def batches(self) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """All rows with their numbers."""
+        for start in range(0, len(self.source), BATCH):
+            numbers = np.arange(start, min(start + BATCH, len(self.source)))
+            yield self.source.read(numbers), numbers
+
+    def told(self, name: str, known: Labels) -> Iterator[Estimate]:
+        """What is told of every comparison alike; what carries a change, where rows are pairs."""
+        yield from estimates.health_of(name, self.health, self.dictionary.models, self.dictionary.n_latents)
+        yield from estimates.norms_of(name, self.dictionary, self.live)
+        if not self.halves:
+            read = ((x, known.problem[numbers]) for x, numbers in self.batches())
+            yield from estimates.shares_of(name, self.dictionary, self.scaling, read)
