@@ -13,6 +13,7 @@ All read the same texts (but for halves, which share a reading with `itself`) an
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.dictionaries.options import Fit
 from probe.experiments.dictionaries.fit_job import DictionaryJob
@@ -38,10 +39,8 @@ class Comparisons:
 
     @property
     def written(self) -> tuple[SampleJob, ...]:
-        """The texts: before's answers, and after's; both sides of a null pair answer with other draws."""
-        again = replace(self.options, seed=self.options.seed + int(self.pair.is_null))
-        sides = ((self.pair.before, self.options), (self.pair.trained, again))
-        return tuple(SampleJob(each, self.elicitation, options, self.compute) for each, options in sides)
+        """The texts."""
+        return written_by(self.pair, self.elicitation, self.options, self.compute)
 
     @property
     def before(self) -> ReadingJob:
@@ -61,3 +60,25 @@ class Comparisons:
         found[ITSELF] = DictionaryJob((before, before), self.fit)
         found[HALVES] = DictionaryJob((before,), self.fit, halves=True)
         return found
+
+
+def written_by(
+    pair: Pair, elicitation: Elicitation, options: SamplingOptions, compute: Compute
+) -> tuple[SampleJob, ...]:
+    """Before's answers, and after's; both sides of a null pair answer with other draws."""
+    again = replace(options, seed=options.seed + int(pair.is_null))
+    sides = ((pair.before, options), (pair.trained, again))
+    return tuple(SampleJob(each, elicitation, how, compute) for each, how in sides)
+
+
+def alone(
+    checkpoint: Checkpoint,
+    elicitation: Elicitation,
+    options: SamplingOptions,
+    site: str,
+    fit: Fit,
+    compute: Compute,
+) -> DictionaryJob:
+    """Of one checkpoint, over its own answers."""
+    written = (SampleJob(checkpoint, elicitation, options, compute),)
+    return DictionaryJob((ReadingJob(checkpoint, written, site, compute=compute),), fit, (checkpoint.name,))

@@ -35,14 +35,13 @@ from probe.dictionaries.pair import BEFORE, Batch
 from probe.dictionaries.ranking import aurocs, by_auroc, strongest
 from probe.dictionaries.stability import matches
 from probe.experiments.dictionaries.comparisons import NULLS, RL, SEED
-from probe.experiments.dictionaries.fit_job import BEFORE_AFTER
+from probe.experiments.dictionaries.readings import STRATEGIES, WRITERS
 from probe.interventions.steering import part_of
 from probe.stats.intervals import clustered_ratio, wilson
 from probe.stats.ranking import clustered_auroc
 
 BINS = 20  # of the relative norm
 TOP = 10  # latents that are told one by one
-STRATEGIES = ("prose", "code")
 Read = tuple[Batch, np.ndarray]  # rows, and the problem of each
 
 
@@ -110,6 +109,11 @@ class Forks:
         """The half of the problems on which latents are chosen; the others are told."""
         return np.array([part_of(name) == "choose" for name in self.problem.tolist()])
 
+    @property
+    def told_apart(self) -> bool:
+        """Whether both halves hold both strategies; one alone is told from nothing."""
+        return all(np.unique(self.code[half]).size == 2 for half in (self.chosen, ~self.chosen))
+
 
 def code_latents(dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "latent"]) -> list[int]:
     """The TOP live latents that best tell code from prose at the fork, on the half that is not told."""
@@ -141,7 +145,7 @@ def rates_of(found: Firing, latents: Sequence[int]) -> Iterator[Estimate]:
         for each in changes(found, *groups, latents=latents):
             params = {"latent": each.latent, "group": strategy}
             yield replace(each.estimate, name="latent_rate", params=params | {"side": "change"}, p=each.holm)
-            for side, group in zip(BEFORE_AFTER, groups, strict=True):
+            for side, group in zip(WRITERS, groups, strict=True):
                 top, rows = (part[:, each.latent] for part in found.parts(group, "rate"))
                 one = clustered_ratio(top, rows, np.array(found.problems), name="latent_rate")
                 yield replace(one, n=int(rows.sum()), params=params | {"side": side})

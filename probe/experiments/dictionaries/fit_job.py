@@ -25,19 +25,23 @@ from probe.dictionaries.dictionary import Dictionary, Rows
 from probe.dictionaries.folder import Kept, read_dictionary, write_dictionary
 from probe.dictionaries.health import health
 from probe.dictionaries.options import Fit
+from probe.dictionaries.state import LOG
 from probe.dictionaries.stream import Folders, Source, Stream
 from probe.dictionaries.training import train
 from probe.engine.job import Job
 from probe.engine.listener import report
 from probe.errors import BadInput
+from probe.experiments.budget import size_of
 from probe.experiments.dictionaries.readings import ReadingJob
 from probe.models.hooks.sites import Site, site
+from probe.models.loading.organism import shape_of
 from probe.rng import address
 from probe.store import Recipe, Store, write_atomic
 
 VERSION = 1
 BEFORE_AFTER = ("before", "after")
 EVERY = 200  # steps between two states that are kept
+BYTES = {"float32": 4, "float64": 8}
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,18 @@ class DictionaryJob(Job):
     def needs(self) -> tuple[Job, ...]:
         return tuple(dict.fromkeys(self.readings))
 
+    @property
+    def width(self) -> int:
+        """Of what is read. BadInput where it is not known before the weights are there."""
+        checkpoint = self.readings[0].checkpoint
+        organism = checkpoint.organism
+        return shape_of(organism.size).d_model if organism else size_of(checkpoint).shape.d_model
+
+    @property
+    def needed(self) -> "Needed":
+        """Memory and operations of the fit itself."""
+        return needed(self.fit, len(self.models), self.width)
+
     def source(self, store: Store) -> Source:
         """The rows that it is fitted to."""
         held = tuple(Activations(store.get(job.recipe).path) for job in self.readings)
@@ -97,21 +113,42 @@ class DictionaryJob(Job):
         return Halves(held[0], self.models, place) if self.halves else Folders(held, self.models, place)
 
     def make(self, store: Store, work: Path) -> None:
-        source = self.source(store)
-        log: list[dict[str, Any]] = []
+        source, state = self.source(store), work / "scratch" / "state"
 
         def told(row: dict[str, Any]) -> None:
-            log.append(row)
             report(row["step"] + 1, self.fit.steps, "steps")
 
-        found = train(source, self.fit, folder=work / "scratch" / "state", every=EVERY, on_log=told)
+        found = train(source, self.fit, folder=state, every=EVERY, on_log=told)
         held = Stream(source, self.fit.batch, self.fit.held, ("dictionary", *self.fit.seed)).held_rows()
         fitted_on = {name: job.recipe.digest for name, job in zip(self.models, self.readings, strict=False)}
         write_dictionary(Kept(found, dict(self.recipe.params["fit"]), fitted_on), work)
         write_atomic(work / "health.json", json.dumps(dataclasses.asdict(health(found, held))).encode())
-        write_atomic(work / "log.jsonl", "".join(json.dumps(row) + "\n" for row in log).encode())
+        write_atomic(work / LOG, (state / LOG).read_bytes())
 
 
 def dictionary_of(store: Store, job: DictionaryJob) -> Dictionary:
     """It must have been made."""
     return read_dictionary(store.get(job.recipe).path).dictionary
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Bytes, rows and operations of one fit."""
+
+    weights: int
+    batch: int
+    rows: int
+    operations: float
+
+
+def needed(fit: Fit, models: int, d: int) -> Needed:
+    """Weights, gradients and both of Adam's moments; a dense [row latent] matrix of a batch thrice, and its rows.
+
+    Operations are those of the dense product of the encoder alone, 2 x rows x models x d x latents: what is sparse
+    costs little beside it.
+    """
+    size = BYTES[fit.dtype]
+    weights = 4 * size * (2 * models * d * fit.n_latents + 2 * fit.n_latents + models * d)
+    batch = size * fit.batch * (3 * fit.n_latents + 4 * models * d)
+    rows = fit.steps * fit.batch
+    return Needed(weights, batch, rows, 2.0 * rows * models * d * fit.n_latents)

@@ -8,15 +8,17 @@ itself, between two halves of its problems, and after a walk of its weights that
 
 import functools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 from torch import Tensor
 
 from probe.activations.shards import Activations
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
 from probe.dictionaries.audits import exclusives
@@ -28,20 +30,36 @@ from probe.dictionaries.options import Fit
 from probe.dictionaries.stream import Source
 from probe.engine.job import Job
 from probe.experiments import experiments
+from probe.experiments.budget import size_of
 from probe.experiments.dictionaries import estimates
 from probe.experiments.dictionaries.comparisons import RL, SEED, Comparisons
-from probe.experiments.dictionaries.estimates import STRATEGIES, Forks
-from probe.experiments.dictionaries.fit_job import BEFORE_AFTER, DictionaryJob, dictionary_of
+from probe.experiments.dictionaries.estimates import Forks
+from probe.experiments.dictionaries.fit_job import DictionaryJob, dictionary_of
 from probe.experiments.dictionaries.readings import Labels, labels
 from probe.experiments.experiment import PairExperiment
 from probe.measurements import RowKey, Rows, row_of
+from probe.models.loading.organism import shape_of
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.store import Store
 
 STUDY = "features"
 BATCH = 4096  # rows at a time
-FIT = Fit(128, 4, steps=2000, batch=1024, held=2048, dead_after=20_000)  # of organisms
+ORGANISMS = Fit(128, 4, steps=2000, batch=1024, held=2048, dead_after=20_000)
+OUTSIDE = Fit(16_384, 64, steps=20_000)  # of weights from outside, of which there is more to say
+DEPTH = 2 / 3  # of the model, where no site is named
+
+
+def default_site(checkpoint: Checkpoint) -> str:
+    """The residual two thirds up. BadInput where the number of blocks is not known before the weights are there."""
+    organism = checkpoint.organism
+    blocks = shape_of(organism.size).layers if organism else size_of(checkpoint).shape.layers
+    return f"resid.{math.ceil(DEPTH * blocks)}"
+
+
+def default_fit(checkpoint: Checkpoint) -> Fit:
+    """By whether it was made here."""
+    return OUTSIDE if checkpoint.is_outside else ORGANISMS
 
 
 @experiments.register("features")
@@ -49,12 +67,11 @@ FIT = Fit(128, 4, steps=2000, batch=1024, held=2048, dead_after=20_000)  # of or
 class FeaturesJob(PairExperiment):
     """What dictionaries say that RL changed, beside their nulls."""
 
-    FIGURES: ClassVar = ("exclusive_latents", "latent_frequency")
     pair: Pair
     site: str
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = SAMPLED
-    fit: Fit = FIT
+    fit: Fit = ORGANISMS
     compute: Compute = field(default=Compute(), compare=False)
 
     def __post_init__(self) -> None:
@@ -100,13 +117,11 @@ def _latents(pair: "Part", again: Dictionary, known: Labels, seed: int) -> Itera
     yield from estimates.stability_of(pair.dictionary, again, pair.live, seed)
     rows = np.flatnonzero((known.writer == 0) & (known.at == 0))
     forks = Forks(pair.source.read(rows), known.code[rows], known.problem[rows])
-    if len(np.unique(forks.code[forks.chosen])) < 2 or len(np.unique(forks.code[~forks.chosen])) < 2:
-        return  # one strategy alone: nothing tells it from another
+    if not forks.told_apart:
+        return
     latents = estimates.code_latents(pair.dictionary, forks, pair.live)
     yield from estimates.aurocs_of(pair.dictionary, forks, latents)
-    wrote = zip(known.writer.tolist(), known.code.tolist(), strict=True)
-    groups = np.array([f"{BEFORE_AFTER[writer]}/{STRATEGIES[code]}" for writer, code in wrote])
-    batches = ((pair.dictionary.encode(x), groups[rows], known.problem[rows]) for x, rows in pair.batches())
+    batches = ((pair.dictionary.encode(x), known.groups[rows], known.problem[rows]) for x, rows in pair.batches())
     yield from estimates.rates_of(firing(batches), latents)
 
 

@@ -35,6 +35,7 @@ from probe.rollouts.options import Compute
 from probe.store import Recipe, Store
 
 VERSION = 1
+WRITERS, STRATEGIES = ("before", "after"), ("prose", "code")
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ class Labels:
     writer: Int[np.ndarray, "row"]
     at: Int[np.ndarray, "row"]  # 0: the fork
     code: Bool[np.ndarray, "row"]
+
+    @functools.cached_property
+    def groups(self) -> np.ndarray:
+        """Of each row, who wrote it and how: "before/prose", "after/code"."""
+        wrote = zip(self.writer.tolist(), self.code.tolist(), strict=True)
+        return np.array([f"{WRITERS[writer]}/{STRATEGIES[code]}" for writer, code in wrote])
 
     def __getitem__(self, rows: np.ndarray) -> "Labels":
         return Labels(self.problem[rows], self.writer[rows], self.at[rows], self.code[rows])

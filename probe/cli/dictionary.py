@@ -1,0 +1,149 @@
+"""probe dictionary: fit one to a checkpoint or a pair; show one, whoever made it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from probe.cli import settings
+from probe.cli.app import app, places
+from probe.cli.fitting import Answers, Fitting, SiteName
+from probe.cli.groups import unfolded
+from probe.cli.show import emit, messages, number, say, shown, table
+from probe.errors import BadInput
+
+if TYPE_CHECKING:
+    from probe.dictionaries.dictionary import Dictionary
+    from probe.experiments.dictionaries.fit_job import DictionaryJob
+
+SHOWN = ("", "value")
+
+dictionary = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(dictionary, name="dictionary", help="Sparse dictionaries: fit one, or show what one is.")
+places["dictionary"] = 104
+
+
+@dictionary.command("fit")
+@unfolded
+def fit(
+    name: settings.Before,
+    run: settings.Asking,
+    fitting: Fitting,
+    after: settings.MaybeAfter = None,
+    site: SiteName = None,
+    samples: Answers = 4,
+    temperature: settings.Warm = 1.0,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write it to.")] = None,
+    saelens: Annotated[bool, typer.Option("--saelens", help="As SAELens' files, a folder a model, instead.")] = False,
+) -> None:
+    """Fit a dictionary to what a checkpoint holds over its answers; with AFTER, one of both over the answers of both.
+
+    Killed, the same command goes on from the last state that was kept.
+    """
+    from probe.engine.executor import make
+    from probe.engine.pool import pool_size
+    from probe.engine.progress import Progress
+    from probe.experiments.dictionaries.fit_job import dictionary_of
+
+    if saelens and out is None:
+        raise BadInput("no folder to write to", where="--saelens", do="give --out FOLDER")
+    job = _job(run, fitting, name, after, site, samples, temperature)
+    store, workers = run.held, run.workers
+    if run.dry:
+        return _announce(job, run)
+    with Progress(messages(), store, pool_size(workers)) as progress:
+        make([job], store, workers=workers, listener=progress)
+    made = store.get(job.recipe)
+    found = dictionary_of(store, job)
+    if out is not None:
+        _write(found, out, saelens)
+    about = _about(found) | _health(made.path)
+    emit(about) if run.as_json else table(SHOWN, _lines(about), job.label, right=SHOWN[1:])
+    return say(f"kept as dictionary {made.digest[:16]}, in {made.path}")
+
+
+@dictionary.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="A folder or file of ours, SAELens', Qwen-Scope's; RELEASE/ID.")],
+    out: Annotated[Path | None, typer.Option("--saelens", help="Write each of its models as SAELens' folder.")] = None,
+    as_json: settings.AsJson = False,
+) -> None:
+    """Show what a dictionary is: of which models, where, how many latents; write it for SAELens."""
+    from probe.dictionaries.by_name import dictionary_named
+
+    found = dictionary_named(name)
+    if out is not None:
+        _write(found, out, saelens=True)
+    about = _about(found)
+    emit(about) if as_json else table(SHOWN, _lines(about), name, right=SHOWN[1:])
+
+
+def _job(
+    run: settings.Asking, fitting: Fitting, name: str, after: str | None, site: str | None, samples: int, warm: float
+) -> "DictionaryJob":
+    from probe.experiments.dictionaries.comparisons import RL, Comparisons, alone
+    from probe.experiments.dictionaries.job import default_site
+
+    pair = run.pair(name, after)
+    elicitation, options = run.of(pair.before, temperature=warm, samples=samples)
+    place, recipe = site or default_site(pair.before), fitting.of(pair.before)
+    if pair.after is None:
+        return alone(pair.before, elicitation, options, place, recipe, run.compute())
+    return Comparisons(pair, elicitation, options, place, recipe, run.compute()).dictionaries[RL]
+
+
+def _announce(job: "DictionaryJob", run: settings.Asking) -> None:
+    from probe.cli.dry_run import announce
+
+    announce([job], run.held, run.workers, job.label, run.as_json)
+    if not run.as_json:
+        needed = job.needed
+        held = (
+            f"{needed.weights / 1e9:.2g} GB of weights, gradients and moments, {needed.batch / 1e9:.2g} GB of a batch"
+        )
+        shown(f"to fit it: {held}; {needed.rows:.3g} rows, {needed.operations:.2g} operations of dense products")
+
+
+def _write(found: "Dictionary", out: Path, saelens: bool) -> None:
+    from probe.dictionaries.folder import Kept, write_dictionary
+    from probe.dictionaries.saelens_write import write_saelens
+
+    if not saelens:
+        out.mkdir(parents=True, exist_ok=True)
+        write_dictionary(Kept(found), out)
+        return say(f"wrote {out}")
+    for model in found.models:
+        write_saelens(found.side(model), out / model)
+        say(f"wrote {out / model}")
+    return None
+
+
+def _about(found: "Dictionary") -> dict[str, Any]:
+    kind = type(found.activation).__name__
+    k = getattr(found.activation, "k", None)
+    return {
+        "models": list(found.models),
+        "site": str(found.site),
+        "width": found.d,
+        "latents": found.n_latents,
+        "activation": f"{kind}, k = {k:g}" if k else kind,
+        "rows normalised": found.normalise,
+    }
+
+
+def _health(folder: Path) -> dict[str, Any]:
+    """On the rows that were held out."""
+    import json
+
+    about = json.loads((folder / "health.json").read_text(encoding="utf-8"))
+    return {"FVU": about["fvu"], "L0": about["l0"], "dead": about["dead"], "held rows": about["rows"]}
+
+
+def _lines(about: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _said(value)) for name, value in about.items()]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_said, value))
+    return number(value) if isinstance(value, float) else str(value)
