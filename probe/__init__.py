@@ -7,6 +7,8 @@
     explain(pair)                why accuracy changed: the verdict over rival explanations
     forecast(checkpoint)         what RL under each reward will change, before any RL
     steer(pair)                  does steering by hand do what RL did?
+    features(pair)               which features did RL write, and which did it turn up?
+    dictionary(name)             somebody's sparse dictionary, whoever made it
     probes, patch, weights       what the residual stream says, where the fork is decided, how the weights moved
     cross_sample(pair)           how few tokens carry what RL did?
     weight_path(run)             did its weights go along a line?
@@ -24,6 +26,7 @@ _PUBLIC = {
     **dict.fromkeys(("compare", "cross_sample", "load", "pair", "patch", "probes", "steer", "train"), "probe.api"),
     **dict.fromkeys(("weight_path", "weights"), "probe.api"),
     **dict.fromkeys(("explain", "forecast"), "probe.verdicts"),
+    **dict.fromkeys(("dictionary", "features"), "probe.latents"),
     "Store": "probe.store",
 }
 
@@ -32,7 +35,9 @@ __all__ = [
     "__version__",
     "compare",
     "cross_sample",
+    "dictionary",
     "explain",
+    "features",
     "forecast",
     "load",
     "pair",

@@ -346,6 +346,23 @@ def trained_otherwise() -> str:
     )
 
 
+def asked_otherwise() -> str:
+    """What asking otherwise gives, and RL beyond it; the intervals are those of all predictions at once."""
+
+    def told(prediction: str) -> str:
+        return with_interval(one("elicitation_predictions", mark="mean", prediction=prediction))
+
+    found = [row["verdict"] for row in table("elicitation_predictions", mark="mean")]
+    counts = [found.count(verdict) for verdict in ("holds", "fails", "undecided")]
+    return (
+        f"Greedy, a reward for code gives {told('python')} beside the best way without RL where there are two "
+        f"strategies, and the true reward, all weights trained, {told('truth')} where there is one. A reward for the "
+        f"box, sampled, falls short of greedy decoding ({told('format')}). One worked example that is wrong gives "
+        f"{told('wrong example')} beside one that is right. Of {len(found)} predictions {counts[0]} hold, {counts[1]} "
+        f"fail, {counts[2]} are undecided"
+    )
+
+
 def found_again() -> str:
     """How often the verdict named what was built in."""
     (whole,) = table("built_in", mark="overall")
@@ -378,6 +395,7 @@ def found_again() -> str:
         planted,
         paths,
         trained_otherwise,
+        asked_otherwise,
         rewards_table,
         bases,
         switched,
