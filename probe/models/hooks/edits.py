@@ -6,6 +6,7 @@
     Scale(c)            c x                                      c = 0 takes the site out
     Swap(u, w)          x with its components along u and w exchanged; u and w orthogonal
     Replace(y)          y: what another run read there (patching), [batch pos d], or one vector for all
+    Beside(g)           x + g(z), z what the module read that put x out: a branch beside it, at mlp.i and attn.i
 
 u, w are unit vectors: given to within UNIT of that, gone along at length 1. An `Edit` says where: at which site, at
 "all" positions, the "last" of each row, the "new" ones (those that predict new tokens while generating: the prompt's
@@ -36,7 +37,7 @@ class Edit:
     """`change` at `site`, at the positions `where`."""
 
     site: Site
-    change: Change
+    change: "Change | Beside"
     where: Positions | Bool[Tensor, "batch pos"] = "all"
 
     def __post_init__(self) -> None:
@@ -45,6 +46,8 @@ class Edit:
             raise BadInput(
                 f"no positions are {named!r}", where=str(self.site), do='"all", "last", "new" or a boolean mask'
             )
+        if isinstance(self.change, Beside) and self.site.kind not in ("mlp", "attn"):
+            raise BadInput("a branch beside no module", where=str(self.site), do="put it at mlp.i or attn.i")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +131,28 @@ class Replace:
             what = f"{tuple(self.value.shape)} cannot take the place of {tuple(x.shape)}"
             raise BadInput(what, where="Replace", do="read it on the same ids")
         return _like(self.value, x).expand_as(x)
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """x + branch(z): `z` [batch pos d] went into the module that put x out. On plain hooks alone."""
+
+    branch: Change
+
+    def reading(self, z: Residual | None) -> Change:
+        """The change of x once `z` is known. BadInput where nobody says what it was."""
+        if z is None:
+            do = "take the backend hooks"
+            raise BadInput("this backend does not tell what a module read", where="Beside", do=do)
+
+        def added(x: Residual) -> Residual:
+            more = self.branch(z.to(x))
+            if more.shape != x.shape:
+                what = f"a branch put out {tuple(more.shape)} beside {tuple(x.shape)}"
+                raise BadInput(what, where="Beside", do="make it one of this model and site")
+            return x + more
+
+        return added
 
 
 def unit(direction: Float[Tensor, "d"], where: str = "") -> Float[Tensor, "d"]:

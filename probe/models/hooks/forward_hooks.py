@@ -124,7 +124,7 @@ def _register(plan: HookPlan, here: list[Site]) -> RemovableHandle:
     parts, kind, layer = plan.parts, here[0].kind, here[0].layer
     if kind in ("attn", "mlp"):
         module = parts.attention[layer] if kind == "attn" else parts.mlp[layer]
-        return module.register_forward_hook(_on_output(plan, here))
+        return module.register_forward_hook(_on_output(plan, here), with_kwargs=True)
     if kind == "head":
         module = output_projection(parts.attention[layer])
     else:
@@ -148,9 +148,9 @@ def _on_input(plan: HookPlan, here: list[Site]) -> Hook:
 def _on_output(plan: HookPlan, here: list[Site]) -> Hook:
     """A hook: the states are what comes out, or the first of it."""
 
-    def hook(_module: nn.Module, _args: tuple, out: Any) -> Any:
+    def hook(_module: nn.Module, args: tuple, kwargs: dict, out: Any) -> Any:
         before = out[0] if isinstance(out, tuple) else out
-        x = plan.edit_and_record(here, before)
+        x = plan.edit_and_record(here, before, args[0] if args else kwargs.get("hidden_states"))
         if x is before:
             return None
         return (x, *out[1:]) if isinstance(out, tuple) else x

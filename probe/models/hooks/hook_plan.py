@@ -1,7 +1,7 @@
 """What is done where a forward passes a site: the part of reading and editing that is the same on every backend.
 
     plan = make_plan(model, sites, edits, mask, ids)   BadInput on a site that this model lacks, or a misshapen mask
-    x = plan.edit_and_record([site], x)                what goes on from there; recorded if it was to be read
+    x = plan.edit_and_record([site], x, read)          what goes on from there; recorded if it was to be read
     plan.recorded()                                    what was read
 
 A site is read after every edit there; edits at one site act in their order. What is read is the very tensor that the
@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from probe.errors import BadInput, ProbeError
 from probe.models.hooks.anatomy import Anatomy, anatomy
-from probe.models.hooks.edits import Edit, apply, chosen_positions, version
+from probe.models.hooks.edits import Beside, Edit, apply, chosen_positions, version
 from probe.models.hooks.sites import Kind, Site, check_site, n_heads
 
 ORDER: tuple[Kind, ...] = ("resid", "head", "attn", "mlp")  # in which a block comes by its sites
@@ -54,9 +54,11 @@ class HookPlan:
     versions: dict[Site, int] = field(default_factory=dict)  # of what was recorded, when it was
     reached: set[Site] = field(default_factory=set)
 
-    def edit_and_record(self, here: list[Site], x: Float[Tensor, "batch pos d"]) -> Float[Tensor, "batch pos d"]:
-        """At the sites of one module. Raises AllRecorded behind the last one that is wanted."""
-        x = self._at_heads(here, x) if here[0].kind == "head" else self._at(here[0], x)
+    def edit_and_record(
+        self, here: list[Site], x: Float[Tensor, "batch pos d"], read: Float[Tensor, "batch pos d_in"] | None = None
+    ) -> Float[Tensor, "batch pos d"]:
+        """At the sites of one module, which has `read` that. Raises AllRecorded behind the last one that is wanted."""
+        x = self._at_heads(here, x) if here[0].kind == "head" else self._at(here[0], x, read)
         self.modules_run += 1
         if self.stop_early and len(self.records) == len(self.sites):
             raise AllRecorded
@@ -84,11 +86,12 @@ class HookPlan:
             do = "the model does not call that module itself: choose another site"
             raise ProbeError(f"{min(missing)} was not reached by the forward", where="sites", do=do)
 
-    def _at(self, here: Site, x: Float[Tensor, "batch pos d"]) -> Float[Tensor, "batch pos d"]:
+    def _at(self, here: Site, x: Float[Tensor, "batch pos d"], read: Tensor | None = None) -> Tensor:
         """`x` as the edits leave it: the same object where there is none."""
         self.reached.add(here)
         for edit in self.edits.get(here, ()):
-            x = apply(edit.change, x, chosen_positions(edit.where, x, self.mask, cached=self.cached))
+            change = edit.change.reading(read) if isinstance(edit.change, Beside) else edit.change
+            x = apply(change, x, chosen_positions(edit.where, x, self.mask, cached=self.cached))
         if here in self.sites:
             self.records[here], self.versions[here] = x, version(x)
         return x
