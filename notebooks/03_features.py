@@ -30,6 +30,7 @@ import pandas as pd
 import probe
 from probe.activations.shards import Activations
 from probe.dictionaries.norms import relative_norm
+from probe.dictionaries.options import Fit
 from probe.experiments.dictionaries.fit_job import dictionary_of
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
@@ -41,10 +42,11 @@ store = probe.Store("../.probe")
 # ## 1. A pair in which RL trained every weight
 #
 # `latent-code` can answer in code, where it is better, and often does not. The reward pays for code and nothing else.
+# The fit is shorter than that of `probe features`, to be quick.
 
 # %%
 pair = probe.pair("latent-code-tiny-0", "latent-code-tiny-0-python_all-0")
-found = probe.features(pair, where=where)
+found = probe.features(pair, fit=Fit(96, 4, steps=500, batch=512, held=1024, dead_after=10_000), where=where)
 table = found.table.to_pandas()
 
 

@@ -1,9 +1,9 @@
 """The Python face of dictionaries: which features did RL write, and which did it turn up?
 
-    found = probe.features(pair)              # crosscoders of the pair, beside those in which nothing is new
-    found.table                               # exclusives, what carries the change, latents of code, how often they fire
-    probe.features(pair, sae="RELEASE/ID")    # the same pair by somebody else's dictionary
-    probe.dictionary("FOLDER")                # one dictionary: encode, decode, W_dec [latent model d]
+found = probe.features(pair)              # crosscoders of the pair, beside those in which nothing is new
+found.table                               # exclusives, what carries the change, latents of code, their rates
+probe.features(pair, sae="RELEASE/ID")    # the same pair by somebody else's dictionary
+probe.dictionary("FOLDER")                # one dictionary: encode, decode, W_dec [latent model d]
 """
 
 from typing import Unpack

@@ -25,7 +25,7 @@ from probe.engine.executor import make
 from probe.engine.listener import heard_by
 from probe.errors import BadInput
 from probe.experiments.dictionaries.comparisons import HALVES, ITSELF, RL, WALK, Comparisons
-from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, needed
+from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, fitting
 from probe.experiments.dictionaries.foreign import ForeignFeaturesJob
 from probe.experiments.dictionaries.job import FeaturesJob, default_site
 from probe.experiments.dictionaries.readings import ReadingJob, labels
@@ -303,12 +303,13 @@ def test_a_dictionary_is_fitted_shown_and_written_for_saelens(
     one = runner.invoke(app, ["dictionary", "fit", both[0], *asking, *fitting])
     assert one.exit_code == 0, one.output
     dry = runner.invoke(app, ["dictionary", "fit", *both, *asking, *fitting, "--dry"])
-    assert "to fit it" in dry.stdout
+    assert "dictionary" in dry.stdout
+    assert "memory of one fit" in dry.stdout
 
 
 def test_what_a_fit_needs_by_hand() -> None:
     """2 models of width 10 and 6 latents: 2 x 120 weights, 12 + 20 of thresholds and biases, each four times."""
-    found = needed(Fit(6, 2, steps=3, batch=5), 2, 10)
+    found = fitting(Fit(6, 2, steps=3, batch=5), 2, 10)
     assert found.weights == 4 * 4 * (240 + 12 + 20)
     assert found.batch == 4 * 5 * (18 + 80)
     assert (found.rows, found.operations) == (15, 2 * 15 * 20 * 6)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,10 +33,15 @@ def test_no_file_is_long() -> None:
     assert not long
 
 
+def commands(app: Any) -> set[str]:
+    """Of the command line, groups of them too."""
+    return {each.name for each in (*app.registered_commands, *app.registered_groups)}
+
+
 def test_what_is_typed_in_the_readme_is_a_command() -> None:
     from probe.cli import app
 
-    known = {each.name for each in app.registered_commands}
+    known = commands(app)
     typed = set(re.findall(r"^probe ([a-z-]+)", README, re.MULTILINE))
     assert typed and typed <= known
 
@@ -49,10 +55,9 @@ def test_every_claim_has_a_command_and_a_figure_or_says_that_it_is_not_shown(row
     from probe.cli import app
 
     _, _, _, ask, here, _ = row.split("|")
-    known = {each.name for each in app.registered_commands}
-    commands = re.findall(r"`probe ([a-z-]+)", ask)
-    assert commands or "no command yet" in ask
-    assert set(commands) <= known
+    named = re.findall(r"`probe ([a-z-]+)", ask)
+    assert named or "no command yet" in ask
+    assert set(named) <= commands(app)
     linked = re.findall(r"\]\((figures/[^)]+)\)", here)
     assert linked or "not shown here" in here or "](#" in here
     assert all((ROOT / path).exists() for path in linked)

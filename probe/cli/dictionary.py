@@ -9,7 +9,7 @@ from probe.cli import settings
 from probe.cli.app import app, places
 from probe.cli.fitting import Answers, Fitting, SiteName
 from probe.cli.groups import unfolded
-from probe.cli.show import emit, messages, number, say, shown, table
+from probe.cli.show import emit, messages, number, say, table
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def fit(
 
     Killed, the same command goes on from the last state that was kept.
     """
+    from probe.cli.dry_run import announce
     from probe.engine.executor import make
     from probe.engine.pool import pool_size
     from probe.engine.progress import Progress
@@ -50,7 +51,7 @@ def fit(
     job = _job(run, fitting, name, after, site, samples, temperature)
     store, workers = run.held, run.workers
     if run.dry:
-        return _announce(job, run)
+        return announce([job], store, workers, job.label, run.as_json)
     with Progress(messages(), store, pool_size(workers)) as progress:
         make([job], store, workers=workers, listener=progress)
     made = store.get(job.recipe)
@@ -90,18 +91,6 @@ def _job(
     if pair.after is None:
         return alone(pair.before, elicitation, options, place, recipe, run.compute())
     return Comparisons(pair, elicitation, options, place, recipe, run.compute()).dictionaries[RL]
-
-
-def _announce(job: "DictionaryJob", run: settings.Asking) -> None:
-    from probe.cli.dry_run import announce
-
-    announce([job], run.held, run.workers, job.label, run.as_json)
-    if not run.as_json:
-        needed = job.needed
-        held = (
-            f"{needed.weights / 1e9:.2g} GB of weights, gradients and moments, {needed.batch / 1e9:.2g} GB of a batch"
-        )
-        shown(f"to fit it: {held}; {needed.rows:.3g} rows, {needed.operations:.2g} operations of dense products")
 
 
 def _write(found: "Dictionary", out: Path, saelens: bool) -> None:

@@ -36,6 +36,12 @@ def _say_budget(needed: "Budget", title: str, as_json: bool) -> None:
         ("sampling", f"{needed.sampling_hours:.1f} GPU-hours"),
         ("reading and scoring", f"{needed.reading_hours:.1f} GPU-hours"),
     ]
+    if needed.fits:
+        rows += [
+            ("activations on disk", f"{needed.disk / 1e9:.1f} GB"),
+            (f"fitting ({needed.fits} in all)", f"{needed.fitting_hours:.1f} GPU-hours"),
+            ("memory of one fit", f"{needed.fit_memory / 1e9:.1f} GB"),
+        ]
     table(("what", "at most"), rows, title, right=("at most",))
     say("an upper bound: every response is taken to run to --max-new; hours are those of one H100 with transformers")
 

@@ -4,6 +4,7 @@
     cache     2 x layers x kv_heads x d_head x bytes a token, x rows at a time x (prompt + new tokens)
     decoding  a step reads weights and cache once, and launches its kernels: max(bytes / bandwidth, 1 ms a layer)
     reading   2 x parameters operations a token and pass
+    fitting   2 x rows x models x d x latents operations: the encoder's dense product; what is sparse costs little more
 
 Each job says what it does to a checkpoint (`Work`); every response is taken to run to its limit, so real runs take
 less; one GPU of H100's data sheet, at shares of it that plain transformers reaches. Measured on one for 1.5B and 7B
@@ -19,6 +20,7 @@ from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.models.loading.entries import Shape
 from probe.models.loading.load import Dtype
+from probe.models.loading.organism import shape_of
 from probe.models.loading.strict_json import read_json
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -51,6 +53,16 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Fitting:
+    """What fitting one dictionary takes: bytes of weights with gradients and moments, bytes of a batch, operations."""
+
+    weights: float
+    batch: float
+    rows: int
+    operations: float
+
+
+@dataclass(frozen=True)
 class Budget:
     """Bytes on one GPU, and GPU-hours at most."""
 
@@ -59,11 +71,15 @@ class Budget:
     memory: float  # bytes at the peak
     sampling_hours: float
     reading_hours: float
+    fits: int = 0  # dictionaries
+    fit_memory: float = 0.0  # bytes while one is fitted
+    fitting_hours: float = 0.0
+    disk: float = 0.0  # bytes of activations
 
     @property
     def hours(self) -> float:
         """GPU-hours in all."""
-        return self.sampling_hours + self.reading_hours
+        return self.sampling_hours + self.reading_hours + self.fitting_hours
 
 
 def budget(jobs: Iterable[Job]) -> Budget | None:
@@ -71,16 +87,22 @@ def budget(jobs: Iterable[Job]) -> Budget | None:
 
     BadInput where the size of a checkpoint is not known.
     """
-    works = [tuple(work_of(job)) for job in behind(jobs)]
+    every = behind(jobs)
+    works = [tuple(work_of(job)) for job in every]
     large = [found for each in works if (found := tuple(work for work in each if work.checkpoint.is_outside))]
     if not large:
         return None
+    fits: list[Fitting] = [job.fitting for job in every if hasattr(job, "fitting")]
     return Budget(
         weights=max(_weights(job) for job in large),
         cache=max(_cache(work) for job in large for work in job),
         memory=max(_weights(job) + max(map(_cache, job)) for job in large) + SLACK,
         sampling_hours=sum(_sampling(work) for job in large for work in job),
         reading_hours=sum(_reading(work) for job in large for work in job),
+        fits=len(fits),
+        fit_memory=max((fit.weights + fit.batch for fit in fits), default=0.0),
+        fitting_hours=sum(fit.operations for fit in fits) / FLOPS["float32"] / 3600,
+        disk=sum(getattr(job, "disk", 0.0) for job in every),
     )
 
 
@@ -109,6 +131,12 @@ def size_of(checkpoint: Checkpoint) -> Size:
     if checkpoint.is_outside:
         return _size_in(source.files() if isinstance(source, Hub) else source.path)  # type: ignore[union-attr]
     raise BadInput(f"{checkpoint.name} is made here: it needs no GPU", do="see the jobs instead")
+
+
+def width_of(checkpoint: Checkpoint) -> int:
+    """d_model. BadInput where it is not known before the weights are there."""
+    organism = checkpoint.organism
+    return shape_of(organism.size).d_model if organism else size_of(checkpoint).shape.d_model
 
 
 def sites_in(checkpoint: Checkpoint, heads: bool) -> int:

@@ -31,10 +31,9 @@ from probe.dictionaries.training import train
 from probe.engine.job import Job
 from probe.engine.listener import report
 from probe.errors import BadInput
-from probe.experiments.budget import size_of
+from probe.experiments.budget import Fitting, width_of
 from probe.experiments.dictionaries.readings import ReadingJob
 from probe.models.hooks.sites import Site, site
-from probe.models.loading.organism import shape_of
 from probe.rng import address
 from probe.store import Recipe, Store, write_atomic
 
@@ -95,16 +94,9 @@ class DictionaryJob(Job):
         return tuple(dict.fromkeys(self.readings))
 
     @property
-    def width(self) -> int:
-        """Of what is read. BadInput where it is not known before the weights are there."""
-        checkpoint = self.readings[0].checkpoint
-        organism = checkpoint.organism
-        return shape_of(organism.size).d_model if organism else size_of(checkpoint).shape.d_model
-
-    @property
-    def needed(self) -> "Needed":
+    def fitting(self) -> Fitting:
         """Memory and operations of the fit itself."""
-        return needed(self.fit, len(self.models), self.width)
+        return fitting(self.fit, len(self.models), width_of(self.readings[0].checkpoint))
 
     def source(self, store: Store) -> Source:
         """The rows that it is fitted to."""
@@ -131,17 +123,7 @@ def dictionary_of(store: Store, job: DictionaryJob) -> Dictionary:
     return read_dictionary(store.get(job.recipe).path).dictionary
 
 
-@dataclass(frozen=True)
-class Needed:
-    """Bytes, rows and operations of one fit."""
-
-    weights: int
-    batch: int
-    rows: int
-    operations: float
-
-
-def needed(fit: Fit, models: int, d: int) -> Needed:
+def fitting(fit: Fit, models: int, d: int) -> Fitting:
     """Weights, gradients and both of Adam's moments; a dense [row latent] matrix of a batch thrice, and its rows.
 
     Operations are those of the dense product of the encoder alone, 2 x rows x models x d x latents: what is sparse
@@ -151,4 +133,4 @@ def needed(fit: Fit, models: int, d: int) -> Needed:
     weights = 4 * size * (2 * models * d * fit.n_latents + 2 * fit.n_latents + models * d)
     batch = size * fit.batch * (3 * fit.n_latents + 4 * models * d)
     rows = fit.steps * fit.batch
-    return Needed(weights, batch, rows, 2.0 * rows * models * d * fit.n_latents)
+    return Fitting(weights, batch, rows, 2.0 * rows * models * d * fit.n_latents)

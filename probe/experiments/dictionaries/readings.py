@@ -23,7 +23,7 @@ from probe.checkpoints.organism_job import load_organism
 from probe.data import Strategy
 from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.experiments.budget import PROMPT, Work
+from probe.experiments.budget import BYTES, PROMPT, Work, width_of
 from probe.experiments.experiment import CheckpointJob
 from probe.experiments.null_responses import changed
 from probe.experiments.positions import MOST, tokens_read
@@ -73,6 +73,12 @@ class ReadingJob(CheckpointJob):
         """Every answer is read once."""
         each = [len(job.elicitation.problems.problems) * job.options.samples for job in self.written]
         return (Work(self.checkpoint, read=sum(each) * (PROMPT + self.written[0].options.max_new)),)
+
+    @property
+    def disk(self) -> float:
+        """Bytes of what is kept, at most."""
+        answers = sum(len(job.elicitation.problems.problems) * job.options.samples for job in self.written)
+        return float(answers * (MOST + 1) * width_of(self.checkpoint) * BYTES[self.checkpoint.dtype])
 
     def make(self, store: Store, work: Path) -> None:
         loaded = self._walked(store) if self.walk else self.checkpoint.load(store)
