@@ -1,6 +1,7 @@
 """What does a training step of a sparse dictionary cost here, in SAELens, and in a dense autograd loop?
 
-    python benchmarks/dictionaries.py [--case NAME ...] [--what time memory] [--turns N] [--json FILE]
+    python benchmarks/dictionaries.py [--case NAME ...] [--what time fvu memory] [--way NAME ...]
+        [--turns N] [--json FILE]
 
 Rows of 2,048 planted directions, d = 128, 1,024 latents, k = 16, batches of 4,096, fp32, one thread. All ways train on
 the same rows in the same order, at the same rate and schedule; aux loss for dead latents in all of them.
@@ -10,10 +11,11 @@ the same rows in the same order, at the same rate and schedule; aux loss for dea
     dense      the loop that one would write: tables [row latent], autograd, Adam, unit decoders; no SAELens in it
     product    the one dense product that a step cannot do without, z W_enc' + b_enc, into a table that is there
 
-A turn is STEPS steps of each way, in alternating order; CPU seconds, ratios turn by turn, medians with smallest and
-largest. Each goes on from its own last step, so at the end all have been trained for turns x STEPS steps, and FVU is
-taken on rows that none has seen. Peak memory is that of a new process per way: the high-water mark of its resident
-memory after two steps less that before the first. What is in the file of --json already, and not measured again, stays.
+time: a turn is STEPS steps of each way, in alternating order; CPU seconds, ratios turn by turn, medians with smallest
+and largest. fvu: LEARN steps of batches of 1,024, each way from its own random start, told on rows that none has seen;
+BatchTopK of SAELens and of the dense loop choose over those rows at once, ours by its calibrated threshold. memory: of
+a new process per way, the high-water mark of its resident memory after two steps less that before the first. What is in
+the file of --json already, and not measured again, stays.
 """
 
 import argparse
@@ -44,15 +46,16 @@ from probe.dictionaries.schedule import rate
 from probe.dictionaries.stream import Stream, Table
 from probe.dictionaries.training import optimiser, update
 
-D, N, K, BATCH, ROWS, STEPS, WARM_UP = 128, 1024, 16, 4096, 65_536, 10, 1
+D, N, K, BATCH, ROWS, STEPS, WARM_UP = 128, 1024, 16, 4096, 24_576, 3, 1
+LEARN, LEARN_BATCH = 150, 1024
 TESTED = 4096  # rows that are never trained on
 CASES = {"topk": ("topk", 1), "batchtopk": ("batchtopk", 1)}
 CASES |= {"crosscoder topk": ("topk", 2), "crosscoder batchtopk": ("batchtopk", 2)}
 Way = tuple[Callable[[int], Any], Callable[[Tensor], Tensor]]  # a step, and how rows are reconstructed at the end
 
 
-def recipe(kind: str, steps: int) -> Fit:
-    return Fit(N, K, kind, steps=steps, batch=BATCH, held=TESTED, lr=3e-3, warm_up=20, dead_after=25 * BATCH)
+def recipe(kind: str, steps: int, batch: int = BATCH) -> Fit:
+    return Fit(N, K, kind, steps=steps, batch=batch, held=TESTED, lr=3e-3, warm_up=20, dead_after=100_000)
 
 
 def rows_of(models: int) -> Table:
@@ -137,13 +140,13 @@ def saelens(source: Table, fit: Fit) -> Way:
         sae.b_dec.copy_(begun.b_dec)
     trainer = SAETrainer(
         cfg=SAETrainerConfig(
-            total_training_samples=fit.steps * BATCH,
-            train_batch_size_samples=BATCH,
+            total_training_samples=fit.steps * fit.batch,
+            train_batch_size_samples=fit.batch,
             lr=fit.lr,
             lr_end=fit.lr / 100,
             lr_warm_up_steps=fit.warm_up,
             lr_decay_steps=int(fit.decay * fit.steps),
-            dead_feature_window=int(fit.dead_after // BATCH),
+            dead_feature_window=int(fit.dead_after // fit.batch),
             logger=LoggingConfig(log_to_wandb=False),
         ),
         sae=sae,
@@ -169,6 +172,7 @@ def product(source: Table, fit: Fit) -> Way:
     return step, torch.zeros_like
 
 
+WHATS = ("time", "fvu", "memory")
 WAYS = {way.__name__: way for way in (ours, saelens, dense, product)}
 
 
@@ -177,7 +181,7 @@ def ways_of(case: str) -> list[str]:
 
 
 def measure(case: str, turns: int) -> dict[str, Any]:
-    """CPU seconds of each way, turn by turn, and what it has learned."""
+    """CPU seconds of each way, turn by turn."""
     kind, models = CASES[case]
     fit, source = recipe(kind, (turns + WARM_UP) * STEPS), rows_of(models)
     made = {name: WAYS[name](source, fit) for name in ways_of(case)}
@@ -189,16 +193,26 @@ def measure(case: str, turns: int) -> dict[str, Any]:
                 made[name][0](t)
             seen[name].append(time.process_time() - begun)
     timed = {name: seconds[WARM_UP:] for name, seconds in seen.items()}
-    fresh = next(iter(stream_of(source, fit).held_rows()))
     return {
         "n": turns,
-        "steps": fit.steps,
-        "fvu": {name: fvu(made[name][1], fresh) for name in made if name != "product"},
         "rows_per_second": {name: round(STEPS * BATCH / statistics.median(s)) for name, s in timed.items()},
         "over_ours": {name: over(timed[name], timed["ours"]) for name in made if name not in ("ours", "product")},
         "share_of_product": over(timed["product"], timed["ours"]),
         "seconds": {name: [round(x, 4) for x in s] for name, s in timed.items()},
     }
+
+
+def learned(case: str, ways: list[str]) -> dict[str, float]:
+    """FVU of each way on the held rows, after as many steps on the same batches."""
+    kind, models = CASES[case]
+    fit, source = recipe(kind, LEARN, LEARN_BATCH), rows_of(models)
+    fresh, found = torch.cat(list(stream_of(source, fit).held_rows())), {}
+    for name in ways:
+        step, reconstruct = WAYS[name](source, fit)
+        for t in range(LEARN):
+            step(t)
+        found[name] = fvu(reconstruct, fresh)
+    return found
 
 
 @torch.no_grad()
@@ -214,14 +228,16 @@ def over(top: list[float], bottom: list[float]) -> dict[str, float]:
 
 
 def memory(case: str, way: str) -> float:
-    """MB above data and parameters at the peak of two steps, in a process of its own."""
+    """MB above data and parameters at the peak of two steps, in a process of its own. Linux."""
     command = [sys.executable, __file__, "--peak", way, "--case", case]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
 def peak(case: str, way: str) -> float:
     kind, models = CASES[case]
-    step, _ = WAYS[way](rows_of(models), recipe(kind, 100))
+    random = torch.randn(TESTED + 2 * BATCH, models, D, generator=torch.Generator().manual_seed(0))
+    step, _ = WAYS[way](Table(random, models=("before", "after")[:models]), recipe(kind, 100))
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew: imports went higher
     before = high_water()
     step(0)
     step(1)
@@ -240,7 +256,7 @@ def line(case: str, found: dict[str, Any]) -> str:
     ratios = ", ".join(f"{name} / ours {show(s)}" for name, s in found["over_ours"].items())
     return (
         f"{case} (n = {found['n']}): {ratios}; bare product {show(found['share_of_product'])} of ours; rows/s "
-        f"{found['rows_per_second']}; FVU after {found['steps']} steps {found['fvu']}; peak MB {found.get('megabytes')}"
+        f"{found['rows_per_second']}; FVU after {LEARN} steps {found.get('fvu')}; peak MB {found.get('megabytes')}"
     )
 
 
@@ -248,8 +264,9 @@ def main() -> None:
     """Measure every case and print a line for each; with --json keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--way", nargs="+", choices=list(WAYS)[:-1], default=list(WAYS)[:-1], help="of fvu and memory")
     parser.add_argument("--turns", type=int, default=15, help="timed turns of each way")
-    parser.add_argument("--what", nargs="+", choices=("time", "memory"), default=["time", "memory"])
+    parser.add_argument("--what", nargs="+", choices=WHATS, default=list(WHATS))
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--peak", choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -261,8 +278,11 @@ def main() -> None:
     kept = json.loads(args.json.read_text()) if args.json and args.json.exists() else {}
     for case in args.case:
         kept.setdefault(case, {})
+        ways = [name for name in ways_of(case) if name in args.way]
         if "memory" in args.what:
-            kept[case]["megabytes"] = {name: memory(case, name) for name in ways_of(case) if name != "product"}
+            kept[case]["megabytes"] = kept[case].get("megabytes", {}) | {name: memory(case, name) for name in ways}
+        if "fvu" in args.what:
+            kept[case]["fvu"] = kept[case].get("fvu", {}) | learned(case, ways)
         if "time" in args.what:
             kept[case] |= measure(case, args.turns)
         print(line(case, kept[case]) if "n" in kept[case] else kept[case], flush=True)

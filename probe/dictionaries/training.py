@@ -3,11 +3,11 @@
     batch t of the stream -> pre (dense) -> active pairs -> reconstruction -> loss -> gradient -> Adam -> unit norms
 
 What is taken out of the textbook's loop: every dense product but `pre` (`probe.dictionaries.sparse`). What is put in:
-a decoder's gradient along itself is dropped before Adam, which would else count it (2406.04093 A.3), and the joint norm
+a decoder's gradient along itself is dropped before Adam, which would else count it (2406.04093), and the joint norm
 over all models is set back to 1 after it; k falls to its value, lr rises and falls (`schedule`); latents that are dead
 for `dead_after` rows are asked to explain the error (`objective`). Mean, scale and threshold are those of held rows.
-With `folder`, the state is kept every `every` steps and picked up from there, to the same bits. Left out: several
-devices, gradient clipping (decoders are on a sphere; encoders never needed it here).
+With `folder`, the state is kept every `every` steps and picked up from there, to the same bits (on a CPU; CUDA adds
+in any order). Left out: several devices, gradient clipping.
 """
 
 import dataclasses
