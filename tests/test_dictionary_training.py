@@ -14,6 +14,7 @@ from probe.dictionaries.activation import JumpReLU, TopK
 from probe.dictionaries.dictionary import Dictionary
 from probe.dictionaries.health import health
 from probe.dictionaries.options import Fit
+from probe.dictionaries.parameters import start, to_dictionary
 from probe.dictionaries.planted import Planted, largest_cosines, matched, mmcs, planted
 from probe.dictionaries.state import STATE
 from probe.dictionaries.stream import Stream, Table
@@ -348,3 +349,19 @@ def test_rows_that_cannot_be_fitted() -> None:
 def test_options_that_cannot_be_meant(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         replace(SHORT, **change)
+
+
+@pytest.mark.parametrize("part", ["W_dec", "W_enc"])
+def test_what_is_frozen_stays_as_it_was_drawn(part: str) -> None:
+    """And the rest learns: less is left over than without any update."""
+    truth = planted(24, 16, 3, "frozen")
+    source, fit = Table(truth.rows(3000)), Fit(24, 3, steps=150, batch=256, held=512, frozen=part)  # type: ignore[arg-type]
+    log: list[dict[str, Any]] = []
+    found = train(source, fit, every=50, on_log=log.append)
+    begun = to_dictionary(
+        start(fit, list(Stream(source, 256, 512, ("dictionary", 0)).held_rows())), fit, source.site, source.models
+    )
+    other = "W_enc" if part == "W_dec" else "W_dec"
+    assert torch.equal(getattr(found, part), getattr(begun, part))
+    assert not torch.equal(getattr(found, other), getattr(begun, other))
+    assert log[-1]["fvu"][0] < log[0]["fvu"][0]

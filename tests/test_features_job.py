@@ -24,11 +24,12 @@ from probe.dictionaries.options import Fit
 from probe.engine.executor import make
 from probe.engine.listener import heard_by
 from probe.errors import BadInput
-from probe.experiments.dictionaries.comparisons import HALVES, ITSELF, RL, WALK, Comparisons
+from probe.experiments.dictionaries.comparisons import FROZEN, HALVES, ITSELF, RL, WALK, Comparisons
 from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, fitting
 from probe.experiments.dictionaries.foreign import ForeignFeaturesJob
 from probe.experiments.dictionaries.job import FeaturesJob, default_site
-from probe.experiments.dictionaries.readings import ReadingJob, labels
+from probe.experiments.dictionaries.readings import ReadingJob, labels, text_of
+from probe.experiments.dictionaries.under_models import Answers, states_of, token_shares
 from probe.experiments.responses import ROLLOUTS
 from probe.experiments.result import run
 from probe.models.hooks.forward_hooks import read
@@ -42,6 +43,7 @@ from probe.rollouts.options import SamplingOptions
 from probe.store import Store
 from probe.tasks.benchmarks import ProblemSet
 from probe.tasks.chain import chain_problems
+from probe.tasks.corpus import CODE_FIRST
 
 PROBLEMS = tuple(chain_problems(40, "test", 0))
 OPTIONS = SamplingOptions(samples=2)
@@ -120,7 +122,7 @@ def test_rows_bear_their_writer_their_place_and_their_strategy(job: FeaturesJob,
 
 def test_every_comparison_is_told_with_its_nulls(rows: list[dict[str, Any]]) -> None:
     parts = {row["part"] for row in pick(rows, name="exclusive_latents")}
-    assert parts == {RL, "seed", ITSELF, HALVES}  # no run was made here, so there is no walk
+    assert parts == {RL, "seed", ITSELF, HALVES, *FROZEN}  # no run was made here, so there is no walk
     assert all(row["value"] == 0 for row in pick(rows, name="exclusive_latents", part=ITSELF))
     (verdict,) = pick(rows, name="exclusive_verdict", side="after")
     assert verdict["reason"]
@@ -148,6 +150,47 @@ def test_latents_of_code_are_told_on_problems_that_did_not_choose_them(rows: lis
         same = {name: row[name] for name in ("latent", "group")}
         (one,), (two,) = (pick(rows, name="latent_rate", side=side, **same) for side in ("before", "after"))
         assert row["value"] == pytest.approx(two["value"] - one["value"], abs=1e-9)
+
+
+def test_the_best_latent_of_every_control_stands_beside(rows: list[dict[str, Any]]) -> None:
+    told = {row["part"]: row["value"] for row in pick(rows, name="best_auroc")}
+    assert set(told) == {RL, "seed", ITSELF, *FROZEN}
+    assert all(0 <= value <= 1 for value in told.values())
+
+
+def test_every_named_latent_has_its_audits(rows: list[dict[str, Any]]) -> None:
+    named = {row["latent"] for row in pick(rows, name="latent_auroc")}
+    for audit in ("latent_token_share", "latent_asked_alike"):
+        assert {row["latent"] for row in pick(rows, name=audit)} == named
+    verdicts = {row["reason"] for row in pick(rows, name="latent_token_share")}
+    assert verdicts <= {"no class difference", "fires on the token", "undecided", "not the token alone"}
+    assert {row["side"] for row in pick(rows, name="dictionary_recovered")} == {"before", "after"}
+    assert all(row["value"] <= 1 for row in pick(rows, name="dictionary_recovered"))
+
+
+def test_words_put_in_front_move_the_positions_and_nothing_else() -> None:
+    row = {"problem": "p", "sample": 1, "prompt_ids": [5, 6], "completion_ids": [7, 8, 9]}
+    plain, altered = text_of(row, 4), text_of(row, 4, (1, 2))
+    assert (plain.ids, plain.positions, plain.sample) == ((5, 6, 7, 8, 9), (1, 2, 3), 5)
+    assert (altered.ids, altered.positions) == ((5, 6, 1, 2, 7, 8, 9), (3, 4, 5))
+    assert [plain.ids[p] for p in plain.positions[1:]] == [altered.ids[p] for p in altered.positions[1:]]
+
+
+def test_what_the_first_words_of_code_bring_by_hand(job: FeaturesJob, store: Store, rows: Any) -> None:
+    """Text by text, without padding: the mean over an answer, of prose with the words in front, of prose, of code."""
+    models, answers = job.pair.load(store), Answers.read(store, job.comparisons.written[0])
+    own = read_dictionary(store.get(job.comparisons.dictionaries[RL].recipe).path).dictionary
+    words = tuple(models[0].tokenizer(CODE_FIRST, add_special_tokens=False)["input_ids"])
+    latent = pick(rows, name="latent_auroc")[0]["latent"]
+
+    def mean(code: bool, put_in: tuple[int, ...] = ()) -> float:
+        texts = [text_of(row, 0, put_in) for row in answers.of(code=code)]
+        states = [states_of(own, models, [text.ids])[0][0][list(text.positions)] for text in texts]
+        return float(np.mean([float(own.encode(each)[:, latent].double().mean()) for each in states]))
+
+    (told,) = token_shares(own, models, answers, [latent], 0)
+    by_hand = (mean(False, words) - mean(False)) / (mean(True) - mean(False))
+    assert told.value == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_a_null_pair_has_no_change_and_no_exclusives(folders: tuple[Path, Path], store: Store) -> None:

@@ -16,6 +16,7 @@ from probe.errors import BadInput
 from probe.registry import nearest
 
 Kind = Literal["topk", "batchtopk", "jumprelu", "matryoshka"]
+Frozen = Literal["", "W_dec", "W_enc"]
 DTypeName = Literal["float32", "float64"]
 Address = tuple[str | int, ...]
 WHERE = "Fit"
@@ -48,12 +49,14 @@ class Fit:
     rms: float = 1.0  # root mean square of every model's activations after scaling, mean taken off
     bandwidth: float = 0.1  # jumprelu: width of the kernel around a threshold, in units of z
     l0_weight: float = 1.0  # jumprelu: weight of (L0 / k - 1)^2, times the mean square of a row
+    frozen: Frozen = ""  # W_dec or W_enc stay as they were drawn: a control that learned half (2602.14111)
     seed: Address = (0,)  # address of the initial directions and of the order of rows
     dtype: DTypeName = "float32"  # of weights and arithmetic
 
     def __post_init__(self) -> None:
         _one_of(self.activation, Kind)
         _one_of(self.dtype, DTypeName)
+        _one_of(self.frozen, Frozen)
         _positive(self)
         _shares(self)
         _prefixes(self)

@@ -40,9 +40,8 @@ class Parameters:
 
     def learned(self, fit: Fit) -> dict[str, Tensor]:
         """What Adam moves."""
-        return {
-            name: getattr(self, name) for name in LEARNED if name != "log_threshold" or fit.activation == "jumprelu"
-        }
+        left = {fit.frozen} | ({"log_threshold"} if fit.activation != "jumprelu" else set())
+        return {name: getattr(self, name) for name in LEARNED if name not in left}
 
     def flat(self, x: Rows) -> Float[Tensor, "row w"]:
         """y: rows brought to one size."""

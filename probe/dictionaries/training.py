@@ -82,10 +82,13 @@ def update(
     adam.param_groups[0]["lr"] = rate(fit, t)
     step = forward(parameters, fit, parameters.flat(rows), active(fit, t), since > fit.dead_after)
     adam.zero_grad()
+    if fit.frozen:
+        getattr(parameters, fit.frozen).grad = None  # Adam does not know it
     step.loss.backward()
     _constrain_gradient(parameters)
     adam.step()
-    _constrain(parameters)
+    if fit.frozen != "W_dec":
+        _constrain(parameters)
     since += len(rows)
     since[step.fired] = 0
     return step

@@ -6,6 +6,8 @@
     other run   before, and another seed of the run, where there is one
     itself      before, and before
     halves      before over one half of the problems, and before over the other: rows that are no pairs
+    frozen decoder, frozen encoder     before and after, half of the dictionary left as it was drawn: what learning
+                                       little scores on the same measures (2602.14111)
 
 All read the same texts (but for halves, which share a reading with `itself`) and are fitted by one recipe.
 """
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
-from probe.dictionaries.options import Fit
+from probe.dictionaries.options import Fit, Frozen
 from probe.experiments.dictionaries.fit_job import DictionaryJob
 from probe.experiments.dictionaries.readings import ReadingJob
 from probe.experiments.responses import SampleJob
@@ -24,6 +26,7 @@ from probe.rollouts.options import Compute, SamplingOptions
 
 RL, SEED, WALK, OTHER, ITSELF, HALVES = "rl", "seed", "walk", "other run", "itself", "halves"
 NULLS = (WALK, ITSELF, HALVES)
+FROZEN: dict[str, Frozen] = {"frozen decoder": "W_dec", "frozen encoder": "W_enc"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Comparisons:
             found[OTHER] = DictionaryJob((before, replace(before, checkpoint=self.pair.other)), self.fit)
         found[ITSELF] = DictionaryJob((before, before), self.fit)
         found[HALVES] = DictionaryJob((before,), self.fit, halves=True)
+        for name, part in FROZEN.items():
+            found[name] = DictionaryJob((before, after), replace(self.fit, frozen=part))
         return found
 
 

@@ -11,6 +11,8 @@ stable_latents      share of live latents that another dictionary seed finds (co
                     cosine, `cell` found, and of random directions (chance)
 latent_auroc        of a `latent` for code at the fork, on the half of the problems that it was not chosen on;
                     direction_auroc: of the difference of means of the base's states, fitted on the half that chose
+best_auroc          the same of the best latent of every comparison and control, chosen and told alike
+latent_asked_alike  correlation over rows of what each model asks of a latent
 latent_rate         how often it fires in each model's own answers, by strategy (`group`), before, after, change
 """
 
@@ -33,6 +35,7 @@ from probe.dictionaries.latent_scaling import Scaling
 from probe.dictionaries.norms import SHARED, relative_norm
 from probe.dictionaries.pair import BEFORE, Batch
 from probe.dictionaries.ranking import aurocs, by_auroc, strongest
+from probe.dictionaries.sameness import asked_correlation
 from probe.dictionaries.stability import matches
 from probe.experiments.dictionaries.comparisons import NULLS, RL, SEED
 from probe.experiments.dictionaries.readings import STRATEGIES, WRITERS
@@ -134,6 +137,23 @@ def aurocs_of(dictionary: Dictionary, forks: Forks, latents: Sequence[int]) -> I
     line = fit("difference", x[half], forks.code[half].astype(float))
     scores = (line(x[~half]), forks.code[~half].astype(float), forks.problem[~half])
     yield replace(clustered_auroc(*scores, name="direction_auroc"), params={"target": "strategy"})
+
+
+def best_auroc(name: str, dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "latent"]) -> Estimate:
+    """Of the latent that tells code best on one half, on the other: of any comparison, the controls too."""
+    best, half = code_latents(dictionary, forks, live)[:1], forks.chosen
+    f = dictionary.encode(forks.x[torch.from_numpy(~half)])
+    (one,) = by_auroc(f, forks.code[~half], forks.problem[~half], best)
+    return replace(one.estimate, name="best_auroc", params={"target": "strategy", "part": name, "latent": best[0]})
+
+
+def samenesses_of(dictionary: Dictionary, batches: Iterable[Batch], latents: Sequence[int]) -> Iterator[Estimate]:
+    """Do both models ask for a latent in the same rows? Correlation over rows, of the latents told one by one."""
+    kept = list(batches)
+    n, none, found = sum(map(len, kept)), float("nan"), asked_correlation(dictionary, kept)
+    for latent in latents:
+        told = Estimate("latent_asked_alike", float(found[latent]), none, none, n, n, "none")
+        yield replace(told, params={"latent": latent})
 
 
 def rates_of(found: Firing, latents: Sequence[int]) -> Iterator[Estimate]:

@@ -30,12 +30,13 @@ from probe.dictionaries.options import Fit
 from probe.dictionaries.stream import Source
 from probe.engine.job import Job
 from probe.experiments import experiments
-from probe.experiments.budget import size_of
+from probe.experiments.budget import PROMPT, Work, size_of
 from probe.experiments.dictionaries import estimates
 from probe.experiments.dictionaries.comparisons import RL, SEED, Comparisons
 from probe.experiments.dictionaries.estimates import Forks
 from probe.experiments.dictionaries.fit_job import DictionaryJob, dictionary_of
 from probe.experiments.dictionaries.readings import Labels, labels
+from probe.experiments.dictionaries.under_models import TEXTS, Answers, recovered_of, token_shares
 from probe.experiments.experiment import PairExperiment
 from probe.measurements import RowKey, Rows, row_of
 from probe.models.loading.organism import shape_of
@@ -97,6 +98,11 @@ class FeaturesJob(PairExperiment):
         return (*fitted, *readings, *self.comparisons.written)
 
     @property
+    def work(self) -> tuple[Work, ...]:
+        """Both models read some answers again."""
+        return tuple(Work(each, read=4 * TEXTS * (PROMPT + self.options.max_new)) for each in self.pair.sides.values())
+
+    @property
     def key(self) -> RowKey:
         """What its rows are about."""
         return self.pair.reward_key(STUDY, self.options.temperature)
@@ -108,19 +114,28 @@ class FeaturesJob(PairExperiment):
         found = [each for name, part in parts.items() for each in part.told(name, known)]
         alone = {name: exclusives(part.dictionary, part.scaling) for name, part in parts.items()}
         found += estimates.exclusives_of(alone)
-        found += _latents(parts[RL], parts[SEED].dictionary, known, self.key.base_seed)
+        found += _latents(parts, known, self.key.base_seed)
+        named = list(dict.fromkeys(each.params["latent"] for each in found if each.name == "latent_auroc"))
+        models, answers = self.pair.load(store), Answers.read(store, self.comparisons.written[0])
+        found += token_shares(parts[RL].dictionary, models, answers, named, self.key.base_seed)
+        found += recovered_of(parts[RL].dictionary, models, answers)
         return [row_of(self.key, each) for each in found]
 
 
-def _latents(pair: "Part", again: Dictionary, known: Labels, seed: int) -> Iterator[Estimate]:
-    """What is told of the pair's own latents, one by one."""
-    yield from estimates.stability_of(pair.dictionary, again, pair.live, seed)
+def _latents(parts: "Mapping[str, Part]", known: Labels, seed: int) -> Iterator[Estimate]:
+    """What is told of latents one by one: of the pair's own, and the best of every other dictionary."""
+    pair = parts[RL]
+    yield from estimates.stability_of(pair.dictionary, parts[SEED].dictionary, pair.live, seed)
     rows = np.flatnonzero((known.writer == 0) & (known.at == 0))
-    forks = Forks(pair.source.read(rows), known.code[rows], known.problem[rows])
-    if not forks.told_apart:
+    about = (known.code[rows], known.problem[rows])
+    forks = {name: Forks(part.source.read(rows), *about) for name, part in parts.items() if not part.halves}
+    if not forks[RL].told_apart:
         return
-    latents = estimates.code_latents(pair.dictionary, forks, pair.live)
-    yield from estimates.aurocs_of(pair.dictionary, forks, latents)
+    for name, each in forks.items():
+        yield estimates.best_auroc(name, parts[name].dictionary, each, parts[name].live)
+    latents = estimates.code_latents(pair.dictionary, forks[RL], pair.live)
+    yield from estimates.aurocs_of(pair.dictionary, forks[RL], latents)
+    yield from estimates.samenesses_of(pair.dictionary, (x for x, _ in pair.batches()), latents)
     batches = ((pair.dictionary.encode(x), known.groups[rows], known.problem[rows]) for x, rows in pair.batches())
     yield from estimates.rates_of(firing(batches), latents)
 

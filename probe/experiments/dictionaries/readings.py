@@ -9,9 +9,10 @@ So the rows of two readers are pairs, and a dictionary of both can be fitted to 
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -96,11 +97,15 @@ class ReadingJob(CheckpointJob):
 def _texts(store: Store, written: tuple[SampleJob, ...]) -> Iterator[Text]:
     for place, job in enumerate(written):
         for row in store.get(job.recipe).read_table(ROLLOUTS).to_pylist():
-            last, n = len(row["prompt_ids"]) - 1, len(row["completion_ids"])
-            ids = (*row["prompt_ids"], *row["completion_ids"])
-            sample = place * job.options.samples + row["sample"]
-            wanted = sorted({0, *tokens_read(n, row["problem"])})
-            yield Text(row["problem"], sample, ids, tuple(last + t for t in wanted))
+            yield text_of(row, place * job.options.samples)
+
+
+def text_of(row: dict[str, Any], first: int = 0, words: Sequence[int] = ()) -> Text:
+    """One answer, `words` put in front of it; `first` is the number of its writer's first sample."""
+    last, n = len(row["prompt_ids"]) - 1, len(row["completion_ids"])
+    wanted = sorted({0, *tokens_read(n, row["problem"])})
+    ids = (*row["prompt_ids"], *words, *row["completion_ids"])
+    return Text(row["problem"], first + row["sample"], ids, tuple(last + len(words) + t for t in wanted))
 
 
 @dataclass(frozen=True, eq=False)
