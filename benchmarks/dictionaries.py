@@ -38,13 +38,13 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from probe.dictionaries.activation import BatchTopK, TopK
-from probe.dictionaries.calibrate import calibrated
-from probe.dictionaries.options import Fit
-from probe.dictionaries.parameters import start, to_dictionary
-from probe.dictionaries.planted import planted
-from probe.dictionaries.schedule import rate
-from probe.dictionaries.stream import Stream, Table
-from probe.dictionaries.training import optimiser, update
+from probe.dictionaries.fitting.calibrate import calibrated
+from probe.dictionaries.fitting.options import Fit
+from probe.dictionaries.fitting.parameters import start, to_dictionary
+from probe.dictionaries.fitting.planted import planted
+from probe.dictionaries.fitting.schedule import rate
+from probe.dictionaries.fitting.stream import Stream, Table
+from probe.dictionaries.fitting.training import optimiser, update
 
 D, N, K, BATCH, ROWS, STEPS, WARM_UP = 128, 1024, 16, 4096, 24_576, 3, 1
 LEARN, LEARN_BATCH = 150, 1024

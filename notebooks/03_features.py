@@ -29,8 +29,8 @@ import pandas as pd
 
 import probe
 from probe.activations.shards import Activations
-from probe.dictionaries.norms import relative_norm
-from probe.dictionaries.options import Fit
+from probe.dictionaries.diffing.norms import relative_norm
+from probe.dictionaries.fitting.options import Fit
 from probe.experiments.dictionaries.fit_job import dictionary_of
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed

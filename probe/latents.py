@@ -10,9 +10,9 @@ from typing import Unpack
 
 from probe.api import Ask, Where, asked, run_here
 from probe.checkpoints.pair import Pair
-from probe.dictionaries.by_name import dictionary_named
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.options import Fit
+from probe.dictionaries.exchange.by_name import dictionary_named
+from probe.dictionaries.fitting.options import Fit
 from probe.experiments.experiment import Experiment
 from probe.experiments.result import Result
 from probe.rollouts.options import Compute

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from probe.dictionaries import llama_scope
 from probe.dictionaries.activation import Activation, JumpReLU
 from probe.dictionaries.dictionary import Dictionary, Normalise
-from probe.dictionaries.saelens_library import sae_lens
+from probe.dictionaries.exchange import llama_scope
+from probe.dictionaries.exchange.saelens_library import sae_lens
 from probe.models.hooks.sites import site
 from probe.rng import torch_rng
 

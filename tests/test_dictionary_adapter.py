@@ -12,14 +12,21 @@ from outside_checkpoints import tiny
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from probe.dictionaries import adapter_forward
 from probe.dictionaries.activation import Activation, BatchTopK, JumpReLU, ReLU, TopK
-from probe.dictionaries.adapter import WEIGHTS, Adapter, adapter_edits, as_dictionary, new_adapters, of_dictionary
-from probe.dictionaries.adapter_forward import Block, adapted, blocks, kl_to, mlp_change
-from probe.dictionaries.adapter_nulls import bias_only, random_change, untrained
-from probe.dictionaries.adapter_training import AdapterOptions, Fit, calibrated, train_adapters
-from probe.dictionaries.folder import Kept, read_dictionary, write_dictionary
-from probe.dictionaries.recovered_change import recovered_change
+from probe.dictionaries.causes import adapter_forward
+from probe.dictionaries.causes.adapter import (
+    WEIGHTS,
+    Adapter,
+    adapter_edits,
+    as_dictionary,
+    new_adapters,
+    of_dictionary,
+)
+from probe.dictionaries.causes.adapter_forward import Block, adapted, blocks, kl_to, mlp_change
+from probe.dictionaries.causes.adapter_nulls import bias_only, random_change, untrained
+from probe.dictionaries.causes.adapter_training import AdapterOptions, Fit, calibrated, train_adapters
+from probe.dictionaries.causes.recovered_change import recovered_change
+from probe.dictionaries.exchange.folder import Kept, read_dictionary, write_dictionary
 from probe.errors import BadInput
 from probe.models.hooks.anatomy import anatomy, final_hidden
 from probe.models.hooks.backends.plain import Hooks

@@ -6,13 +6,13 @@ import torch
 from planted_pairs import dictionary, features, reading, sparse, written
 
 from probe.dictionaries.activation import JumpReLU, TopK
-from probe.dictionaries.audits import Exclusives, exclusives, judged
-from probe.dictionaries.controls import random_decoder, random_directions, random_encoder, redirected, untrained
+from probe.dictionaries.audits.controls import random_decoder, random_directions, random_encoder, redirected, untrained
+from probe.dictionaries.audits.exclusives import Exclusives, exclusives, judged
+from probe.dictionaries.audits.stability import best_cosines, matches
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.latent_scaling import latent_scaling
-from probe.dictionaries.norms import decoder_cosine, relative_norm
-from probe.dictionaries.sameness import asked_correlation, effect_cosine, logit_effects
-from probe.dictionaries.stability import best_cosines, matches
+from probe.dictionaries.diffing.latent_scaling import latent_scaling
+from probe.dictionaries.diffing.norms import decoder_cosine, relative_norm
+from probe.dictionaries.diffing.sameness import asked_correlation, effect_cosine, logit_effects
 from probe.errors import BadInput
 from probe.rng import numpy_rng, torch_rng
 from probe.stats.intervals import wilson

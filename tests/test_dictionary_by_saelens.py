@@ -9,10 +9,10 @@ from made_dictionaries import draw
 from torch import Tensor
 
 from probe.dictionaries.activation import JumpReLU, ReLU, TopK
-from probe.dictionaries.by_saelens import CLASSES, SaeLensFit, fit_by_saelens
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.hook_names import hook_of, site_of
-from probe.dictionaries.saelens_library import sae_lens
+from probe.dictionaries.exchange.by_saelens import CLASSES, SaeLensFit, fit_by_saelens
+from probe.dictionaries.exchange.hook_names import hook_of, site_of
+from probe.dictionaries.exchange.saelens_library import sae_lens
 from probe.errors import BadInput
 from probe.models.hooks.sites import Site, site
 

@@ -6,9 +6,9 @@ import torch
 from planted_pairs import dictionary, features, sparse, written
 from torch import Tensor
 
-from probe.dictionaries.change_parts import KINDS, PARTS, change_parts, kinds
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.latent_scaling import latent_scaling
+from probe.dictionaries.diffing.change_parts import KINDS, PARTS, change_parts, kinds
+from probe.dictionaries.diffing.latent_scaling import latent_scaling
 from probe.errors import BadInput
 
 D, ROWS = 24, 600

@@ -9,9 +9,9 @@ from planted_pairs import dictionary, features, sparse, written
 from torch import Tensor
 
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.firing import Firing, changes, firing
-from probe.dictionaries.latent_scaling import latent_scaling
-from probe.dictionaries.norms import decoder_cosine, latent_classes, relative_norm
+from probe.dictionaries.diffing.firing import Firing, changes, firing
+from probe.dictionaries.diffing.latent_scaling import latent_scaling
+from probe.dictionaries.diffing.norms import decoder_cosine, latent_classes, relative_norm
 from probe.dictionaries.pair import directions
 from probe.errors import BadInput
 from probe.rng import numpy_rng, torch_rng

@@ -7,8 +7,8 @@ from planted_pairs import SITE, dictionary, features, sparse, written
 from torch import Tensor
 
 from probe.dictionaries.activation import Activation, BatchTopK, JumpReLU, ReLU, TopK
+from probe.dictionaries.causes.edits import ClampLatents, ScaleLatents, ablate, stand_alone
 from probe.dictionaries.dictionary import Dictionary, Normalise
-from probe.dictionaries.edits import ClampLatents, ScaleLatents, ablate, stand_alone
 from probe.errors import BadInput
 from probe.models.hooks.edits import Edit, apply
 from probe.models.hooks.forward_hooks import editing, read, run

@@ -8,9 +8,9 @@ import pytest
 import torch
 from planted_pairs import dictionary, features, sparse, written
 
-from probe.dictionaries.card import card, neighbours
-from probe.dictionaries.minimal_set import greedy, smallest_prefix
-from probe.dictionaries.ranking import attribution, aurocs, by_auroc, entropy_over, reason_scores, strongest
+from probe.dictionaries.causes.minimal_set import greedy, smallest_prefix
+from probe.dictionaries.diffing.card import card, neighbours
+from probe.dictionaries.diffing.ranking import attribution, aurocs, by_auroc, entropy_over, reason_scores, strongest
 from probe.errors import BadInput
 from probe.rng import numpy_rng, torch_rng
 from probe.stats.ranking import ranked

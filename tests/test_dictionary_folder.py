@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 
 from probe.dictionaries.activation import Activation, BatchTopK, JumpReLU, ReLU, TopK
 from probe.dictionaries.dictionary import Normalise
-from probe.dictionaries.folder import ABOUT, PARTS, Kept, read_dictionary, write_dictionary
+from probe.dictionaries.exchange.folder import ABOUT, PARTS, Kept, read_dictionary, write_dictionary
 from probe.errors import BadInput
 
 OPTIONS = {"lr": 3e-4, "seed": ["fit", 3], "note": "é"}
@@ -59,7 +59,7 @@ def test_another_takes_its_place_and_leaves_nothing_of_it(tmp_path: Path) -> Non
 
 
 def test_a_kill_between_the_two_files_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from probe.dictionaries import folder
+    from probe.dictionaries.exchange import folder
 
     write_dictionary(Kept(made(ReLU())), tmp_path)
     write = folder.write_atomic

@@ -21,14 +21,14 @@ from made_dictionaries import METADATA, D, N, draw, furthest, llama_folder, made
 from safetensors.torch import load_file, save_file
 
 from probe.dictionaries.activation import JumpReLU, TopK
-from probe.dictionaries.by_name import check_fits, dictionary_named
-from probe.dictionaries.folder import Kept, write_dictionary
-from probe.dictionaries.llama_scope import read_llama_scope
-from probe.dictionaries.qwen_scope import NAMES, read_qwen_scope
-from probe.dictionaries.saelens_library import sae_lens
-from probe.dictionaries.saelens_read import CONFIG, WEIGHTS, read_saelens
-from probe.dictionaries.saelens_release import saelens_release
-from probe.dictionaries.saelens_write import write_saelens
+from probe.dictionaries.exchange.by_name import check_fits, dictionary_named
+from probe.dictionaries.exchange.folder import Kept, write_dictionary
+from probe.dictionaries.exchange.llama_scope import read_llama_scope
+from probe.dictionaries.exchange.qwen_scope import NAMES, read_qwen_scope
+from probe.dictionaries.exchange.saelens_library import sae_lens
+from probe.dictionaries.exchange.saelens_read import CONFIG, WEIGHTS, read_saelens
+from probe.dictionaries.exchange.saelens_release import saelens_release
+from probe.dictionaries.exchange.saelens_write import write_saelens
 from probe.errors import BadInput
 from probe.models.hooks.sites import site
 
@@ -327,7 +327,7 @@ def test_overrides_of_a_release_go_before_its_file(tmp_path: Path) -> None:
 
 def test_nothing_that_reads_files_imports_saelens(tmp_path: Path) -> None:
     write_saelens(made(), tmp_path / "it")
-    look = "import sys; from probe.dictionaries.by_name import dictionary_named as named; named(sys.argv[1])"
+    look = "import sys; from probe.dictionaries.exchange.by_name import dictionary_named as named; named(sys.argv[1])"
     look += "; print(*[name for name in ('sae_lens', 'transformer_lens', 'wandb') if name in sys.modules], 'none')"
     command = [sys.executable, "-c", look, str(tmp_path / "it")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])

@@ -9,7 +9,7 @@ from planted_pairs import dictionary, features, sparse, written
 from torch import Tensor
 
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.fork_kl import Carried, carried, carriers, kl, line_gradient
+from probe.dictionaries.diffing.fork_kl import Carried, carried, carriers, kl, line_gradient
 from probe.errors import BadInput
 from probe.rng import torch_rng
 

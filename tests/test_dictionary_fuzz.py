@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_dictionaries import draw, llama_folder, made
 
-from probe.dictionaries.by_name import dictionary_named
-from probe.dictionaries.folder import Kept, write_dictionary
-from probe.dictionaries.llama_scope import CONFIG as LLAMA_CONFIG
-from probe.dictionaries.saelens_write import write_saelens
+from probe.dictionaries.exchange.by_name import dictionary_named
+from probe.dictionaries.exchange.folder import Kept, write_dictionary
+from probe.dictionaries.exchange.llama_scope import CONFIG as LLAMA_CONFIG
+from probe.dictionaries.exchange.saelens_write import write_saelens
 from probe.errors import BadInput
 
 SOME = settings(

@@ -10,10 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from probe.dictionaries.activation import JumpReLU, ReLU, TopK
-from probe.dictionaries.calibrate import calibrated, threshold
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.health import Recovered, health, recovered
-from probe.dictionaries.planted import largest_cosines, matched, mmcs, planted
+from probe.dictionaries.fitting.calibrate import calibrated, threshold
+from probe.dictionaries.fitting.health import Recovered, health, recovered
+from probe.dictionaries.fitting.planted import largest_cosines, matched, mmcs, planted
 from probe.errors import BadInput
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import site
@@ -192,8 +192,8 @@ def test_recovery_by_hand() -> None:
 
 def test_a_fit_of_the_same_seed_never_begins_at_the_truth() -> None:
     """The trap: truth and initial directions drawn from one seed look recovered before a step was taken."""
-    from probe.dictionaries.options import Fit
-    from probe.dictionaries.parameters import start
+    from probe.dictionaries.fitting.options import Fit
+    from probe.dictionaries.fitting.parameters import start
 
     truth = planted(32, 16, 3, 0)
     begun = start(Fit(32, 3, seed=(0,)), [truth.rows(100)])

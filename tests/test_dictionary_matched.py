@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from probe.dictionaries.injection import injection
-from probe.dictionaries.matched import magnitudes, matched_sets, null_p
+from probe.dictionaries.audits.injection import injection
+from probe.dictionaries.audits.matched import magnitudes, matched_sets, null_p
 from probe.errors import BadInput
 from probe.rng import numpy_rng
 

@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from probe.dictionaries.activation import BatchTopK, JumpReLU, ReLU, TopK
 from probe.dictionaries.dictionary import Normalise
-from probe.dictionaries.saelens_library import sae_lens
-from probe.dictionaries.saelens_read import CONFIG, SCALER, WEIGHTS, read_saelens
-from probe.dictionaries.saelens_write import write_saelens
+from probe.dictionaries.exchange.saelens_library import sae_lens
+from probe.dictionaries.exchange.saelens_read import CONFIG, SCALER, WEIGHTS, read_saelens
+from probe.dictionaries.exchange.saelens_write import write_saelens
 from probe.errors import BadInput
 from probe.models.hooks.sites import site
 

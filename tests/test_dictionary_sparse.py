@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from probe.dictionaries.activation import BatchTopK, TopK
-from probe.dictionaries.objective import forward
-from probe.dictionaries.options import Fit
-from probe.dictionaries.pairs import above, largest_of_batch, largest_of_rows, pairs
-from probe.dictionaries.parameters import Parameters, start
-from probe.dictionaries.sparse import asked, decode
+from probe.dictionaries.fitting.objective import forward
+from probe.dictionaries.fitting.options import Fit
+from probe.dictionaries.fitting.pairs import above, largest_of_batch, largest_of_rows, pairs
+from probe.dictionaries.fitting.parameters import Parameters, start
+from probe.dictionaries.fitting.sparse import asked, decode
 from probe.rng import torch_rng
 
 N, D, ROWS, K = 24, 6, 40, 3

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from probe.activations.shards import Activations, Rows, finish, write_shard
-from probe.dictionaries.stream import TOGETHER, Folders, Stream, Table
+from probe.dictionaries.fitting.stream import TOGETHER, Folders, Stream, Table
 from probe.errors import BadInput
 from probe.models.hooks.sites import site
 
@@ -96,7 +96,7 @@ def test_folders_of_other_rows(tmp_path: Path, change: Callable[[Rows], Rows]) -
 
 
 def test_a_row_that_differs_far_from_the_edges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probe.dictionaries.stream.EDGE", 2)
+    monkeypatch.setattr("probe.dictionaries.fitting.stream.EDGE", 2)
     pair = (
         collection(tmp_path / "b", torch.zeros(30, 3)),
         collection(tmp_path / "a", torch.zeros(30, 3), with_position),

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from probe.dictionaries import training
 from probe.dictionaries.activation import JumpReLU, TopK
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.health import health
-from probe.dictionaries.options import Fit
-from probe.dictionaries.parameters import start, to_dictionary
-from probe.dictionaries.planted import Planted, largest_cosines, matched, mmcs, planted
-from probe.dictionaries.state import STATE
-from probe.dictionaries.stream import Stream, Table
-from probe.dictionaries.training import train
+from probe.dictionaries.fitting import training
+from probe.dictionaries.fitting.health import health
+from probe.dictionaries.fitting.options import Fit
+from probe.dictionaries.fitting.parameters import start, to_dictionary
+from probe.dictionaries.fitting.planted import Planted, largest_cosines, matched, mmcs, planted
+from probe.dictionaries.fitting.state import STATE
+from probe.dictionaries.fitting.stream import Stream, Table
+from probe.dictionaries.fitting.training import train
 from probe.errors import BadInput, ProbeError
 from probe.models.hooks.sites import site
 from probe.store import Damaged
@@ -220,7 +220,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
 def test_a_kill_between_the_files_of_a_state_leaves_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from probe.dictionaries import state
+    from probe.dictionaries.fitting import state
 
     true, write, count = train(small(), SHORT), state.write_atomic, 0
 

@@ -18,9 +18,9 @@ from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.run_job import RunJob
 from probe.cli import app
-from probe.dictionaries.change_parts import PARTS
-from probe.dictionaries.folder import Kept, read_dictionary, write_dictionary
-from probe.dictionaries.options import Fit
+from probe.dictionaries.diffing.change_parts import PARTS
+from probe.dictionaries.exchange.folder import Kept, read_dictionary, write_dictionary
+from probe.dictionaries.fitting.options import Fit
 from probe.engine.executor import make
 from probe.engine.listener import heard_by
 from probe.errors import BadInput
@@ -345,6 +345,12 @@ def test_a_dictionary_is_fitted_shown_and_written_for_saelens(
     assert json.loads(shown.stdout)["site"] == "resid.2"
     one = runner.invoke(app, ["dictionary", "fit", both[0], *asking, *fitting])
     assert one.exit_code == 0, one.output
+    peers = [*asking, *fitting, "--trainer", "saelens", "--json"]
+    peer = runner.invoke(app, ["dictionary", "fit", both[0], *peers])
+    assert peer.exit_code == 0, peer.output
+    assert json.loads(peer.stdout)["L0"] == pytest.approx(3, abs=0.3)
+    none = runner.invoke(app, ["dictionary", "fit", *both, *peers])
+    assert none.exit_code == 2
     dry = runner.invoke(app, ["dictionary", "fit", *both, *asking, *fitting, "--dry"])
     assert "dictionary" in dry.stdout
     assert "memory of one fit" in dry.stdout

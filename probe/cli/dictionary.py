@@ -1,7 +1,7 @@
 """probe dictionary: fit one to a checkpoint or a pair; show one, whoever made it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,6 +33,7 @@ def fit(
     site: SiteName = None,
     samples: Answers = 4,
     temperature: settings.Warm = 1.0,
+    trainer: Annotated[Literal["probe", "saelens"], typer.Option("--trainer", help="Who fits it.")] = "probe",
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write it to.")] = None,
     saelens: Annotated[bool, typer.Option("--saelens", help="As SAELens' files, a folder a model, instead.")] = False,
 ) -> None:
@@ -48,7 +49,7 @@ def fit(
 
     if saelens and out is None:
         raise BadInput("no folder to write to", where="--saelens", do="give --out FOLDER")
-    job = _job(run, fitting, name, after, site, samples, temperature)
+    job = _job(run, fitting, name, after, site, samples, temperature, trainer)
     store, workers = run.held, run.workers
     if run.dry:
         return announce([job], store, workers, job.label, run.as_json)
@@ -70,7 +71,7 @@ def show(
     as_json: settings.AsJson = False,
 ) -> None:
     """Show what a dictionary is: of which models, where, how many latents; write it for SAELens."""
-    from probe.dictionaries.by_name import dictionary_named
+    from probe.dictionaries.exchange.by_name import dictionary_named
 
     found = dictionary_named(name)
     if out is not None:
@@ -80,7 +81,14 @@ def show(
 
 
 def _job(
-    run: settings.Asking, fitting: Fitting, name: str, after: str | None, site: str | None, samples: int, warm: float
+    run: settings.Asking,
+    fitting: Fitting,
+    name: str,
+    after: str | None,
+    site: str | None,
+    samples: int,
+    warm: float,
+    trainer: Literal["probe", "saelens"],
 ) -> "DictionaryJob":
     from probe.experiments.dictionaries.comparisons import RL, Comparisons, alone
     from probe.experiments.dictionaries.job import default_site
@@ -89,13 +97,15 @@ def _job(
     elicitation, options = run.of(pair.before, temperature=warm, samples=samples)
     place, recipe = site or default_site(pair.before), fitting.of(pair.before)
     if pair.after is None:
-        return alone(pair.before, elicitation, options, place, recipe, run.compute())
+        return alone(pair.before, elicitation, options, place, recipe, run.compute(), trainer)
+    if trainer == "saelens":
+        raise BadInput("SAELens' trainer has no dictionary of two models", where="--trainer", do="leave AFTER out")
     return Comparisons(pair, elicitation, options, place, recipe, run.compute()).dictionaries[RL]
 
 
 def _write(found: "Dictionary", out: Path, saelens: bool) -> None:
-    from probe.dictionaries.folder import Kept, write_dictionary
-    from probe.dictionaries.saelens_write import write_saelens
+    from probe.dictionaries.exchange.folder import Kept, write_dictionary
+    from probe.dictionaries.exchange.saelens_write import write_saelens
 
     if not saelens:
         out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
-    from probe.dictionaries.options import Fit
+    from probe.dictionaries.fitting.options import Fit
 
 SiteName = Annotated[str | None, typer.Option("--site", help="resid.i, attn.i, mlp.i [the residual two thirds up].")]
 Answers = Annotated[int, typer.Option("--samples", min=1, help="Answers a question.")]

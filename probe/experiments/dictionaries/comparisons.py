@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
-from probe.dictionaries.options import Fit, Frozen
-from probe.experiments.dictionaries.fit_job import DictionaryJob
+from probe.dictionaries.fitting.options import Fit, Frozen
+from probe.experiments.dictionaries.fit_job import DictionaryJob, Trainer
 from probe.experiments.dictionaries.readings import ReadingJob
 from probe.experiments.responses import SampleJob
 from probe.rollouts.elicitation import Elicitation
@@ -83,7 +83,10 @@ def alone(
     site: str,
     fit: Fit,
     compute: Compute,
+    trainer: Trainer = "probe",
 ) -> DictionaryJob:
     """Of one checkpoint, over its own answers."""
     written = (SampleJob(checkpoint, elicitation, options, compute),)
-    return DictionaryJob((ReadingJob(checkpoint, written, site, compute=compute),), fit, (checkpoint.name,))
+    return DictionaryJob(
+        (ReadingJob(checkpoint, written, site, compute=compute),), fit, (checkpoint.name,), trainer=trainer
+    )

@@ -26,17 +26,17 @@ from torch import Tensor
 
 from probe.activations.linear import fit
 from probe.data import Estimate
-from probe.dictionaries.audits import Exclusives, judged
-from probe.dictionaries.change_parts import change_parts, kinds
+from probe.dictionaries.audits.exclusives import Exclusives, judged
+from probe.dictionaries.audits.stability import matches
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.firing import Firing, changes
-from probe.dictionaries.health import Health
-from probe.dictionaries.latent_scaling import Scaling
-from probe.dictionaries.norms import SHARED, relative_norm
+from probe.dictionaries.diffing.change_parts import change_parts, kinds
+from probe.dictionaries.diffing.firing import Firing, changes
+from probe.dictionaries.diffing.latent_scaling import Scaling
+from probe.dictionaries.diffing.norms import SHARED, relative_norm
+from probe.dictionaries.diffing.ranking import aurocs, by_auroc, strongest
+from probe.dictionaries.diffing.sameness import asked_correlation
+from probe.dictionaries.fitting.health import Health
 from probe.dictionaries.pair import BEFORE, Batch
-from probe.dictionaries.ranking import aurocs, by_auroc, strongest
-from probe.dictionaries.sameness import asked_correlation
-from probe.dictionaries.stability import matches
 from probe.experiments.dictionaries.comparisons import NULLS, RL, SEED
 from probe.experiments.dictionaries.readings import STRATEGIES, WRITERS
 from probe.interventions.steering import part_of

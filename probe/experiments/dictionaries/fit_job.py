@@ -12,9 +12,10 @@ held rows (FVU of each model, L0, dead latents), which were not trained on.
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,12 +23,14 @@ from jaxtyping import Int
 
 from probe.activations.shards import Activations
 from probe.dictionaries.dictionary import Dictionary, Rows
-from probe.dictionaries.folder import Kept, read_dictionary, write_dictionary
-from probe.dictionaries.health import health
-from probe.dictionaries.options import Fit
-from probe.dictionaries.state import LOG
-from probe.dictionaries.stream import Folders, Source, Stream
-from probe.dictionaries.training import train
+from probe.dictionaries.exchange.by_saelens import SaeLensFit, fit_by_saelens
+from probe.dictionaries.exchange.folder import Kept, read_dictionary, write_dictionary
+from probe.dictionaries.fitting.calibrate import calibrated
+from probe.dictionaries.fitting.health import health
+from probe.dictionaries.fitting.options import Fit
+from probe.dictionaries.fitting.state import LOG
+from probe.dictionaries.fitting.stream import Folders, Source, Stream
+from probe.dictionaries.fitting.training import train
 from probe.engine.job import Job
 from probe.engine.listener import report
 from probe.errors import BadInput
@@ -39,6 +42,7 @@ from probe.store import Recipe, Store, write_atomic
 
 VERSION = 1
 BEFORE_AFTER = ("before", "after")
+Trainer = Literal["probe", "saelens"]
 EVERY = 200  # steps between two states that are kept
 BYTES = {"float32": 4, "float64": 8}
 
@@ -71,17 +75,23 @@ class Halves:
 
 @dataclass(frozen=True)
 class DictionaryJob(Job):
-    """One dictionary. `halves`: of the only reading, as two models."""
+    """One dictionary. `halves`: of the only reading, as two models. `trainer`: who fits it."""
 
     readings: tuple[ReadingJob, ...]
     fit: Fit
     models: tuple[str, ...] = BEFORE_AFTER
     halves: bool = False
+    trainer: Trainer = "probe"
+
+    def __post_init__(self) -> None:
+        if self.trainer == "saelens" and len(self.models) > 1:
+            do = "fit a pair with our own training"
+            raise BadInput(f"SAELens' trainer has no dictionary of {len(self.models)} models", where="trainer", do=do)
 
     @functools.cached_property
     def recipe(self) -> Recipe:
         options = json.loads(json.dumps(dataclasses.asdict(self.fit)))
-        params = {"fit": options, "models": list(self.models), "halves": self.halves}
+        params = {"fit": options, "models": list(self.models), "halves": self.halves, "trainer": self.trainer}
         return Recipe("dictionary", VERSION, params, tuple(job.recipe.digest for job in self.readings))
 
     @property
@@ -104,18 +114,41 @@ class DictionaryJob(Job):
         place = site(self.readings[0].site)
         return Halves(held[0], self.models, place) if self.halves else Folders(held, self.models, place)
 
+    @property
+    def stream(self) -> Callable[[Source], Stream]:
+        """Batches of a source, and the rows that are held apart."""
+        return lambda source: Stream(source, self.fit.batch, self.fit.held, ("dictionary", *self.fit.seed))
+
     def make(self, store: Store, work: Path) -> None:
-        source, state = self.source(store), work / "scratch" / "state"
+        source = self.source(store)
+        found = self._by_saelens(source) if self.trainer == "saelens" else self._trained(source, work)
+        fitted_on = {name: job.recipe.digest for name, job in zip(self.models, self.readings, strict=False)}
+        write_dictionary(Kept(found, dict(self.recipe.params["fit"]), fitted_on), work)
+        about = health(found, self.stream(source).held_rows())
+        write_atomic(work / "health.json", json.dumps(dataclasses.asdict(about)).encode())
+
+    def _trained(self, source: Source, work: Path) -> Dictionary:
+        """By our own loop, whose log is kept."""
+        state = work / "scratch" / "state"
 
         def told(row: dict[str, Any]) -> None:
             report(row["step"] + 1, self.fit.steps, "steps")
 
         found = train(source, self.fit, folder=state, every=EVERY, on_log=told)
-        held = Stream(source, self.fit.batch, self.fit.held, ("dictionary", *self.fit.seed)).held_rows()
-        fitted_on = {name: job.recipe.digest for name, job in zip(self.models, self.readings, strict=False)}
-        write_dictionary(Kept(found, dict(self.recipe.params["fit"]), fitted_on), work)
-        write_atomic(work / "health.json", json.dumps(dataclasses.asdict(health(found, held))).encode())
         write_atomic(work / LOG, (state / LOG).read_bytes())
+        return found
+
+    def _by_saelens(self, source: Source) -> Dictionary:
+        """By SAELens' trainer, on the same batches; thresholds that lag are calibrated on the same held rows."""
+        fit, stream = self.fit, self.stream(source)
+        options = SaeLensFit(
+            fit.n_latents, fit.steps, fit.lr, fit.lr, fit.activation, fit.k,
+            widths=(*fit.prefixes, fit.n_latents) if fit.prefixes else (), warm_up=min(fit.warm_up, fit.steps - 1),
+        )  # fmt: skip
+        batches = (stream.read(step) for step in range(fit.steps))
+        found = fit_by_saelens(batches, options, source.site, self.models[0], "dictionary", *fit.seed)
+        lags = fit.activation in ("batchtopk", "matryoshka")
+        return calibrated(found, list(stream.held_rows()), fit.k) if lags else found
 
 
 def dictionary_of(store: Store, job: DictionaryJob) -> Dictionary:

@@ -25,9 +25,9 @@ from torch import Tensor
 from probe.activations.shards import Activations
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
-from probe.dictionaries.by_name import check_fits, dictionary_named
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.firing import firing
+from probe.dictionaries.diffing.firing import firing
+from probe.dictionaries.exchange.by_name import check_fits, dictionary_named
 from probe.dictionaries.pair import Batch
 from probe.engine.job import Job
 from probe.errors import BadInput

@@ -21,13 +21,13 @@ from probe.activations.shards import Activations
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
-from probe.dictionaries.audits import exclusives
+from probe.dictionaries.audits.exclusives import exclusives
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.firing import firing
-from probe.dictionaries.health import Health
-from probe.dictionaries.latent_scaling import Scaling, latent_scaling
-from probe.dictionaries.options import Fit
-from probe.dictionaries.stream import Source
+from probe.dictionaries.diffing.firing import firing
+from probe.dictionaries.diffing.latent_scaling import Scaling, latent_scaling
+from probe.dictionaries.fitting.health import Health
+from probe.dictionaries.fitting.options import Fit
+from probe.dictionaries.fitting.stream import Source
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, size_of

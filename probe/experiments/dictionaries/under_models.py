@@ -1,7 +1,7 @@
 """What do a pair's latents do when its models read other texts, or read on from what the dictionary says?
 
 latent_token_share      of a latent's difference between code and prose, what the first words of code alone bring when
-                        they are put in front of prose; `reason`: the verdict (`probe.dictionaries.injection`)
+                        they are put in front of prose; `reason`: the verdict (`probe.dictionaries.audits.injection`)
 dictionary_recovered    by `side`: cross-entropy of the next token with the states replaced by what the dictionary says
                         of them: 1 where nothing is lost, 0 where no more is left than with their mean
 
@@ -19,9 +19,9 @@ from torch import Tensor
 
 from probe.activations.collect import Text
 from probe.data import Estimate, Strategy
+from probe.dictionaries.audits.injection import injection
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.health import recovered
-from probe.dictionaries.injection import injection
+from probe.dictionaries.fitting.health import recovered
 from probe.experiments.dictionaries.readings import text_of
 from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
 from probe.models.hooks.forward_hooks import read

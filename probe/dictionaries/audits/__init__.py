@@ -1,0 +1,1 @@
+"""Would as much be found where nothing is new? Nulls, controls, other seeds, matched latents, injected tokens."""

@@ -1,0 +1,1 @@
+"""What does a model do when latents are turned by hand, or put beside its MLPs?"""
