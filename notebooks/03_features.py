@@ -23,9 +23,13 @@
 # %matplotlib inline
 import warnings
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
+
+# %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 
 import probe
 from probe.activations.shards import Activations
@@ -33,7 +37,6 @@ from probe.dictionaries.diffing.norms import relative_norm
 from probe.dictionaries.fitting.options import Fit
 from probe.experiments.dictionaries.fit_job import dictionary_of
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
 pd.options.display.float_format = "{:.3f}".format
 where = {"store": "../.probe", "progress": False}  # what is made is kept there, and not made again
 store = probe.Store("../.probe")
@@ -104,7 +107,7 @@ told("latent_rate", "latent", "group", "side").pivot(index=["latent", "group"], 
 # %% [markdown]
 # ## 5. The dictionary itself
 #
-# `encode` gives the latents of any rows `[row model d]`; here those with which the best latent fires most.
+# `encode` gives the latents of any rows `[row model d]`; here the problems on which the best latent fires most.
 
 # %%
 own = found.job.comparisons.dictionaries["rl"]
@@ -114,7 +117,5 @@ f = torch.cat(
     [dictionary.encode(source.read(np.arange(i, min(i + 4096, len(source))))) for i in range(0, len(source), 4096)]
 )
 rows = Activations(store.get(own.readings[0].recipe).path).rows()
-top = f[:, latent].topk(8)
-pd.DataFrame(
-    {"problem": rows.problem[top.indices], "position": rows.pos[top.indices], "activation": top.values.numpy()}
-)
+fires = pd.DataFrame({"problem": rows.problem, "position": rows.pos, "activation": f[:, latent].numpy()})
+fires.sort_values("activation", ascending=False).drop_duplicates("problem").head(8)

@@ -27,7 +27,7 @@ from plot_rows_variants import tried
 from scipy import stats
 
 from probe.errors import BadInput
-from probe.measurements import VARIES, label
+from probe.measurements import COLUMNS, VARIES, label
 from probe.plots import Drawing, figures
 from probe.plots._captions import intervals
 from probe.plots._pairs import over_seeds
@@ -847,3 +847,12 @@ assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["path_predictions", "antithetic_predictions"])
+def test_rows_about_the_same_runs_from_other_studies_draw_no_predictions(name: str) -> None:
+    """Steering, too, says what is recovered of a run's gain: not at the budgets that were predicted."""
+    about = {"study": "inside", "kind": "rl", "family": "latent-code", "size": "tiny", "base_seed": 0, "rl_seed": 300}
+    row = dict.fromkeys(COLUMNS) | about | {"reward": "ground_truth", "temperature": 1.0, "side": "before"}
+    row |= {"name": "recovered_accuracy", "edit": "matched", "value": 0.7, "lo": 0.6, "hi": 0.8, "destroyed": False}
+    assert figures.get(name)([row, row | {"base_seed": 1}]) is None

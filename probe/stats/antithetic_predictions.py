@@ -100,4 +100,4 @@ def twins_of(rows: Rows) -> list[Twins]:
 
 def judged(rows: Rows) -> list[Judged]:
     """Every prediction that some base can be held against."""
-    return [each for each in judge(twins_of(rows), CONTRASTS) if each.bases]  # type: ignore[arg-type]
+    return [each for each in judge(twins_of(rows), CONTRASTS) if each.told]  # type: ignore[arg-type]

@@ -134,4 +134,4 @@ def _place(row: Row) -> Place:
 
 def judged(rows: Rows) -> list[Judged]:
     """Every prediction that some base can be held against."""
-    return [each for each in judge(paths_of(rows), CONTRASTS) if each.bases]  # type: ignore[arg-type]
+    return [each for each in judge(paths_of(rows), CONTRASTS) if each.told]  # type: ignore[arg-type]

@@ -187,6 +187,11 @@ class Judged:
     bases: tuple[tuple[tuple[str, int], float], ...]
     verdict: Verdict
 
+    @property
+    def told(self) -> bool:
+        """Whether any base has the number: rows of other studies may be about the same runs."""
+        return any(math.isfinite(value) for _, value in self.bases)
+
 
 def cells_of(rows: Rows) -> list[Cell]:
     """The runs behind the rows of `LawJob`s, after their last batch; one without all three numbers is left out."""
