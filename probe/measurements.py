@@ -66,12 +66,21 @@ VARYING = (
     Column("part", TEXT, "of a whole: mix, parse, within or total of a gain; parse_rate; direct, by strategy"),
     Column("cell", TEXT, "of a table of two sides: both, only_before, ...; CC, CL, LC, LL, total"),
     Column("bin", NUMBER, "left edge of a bin of stated confidence"),
-    Column("k", WHOLE, "samples a problem"),
+    Column("k", WHOLE, "samples a problem; latents that are turned at once"),
     Column(
         "quantile", NUMBER, "of the entropy above which a token is a fork, or the divergence above which it is swapped"
     ),
-    Column("edit", TEXT, "how a direction was used: project out, clamp; matched, best, back; or how a text was edited"),
-    Column("coefficient", NUMBER, "c of the direction that was added, in distances between its classes"),
+    Column(
+        "edit",
+        TEXT,
+        "how a direction was used: project out, clamp; matched, best, back; or how a text was edited;"
+        " or what was turned: latents, matched or redirected ones, a direction",
+    ),
+    Column(
+        "coefficient",
+        NUMBER,
+        "c of the direction that was added, in distances between its classes; of latents: how many times their level",
+    ),
     Column("coefficient_to", NUMBER, "the other end, where a number compares two"),
     Column("group", TEXT, "which rows: suspect, control; leaked, others; forks, elsewhere; prose, code; all"),
     Column("given", WHOLE, "share of the question that was given, in %"),

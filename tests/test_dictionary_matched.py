@@ -121,3 +121,12 @@ def test_bad_injections() -> None:
         injection([1], [1, 2], [1, 2], (["a"], ["a"]), ("x",))
     with pytest.raises(BadInput, match="missing or infinite"):
         injection([math.nan], [1], [1], (["a"], ["a"]), ("x",))
+
+
+def test_members_of_a_set_are_nearer_than_a_latent_alone_can_be() -> None:
+    """A set of ten has many stand-ins among few candidates: the pools need not reach as far as the draws do."""
+    size = np.exp(numpy_rng("sizes").normal(size=130))
+    order = np.argsort(size)
+    found = matched_sets(size, order[60:70].tolist(), ("near",), n=100)
+    assert len({tuple(sorted(row)) for row in found.latents.tolist()}) == 100
+    assert found.widest < 1.5 < matched_sets(size, [int(order[65])], ("far",), n=100).widest

@@ -19,6 +19,7 @@ from plot_rows_antithetic import twins
 from plot_rows_built_in import verdicts
 from plot_rows_cues import given
 from plot_rows_elicitation import elicited
+from plot_rows_features import CELLS, featured
 from plot_rows_inside import ALL, HEAD, NOISE, inside, patched, weights
 from plot_rows_law import head_and_all, laws, planted
 from plot_rows_paths import paths
@@ -61,7 +62,7 @@ def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
     made_up |= {"elicitation": elicited(), "law": laws(), "twins": twins(), "trainable": head_and_all()}
     made_up |= {"variants": tried(), "cues": given()}
-    made_up |= {"paths": paths()}
+    made_up |= {"paths": paths(), "features": featured()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)
@@ -856,3 +857,50 @@ def test_rows_about_the_same_runs_from_other_studies_draw_no_predictions(name: s
     row = dict.fromkeys(COLUMNS) | about | {"reward": "ground_truth", "temperature": 1.0, "side": "before"}
     row |= {"name": "recovered_accuracy", "edit": "matched", "value": 0.7, "lo": 0.6, "hi": 0.8, "destroyed": False}
     assert figures.get(name)([row, row | {"base_seed": 1}]) is None
+
+
+# dictionaries: what a title may say
+
+
+def test_new_latents_are_told_where_they_are_beyond_every_null(drawn):
+    """In the made-up rows none are; planted beyond the largest null in every base, the title says where."""
+    assert "beyond the largest null in none of 5 ways" in title_of(drawn["exclusive_latents"])
+    head = title_of(figures.get("exclusive_latents")(featured(new=0.3)))
+    assert head.startswith("Latents of one side alone are beyond every null: after alone +.2")
+    assert "before alone" not in head
+    excess = [row for row in drawn["exclusive_latents"].table if row["mark"] == "excess"]
+    assert {(row["family"], row["reward"]) for row in excess} == {cell[:2] for cell in CELLS}
+    assert all(row["value"] < 0 for row in excess)
+
+
+def test_what_carries_a_change_is_told_beside_the_walk_and_nothing_where_nothing_changed(drawn):
+    assert "New latents carry no clear share" in title_of(drawn["change_shares"])
+    texts = [text.get_text() for axes in drawn["change_shares"].figure.axes for text in axes.texts]
+    assert texts == ["no change"]
+    planted = [
+        row | {"value": row["value"] + 0.5, "lo": row["lo"] + 0.5, "hi": row["hi"] + 0.5}
+        if (row["name"], row["part"], row["cell"]) == ("change_share", "rl", "new")
+        else row
+        for row in featured()
+    ]
+    assert "New latents carry .5" in title_of(figures.get("change_shares")(planted))
+
+
+def test_doses_count_where_both_nulls_are_left_behind(drawn):
+    assert "further than random sets in 3 of 3 ways" in title_of(drawn["latent_doses"])
+    weak = [
+        row | {"value": 0.3} if row["name"] == "latent_dose_p" and row["edit"] == "matched" else row
+        for row in featured()
+    ]
+    assert "further than random sets in 0 of 3 ways" in title_of(figures.get("latent_doses")(weak))
+
+
+def test_sets_that_were_not_found_are_counted(drawn):
+    head = title_of(drawn["minimal_sets"])
+    assert "bring .8 of it to the base in 9 of 9 pairs, 3 of them (median)" in head
+    assert "undo it in 3 of 9 pairs" in head
+
+
+def test_latents_that_fire_more_often_are_counted_after_holm(drawn):
+    head = title_of(drawn["latent_frequency"])
+    assert "36 of 90 latents that tell code fire more often after RL, 0 less often" in head

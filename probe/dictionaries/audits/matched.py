@@ -8,6 +8,7 @@ by what factor the worst of them is off. Beside them: the latent itself along ra
 which hold no feature at all. Fewer than 100 nulls cannot reach p < .01.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,7 @@ from probe.rng import numpy_rng
 from probe.stats.checks import column
 
 DRAWS = 100
+VARIETY = 10  # as many sets to draw from as are drawn: the smaller the pools, the nearer in magnitude
 FACTOR = 1.25  # a pool reaches at least so far from the latent's own magnitude
 Tail = Literal["greater", "less", "both"]
 
@@ -58,10 +60,18 @@ def matched_sets(
     if allowed.size < least:
         do = "take random directions of equal norm, or a larger dictionary"
         raise BadInput(f"{allowed.size} other live latents for {least}", where="matched_sets", do=do)
-    pools = [_pool(size, member, allowed, n + len(members) - 1) for member in members]
+    pools = [_pool(size, member, allowed, _nearest(n, len(members))) for member in members]
     rng = numpy_rng(*address, "matched")
     drawn = rng.permutation(pools[0])[:n, None] if len(members) == 1 else _draws(pools, n, rng)
     return MatchedSets(drawn, float(np.exp(np.abs(np.log(size[drawn] / size[members])).max())))
+
+
+def _nearest(n: int, members: int) -> int:
+    """How many candidates a member has: of one latent as many as draws, of a set enough for VARIETY n different sets.
+
+    Each of the pool may be taken by another member of the draw, so as many more as there are others.
+    """
+    return n if members == 1 else math.ceil((VARIETY * n) ** (1 / members)) + members - 1
 
 
 def _pool(size: np.ndarray, member: int, allowed: np.ndarray, least: int) -> Int[np.ndarray, "candidate"]:

@@ -36,9 +36,10 @@ from probe.dictionaries.diffing.norms import SHARED, relative_norm
 from probe.dictionaries.diffing.ranking import aurocs, by_auroc, strongest
 from probe.dictionaries.diffing.sameness import asked_correlation
 from probe.dictionaries.fitting.health import Health
+from probe.dictionaries.fitting.stream import Source
 from probe.dictionaries.pair import BEFORE, Batch
 from probe.experiments.dictionaries.comparisons import NULLS, RL, SEED
-from probe.experiments.dictionaries.readings import STRATEGIES, WRITERS
+from probe.experiments.dictionaries.readings import STRATEGIES, WRITERS, Labels
 from probe.interventions.steering import part_of
 from probe.stats.intervals import clustered_ratio, wilson
 from probe.stats.ranking import clustered_auroc
@@ -118,12 +119,21 @@ class Forks:
         return all(np.unique(self.code[half]).size == 2 for half in (self.chosen, ~self.chosen))
 
 
-def code_latents(dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "latent"]) -> list[int]:
-    """The TOP live latents that best tell code from prose at the fork, on the half that is not told."""
+def forks_of(source: Source, known: Labels) -> Forks:
+    """Those of the base's own answers."""
+    rows = np.flatnonzero((known.writer == 0) & (known.at == 0))
+    return Forks(source.read(rows), known.code[rows], known.problem[rows])
+
+
+def code_latents(dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "latent"], top: int = TOP) -> list[int]:
+    """At most `top` live latents that best tell code from prose at the fork, on the half that is not told.
+
+    None that tells nothing at all: few of a dictionary's latents ever fire at the fork.
+    """
     half = forks.chosen
     told = np.abs(aurocs(dictionary.encode(forks.x[torch.from_numpy(half)]), forks.code[half]) - 0.5)
     told[~live.numpy(force=True)] = np.nan
-    return strongest(told, TOP)
+    return [latent for latent in strongest(told, top) if told[latent] > 0]
 
 
 def aurocs_of(dictionary: Dictionary, forks: Forks, latents: Sequence[int]) -> Iterator[Estimate]:
@@ -142,6 +152,10 @@ def aurocs_of(dictionary: Dictionary, forks: Forks, latents: Sequence[int]) -> I
 def best_auroc(name: str, dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "latent"]) -> Estimate:
     """Of the latent that tells code best on one half, on the other: of any comparison, the controls too."""
     best, half = code_latents(dictionary, forks, live)[:1], forks.chosen
+    if not best:
+        none, n, n_problems = (float("nan"),) * 3, int((~half).sum()), len(np.unique(forks.problem[~half]))
+        about = {"target": "strategy", "part": name, "reason": "no latent fires at the fork"}
+        return Estimate("best_auroc", *none, n, n_problems, params=about)
     f = dictionary.encode(forks.x[torch.from_numpy(~half)])
     (one,) = by_auroc(f, forks.code[~half], forks.problem[~half], best)
     return replace(one.estimate, name="best_auroc", params={"target": "strategy", "part": name, "latent": best[0]})

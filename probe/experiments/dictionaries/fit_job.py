@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -77,6 +77,7 @@ class Halves:
 class DictionaryJob(Job):
     """One dictionary. `halves`: of the only reading, as two models. `trainer`: who fits it."""
 
+    TYPICAL: ClassVar = {"tiny": 9.0}  # of 1000 steps
     readings: tuple[ReadingJob, ...]
     fit: Fit
     models: tuple[str, ...] = BEFORE_AFTER

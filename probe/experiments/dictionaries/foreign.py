@@ -175,6 +175,8 @@ def _latents(own: list[Own], known: Labels) -> Iterator[Estimate]:
     for x, _ in before.batches():
         fired |= (before.dictionary.encode(x) > 0).any(0)
     latents = estimates.code_latents(before.dictionary, forks, fired)
+    if not latents:
+        return
     yield from estimates.aurocs_of(before.dictionary, forks, latents)
     read = ((one.dictionary.encode(x), rows) for one in own for x, rows in one.batches())
     found = firing((f[:, latents], known.groups[rows], known.problem[rows]) for f, rows in read)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool
@@ -68,6 +68,8 @@ def default_fit(checkpoint: Checkpoint) -> Fit:
 class FeaturesJob(PairExperiment):
     """What dictionaries say that RL changed, beside their nulls."""
 
+    TYPICAL: ClassVar = {"tiny": 6.0}
+    FIGURES: ClassVar = ("exclusive_latents", "change_shares", "latent_frequency")
     pair: Pair
     site: str
     elicitation: Elicitation = CHAIN
@@ -134,6 +136,8 @@ def _latents(parts: "Mapping[str, Part]", known: Labels, seed: int) -> Iterator[
     for name, each in forks.items():
         yield estimates.best_auroc(name, parts[name].dictionary, each, parts[name].live)
     latents = estimates.code_latents(pair.dictionary, forks[RL], pair.live)
+    if not latents:
+        return
     yield from estimates.aurocs_of(pair.dictionary, forks[RL], latents)
     yield from estimates.samenesses_of(pair.dictionary, (x for x, _ in pair.batches()), latents)
     batches = ((pair.dictionary.encode(x), known.groups[rows], known.problem[rows]) for x, rows in pair.batches())
