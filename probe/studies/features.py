@@ -7,6 +7,7 @@ resid.2: strategy is read best there. The recipe of dictionaries (`ORGANISMS`, h
 seed 5 alone, by FVU, dead latents and stability, never by what it says of RL; that base is no part of the study. Doses
 of its pair under `python` were looked at once, to see that they run (500 steps): the best 10 latents took its code
 share from .59 to .93 (matched sets: .11); at their own level code latents brought .64 of RL's change at most.
+Base 0 under `python` had been seen too, in the shorter fit of the notebook `03_features`.
 
 Written down before any run of it:
 
