@@ -904,3 +904,24 @@ def test_sets_that_were_not_found_are_counted(drawn):
 def test_latents_that_fire_more_often_are_counted_after_holm(drawn):
     head = title_of(drawn["latent_frequency"])
     assert "36 of 90 latents that tell code fire more often after RL, 0 less often" in head
+
+
+@pytest.mark.parametrize("name", study("features").figures)
+def test_one_pair_from_outside_has_the_intervals_of_its_rows(name):
+    """No walk, no other run, no other base: nothing is tested over bases, and its own interval stands."""
+    where = {"family": "base", "size": "", "reward": "after", "rl_seed": 0, "step": 0}
+    alone = [row for row in featured(1) if (row["family"], row["reward"]) == CELLS[0][:2]]
+    rows = [row | where for row in alone if row["part"] not in ("walk", "other run")]
+    drawing = figures.get(name)(rows)
+    assert "base seeds" not in drawing.caption
+    if name == "exclusive_latents":
+        assert "none of 1 way of training" in title_of(drawing)
+        new = [
+            row | {"value": 0.5, "lo": 0.4, "hi": 0.6}
+            if (row["name"], row["part"], row["side"]) == ("exclusive_latents", "rl", "after")
+            else row
+            for row in rows
+        ]
+        assert "beyond every null: after alone +.4" in title_of(figures.get(name)(new))
+    flat = [row | {"value": 0.0, "lo": 0.0, "hi": 0.1} if row["name"] == "exclusive_latents" else row for row in rows]
+    assert figures.get(name)(flat) is not None

@@ -12,8 +12,8 @@ from probe.plots import _pairs
 from probe.plots._captions import not_drawn
 from probe.plots._frame import wrap
 from probe.plots._pairs import run_look
-from probe.plots._replicates import last_step
-from probe.plots._style import FAMILIES, REWARDS, SMALL, look, ordered
+from probe.plots._replicates import Mean, after_holm, last_step
+from probe.plots._style import FAMILIES, REWARDS, SMALL, ordered
 from probe.plots._words import plain
 
 MOST = 5  # cells that fit
@@ -63,6 +63,7 @@ def left_out(found: Sequence[Cell]) -> str:
     return not_drawn(len(found[MOST:]), "way of training")
 
 
-def family_colour(cell: Cell) -> str:
-    """The same in every figure."""
-    return look(cell.family, FAMILIES).colour
+def surviving(means: Sequence[Mean]) -> list[Mean]:
+    """Holm over those of several runs; one run's own interval, over problems or latents, stands as it is."""
+    held = iter(after_holm([mean for mean in means if len(mean.runs) > 1]))
+    return [next(held) if len(mean.runs) > 1 else mean for mean in means]

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, figures
 from probe.plots._captions import CORRECTED, caption, counts, replicated
-from probe.plots._features import MOST, Cell, cells, left_out
+from probe.plots._features import MOST, Cell, cells, left_out, surviving
 from probe.plots._frame import finish, note, panels
 from probe.plots._marks import null_handle, null_line, plain_numbers, seed_marks
 from probe.plots._pairs import in_table, over_seeds
-from probe.plots._replicates import after_holm, pick
+from probe.plots._replicates import pick
 from probe.plots._style import DOUBLE, SMALL, Look, styled
 from probe.plots._words import interval, listing, number, span
 
@@ -85,7 +85,7 @@ def _title(found: Sequence[Cell]) -> str:
     """New latents' share in every cell in which something changed, and old ones' beside it."""
     known = [cell for cell in found if _own(cell)]
     means = {part: [over_seeds([r for r in _own(c) if r["cell"] == part]) for c in known] for part in ("new", "turned")}
-    clear = after_holm(means["new"])
+    clear = surviving(means["new"])
     new = [
         f"{number(mean.value)} {interval(mean.lo, mean.hi)} ({cell.name})"
         for cell, mean in zip(known, clear, strict=True)
@@ -107,4 +107,5 @@ def span_of(values: Sequence[float]) -> str:
 def _caption(found: Sequence[Cell], table: Sequence[Row]) -> str:
     own = [row for cell in found for row in _own(cell)]
     n = f"{span(counts(own, 'n'), 'row')} of {span(counts(own, 'n_problems'), 'problem')} a run"
-    return caption("same texts for all", n, replicated(table, "bars"), "a walk as long", CORRECTED, left_out(found))
+    null = "a walk as long" if any(row["mark"] == "null share" for row in table) else ""
+    return caption("same texts for all", n, replicated(table, "bars"), null, CORRECTED, left_out(found))

@@ -6,6 +6,7 @@ the excess over the largest null of the same base.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -14,11 +15,11 @@ from matplotlib.axes import Axes
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, _pairs, figures
 from probe.plots._captions import CORRECTED, caption, counts, replicated
-from probe.plots._features import MOST, Cell, cells, left_out
+from probe.plots._features import MOST, Cell, cells, left_out, surviving
 from probe.plots._frame import finish, head, panels
 from probe.plots._marks import null_handle, null_line, plain_numbers, seed_marks
 from probe.plots._pairs import in_table, over_seeds
-from probe.plots._replicates import Mean, after_holm, mean_of, pick
+from probe.plots._replicates import Mean, limits, mean_of, pick
 from probe.plots._style import DOUBLE, Look, styled
 from probe.plots._words import interval, listing, number, signed, span
 
@@ -91,11 +92,21 @@ def _rates(axes: Axes, cell: Cell, side: str) -> list[Row]:
 
 
 def excess(cell: Cell, side: str) -> Mean | None:
-    """The pair's rate less the largest of its nulls', base by base; None without a null."""
+    """The pair's rate less the largest of its nulls', base by base; None without a null.
+
+    Of one pair alone the limits are those of its verdict: the rate's lower one less the null's upper one.
+    """
     own, most = (_by_run(cell, side, names) for names in (("rl",), NULLS))
-    runs = [row | {"value": row["value"] - most[key]["value"]} for key, row in own.items() if key in most]
+    known = [key for key in own if key in most]
     blank = {"lo": None, "hi": None, "p": None, "null": None, "part": "excess", "unit": "none"}  # may be below 0
-    return mean_of({"family": cell.family, "reward": cell.reward}, [row | blank for row in runs]) if runs else None
+    runs = [own[key] | blank | {"value": own[key]["value"] - most[key]["value"]} for key in known]
+    if not runs:
+        return None
+    mean = mean_of({"family": cell.family, "reward": cell.reward}, runs)
+    if len(runs) > 1:
+        return mean
+    (low, high), (least, largest) = limits(own[known[0]]), limits(most[known[0]])
+    return replace(mean, lo=low - largest, hi=high - least)
 
 
 def _by_run(cell: Cell, side: str, names: Sequence[str]) -> dict[tuple[object, ...], Row]:
@@ -112,7 +123,7 @@ def _by_run(cell: Cell, side: str, names: Sequence[str]) -> dict[tuple[object, .
 def _title(found: Sequence[Cell]) -> tuple[str, list[Row]]:
     """Which excess survives Holm over all cells and sides."""
     pairs = [(cell, side, mean) for cell in found for side in SIDES if (mean := excess(cell, side)) is not None]
-    held = after_holm([mean for *_, mean in pairs])
+    held = surviving([mean for *_, mean in pairs])
     table = [row for mean in held for row in in_table(mean, "excess")]
     clear = [
         f"{SIDES[side]} +{number(mean.value)} {interval(mean.lo, mean.hi)} ({cell.name})"
@@ -132,7 +143,9 @@ def _title(found: Sequence[Cell]) -> tuple[str, list[Row]]:
 
 def _caption(shown: Sequence[Cell], table: Sequence[Row], more: str) -> str:
     live = counts([row for cell in shown for row in cell.rows if row.get("name") == "exclusive_latents"], "n")
-    n = f"{span(live, 'live latent')} a dictionary"
-    seeds = {(row.get("family"), row.get("base_seed")) for cell in shown for row in cell.rows}
-    n += f", {span([len(seeds)], 'base')}" if not _pairs.several(table) else ""
-    return caption("means over base seeds", n, replicated(table, "bars"), "the largest of the grey", CORRECTED, more)
+    n, nulls = f"{span(live, 'live latent')} a dictionary", "the largest of the grey"
+    if not _pairs.several(table):
+        bases = span([len({(row.get("family"), row.get("base_seed")) for cell in shown for row in cell.rows})], "base")
+        bars = "one run of each, bars: 95 % Wilson interval over latents"
+        return caption("", f"{n}, {bases}", bars, nulls, more)
+    return caption("means over base seeds", n, replicated(table, "bars"), nulls, CORRECTED, more)

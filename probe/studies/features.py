@@ -35,7 +35,7 @@ BASE_SEEDS = (0, 1, 2)
 SITE = "resid.2"
 REWARDS = ("python", "ground_truth")
 LEAKED_LR = 5e-5  # keeps what else the model can do
-STEPS = 1000  # half as many as alone: eighty dictionaries
+STEPS = 1000  # half as many as alone: over a hundred dictionaries
 FIGURES = ("exclusive_latents", "change_shares", "latent_frequency", "latent_doses", "minimal_sets")
 
 
