@@ -18,7 +18,7 @@ from probe.experiments.dictionaries.comparisons import Comparisons
 from probe.experiments.dictionaries.dose_estimates import Turned, doses_of, smallest_of
 from probe.experiments.dictionaries.doses import COMPUTE, DOSES, DRAWS, ONE, SIZES, LatentDosesJob
 from probe.experiments.dictionaries.fit_job import BEFORE_AFTER
-from probe.experiments.dictionaries.job import ORGANISMS, STUDY
+from probe.experiments.dictionaries.job import ORGANISMS, STUDY, default_site
 from probe.experiments.dictionaries.smallest import Answers, SmallestSetsJob
 from probe.experiments.experiment import PairExperiment
 from probe.interventions.steering import Where
@@ -35,7 +35,7 @@ class FeatureDosesJob(PairExperiment):
 
     FIGURES: ClassVar = ("latent_doses", "minimal_sets")
     pair: Pair
-    site: str
+    site: str | None = None  # [the residual two thirds up]
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = SAMPLED  # of the answers that the dictionary is fitted to
     fit: Fit = ORGANISMS
@@ -50,17 +50,22 @@ class FeatureDosesJob(PairExperiment):
         assert self.pair.trained and self.sides  # wrong options are told now
 
     @property
+    def place(self) -> str:
+        """Where the dictionary stands."""
+        return self.site or default_site(self.pair.before)
+
+    @property
     def params(self) -> Mapping[str, Any]:
         return {"study": STUDY, "what": "doses"}
 
     @property
     def label(self) -> str:
-        return f"{self.pair.label} latents turned at {self.site}"
+        return f"{self.pair.label} latents turned at {self.place}"
 
     @property
     def comparisons(self) -> Comparisons:
         """Whose own dictionary is turned: that of `features`."""
-        return Comparisons(self.pair, self.elicitation, self.options, self.site, self.fit)
+        return Comparisons(self.pair, self.elicitation, self.options, self.place, self.fit)
 
     @property
     def sides(self) -> tuple[LatentDosesJob, ...]:
