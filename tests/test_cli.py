@@ -225,6 +225,7 @@ def test_an_organism_is_compared_with_a_folder(place: Place) -> None:
 LARGE = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
 OTHER = "qwen2.5-math-7b-incorrect-150"
 BUDGET = {"weights", "cache", "memory", "sampling_hours", "reading_hours", "hours"}
+FITTED = {"fits", "fit_memory", "fitting_hours", "disk"}
 ON_PAIRS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", *LARGE, "--problems", "chain"),
     "explain": ("explain", *LARGE, "--problems", "chain"),
@@ -236,8 +237,11 @@ ON_PAIRS: dict[str, tuple[str, ...]] = {
     "layers": ("patch", *LARGE, "--problems", "chain", "--layers-from-after", "accuracy"),
     "weights": ("weights", *LARGE),
     "cross-sample": ("cross-sample", *LARGE, "--problems", "chain"),
+    "features": ("features", *LARGE, "--problems", "chain"),
+    "dictionary": ("dictionary", "fit", *LARGE, "--problems", "chain"),
 }
 WEIGHTS_7B = 7_615_616_512 * 2  # bytes in bf16
+READING = ("compare", "contamination", "probes", "steer", "patch", "features", "dictionary")
 
 
 @pytest.fixture
@@ -261,26 +265,31 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
     """Before, only compare did; the others listed jobs with the half second that an unknown job is taken to last."""
     words = (*ON_PAIRS[name], "--dtype", "bfloat16")
     told = dry(place, *words)
-    assert set(told) == BUDGET | {"of"}
-    held = {"compare": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3}.get(
-        name, 1
-    )  # copies that one job holds at once
+    assert set(told) == BUDGET | FITTED | {"of"}
+    copies = {"compare": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3, "features": 2}
+    held = copies.get(name, 1)  # of the weights, in one job at once
     assert told["weights"] == held * WEIGHTS_7B
     assert told["memory"] > told["weights"] + told["cache"] if name != "compare" else told["memory"] > told["weights"]
-    assert told["hours"] == pytest.approx(told["sampling_hours"] + told["reading_hours"])
+    assert told["hours"] == pytest.approx(sum(told[f"{what}_hours"] for what in ("sampling", "reading", "fitting")))
+    fits = {"features": 6, "dictionary": 1}.get(name, 0)
+    assert told["fits"] == fits
+    assert all((told[key] > 0) == (fits > 0) for key in FITTED)
     assert (told["sampling_hours"] > 0) == (name not in ("patch", "weights"))
     assert (told["cache"] > 0) == (told["sampling_hours"] > 0)
-    assert (told["reading_hours"] > 0) == (name in ("compare", "contamination", "probes", "steer", "patch"))
+    assert (told["reading_hours"] > 0) == (name in READING)
     shown = dry(place, *words, as_json=False)
     block = re.findall(r"^ *(.+?) {2,}([\d.]+) (GB|GPU-hours)$", shown.stdout, re.MULTILINE)
+    more = [("activations on disk", "GB"), (f"fitting ({fits} in all)", "GPU-hours"), ("memory of one fit", "GB")]
     assert [(what, unit) for what, _, unit in block] == [
         ("weights at once", "GB"),
         ("cache of a batch", "GB"),
         ("at the peak, one GPU", "GB"),
         ("sampling", "GPU-hours"),
         ("reading and scoring", "GPU-hours"),
+        *(more if fits else []),
     ]
     keys = ("weights", "cache", "memory", "sampling_hours", "reading_hours")
+    keys += ("disk", "fitting_hours", "fit_memory") if fits else ()
     sizes = [told[key] / (1e9 if unit == "GB" else 1) for key, (*_, unit) in zip(keys, block, strict=True)]
     assert [number for _, number, _ in block] == [f"{size:.1f}" for size in sizes]
     assert "an upper bound" in shown.stderr

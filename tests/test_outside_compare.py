@@ -19,6 +19,9 @@ from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.resolve import resolve
 from probe.cli import app
+from probe.dictionaries.activation import ReLU
+from probe.dictionaries.dictionary import Dictionary
+from probe.dictionaries.exchange.folder import Kept, write_dictionary
 from probe.engine.executor import make
 from probe.engine.job import Job
 from probe.engine.listener import Listener, heard_by
@@ -28,6 +31,10 @@ from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import sets
 from probe.experiments.contamination.signs import SignsJob
 from probe.experiments.cross_sampling.job import CrossSampleJob
+from probe.experiments.dictionaries.dose_job import FeatureDosesJob
+from probe.experiments.dictionaries.foreign import ForeignFeaturesJob
+from probe.experiments.dictionaries.job import FeaturesJob
+from probe.experiments.dictionaries.readings import ReadingJob
 from probe.experiments.experiment import CheckpointJob, Experiment, PairExperiment
 from probe.experiments.explain.job import ExplainJob
 from probe.experiments.forced_prefix.job import PrefixJob
@@ -40,6 +47,7 @@ from probe.experiments.responses import PART, SampleJob
 from probe.experiments.steering.directions import FitJob
 from probe.experiments.steering.job import DoseJob, SteerJob
 from probe.experiments.weight_difference.job import WeightsJob
+from probe.models.hooks.sites import Site
 from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.models.loading.manifest import load_manifest
 from probe.models.loading.organism import build_model, build_tokenizer
@@ -289,7 +297,7 @@ def few_asked(n: int = 12) -> Elicitation:
     return Elicitation(problems("chain", limit=n))
 
 
-def jobs_on(one: Checkpoint, two: Checkpoint) -> dict[type[Job], Job]:
+def jobs_on(one: Checkpoint, two: Checkpoint, sae: Path) -> dict[type[Job], Job]:
     """Every job of an experiment on checkpoints, by its class."""
     asked, pair, both = few_asked(), Pair(one, two), sets(problems("chain", limit=8))
     fit = FitJob(one, asked)
@@ -310,6 +318,10 @@ def jobs_on(one: Checkpoint, two: Checkpoint) -> dict[type[Job], Job]:
         CrossSampleJob(pair, asked),
         ForecastJob(one, asked),
         ExplainJob(pair, asked),
+        ReadingJob(one, (SampleJob(one, asked, SAMPLED),), "resid.1"),
+        FeaturesJob(pair, "resid.1", asked),
+        FeatureDosesJob(pair, "resid.1", asked),
+        ForeignFeaturesJob(pair, str(sae), asked),
     )
     return {type(job): job for job in found}
 
@@ -327,7 +339,12 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
     """Large weights once in memory, not once a worker; on organisms all of them may go to a pool."""
     one, two = (Checkpoint(f"seed{s}", Folder(save_tiny("llama", tmp_path / f"seed{s}", seed=s))) for s in (0, 1))
     base = Checkpoint("raw", OrganismJob("latent-code", "tiny", 0))
-    outside, here = jobs_on(one, two), jobs_on(base, base)
+    sae = tmp_path / "sae"
+    sae.mkdir()
+    W = torch.eye(8)[:, None]
+    eight = (W.permute(1, 2, 0), torch.zeros(8), W, torch.zeros(1, 8), torch.ones(1))
+    write_dictionary(Kept(Dictionary(Site("resid", 1), ("m",), ReLU(), *eight)), sae)
+    outside, here = jobs_on(one, two, sae), jobs_on(base, base, sae)
     assert below(CheckpointJob, PairExperiment) == set(outside)
     others = below(Experiment) - set(outside)
     assert {kind.__module__.split(".")[2] for kind in others} == set(NO_WEIGHTS)
