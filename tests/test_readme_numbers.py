@@ -363,6 +363,45 @@ def asked_otherwise() -> str:
     )
 
 
+def new_or_old() -> str:
+    """Exclusives, what carries the change, and how few latents do what RL did."""
+    alone = [float(row["value"]) for row in table("exclusive_latents", mark="rate") if row["level"] == "rl"]
+    halves = [float(row["value"]) for row in table("exclusive_latents", mark="null rate") if row["level"] == "halves"]
+
+    def share(reward: str, level: str) -> dict[str, str]:
+        mark = "null share" if level.startswith("walk") else "share"
+        return one("change_shares", mark=mark, family="latent-code", reward=reward, level=level)
+
+    rotated, turned = (
+        [with_interval(share("python_all", f"{of} {kind}")) for of in ("rl", "walk")] for kind in ("rotated", "turned")
+    )
+    told = {side: table("minimal_sets", mark="told", side=side) for side in ("before", "after")}
+    sizes = sorted(int(row["level"]) for row in told["before"])
+    doses = {
+        way: with_interval(
+            one(
+                "latent_doses",
+                mark="mean",
+                name="latent_dose_code_share",
+                side="before",
+                reward="python_all",
+                level=way,
+            )
+        )
+        for way in ("10 latents 1", "10 difference 1")
+    }
+    return (
+        f"Latents that one side alone has, missing in the other by latent scaling, are {said(max(alone))} of all at "
+        f"most; between two halves of the base's own problems they are {said(min(halves))} to {said(max(halves))}. "
+        f"Under `python`, all weights, latents that both write in another direction carry {rotated[0]} of the change "
+        f"over the same texts (a walk as long: {rotated[1]}), latents at another strength {turned[0]} ({turned[1]}). "
+        f"Turned by hand in the base, {sizes[0]} or {sizes[-1]} of its latents bring .8 of RL's change of the code "
+        f"share in {len(told['before'])} of 6 pairs, and taken back they undo it in {len(told['after'])} of 6. Ten of "
+        f"them take the base to {doses['10 latents 1']}, the difference of means at their norm to "
+        f"{doses['10 difference 1']}"
+    )
+
+
 def found_again() -> str:
     """How often the verdict named what was built in."""
     (whole,) = table("built_in", mark="overall")
@@ -396,6 +435,7 @@ def found_again() -> str:
         paths,
         trained_otherwise,
         asked_otherwise,
+        new_or_old,
         rewards_table,
         bases,
         switched,

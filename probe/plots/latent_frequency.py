@@ -72,8 +72,9 @@ def _rates(axes: Axes, cell: Cell, strategy: str) -> list[Row]:
         axes.plot([x], [y], style.marker, color=style.colour, markerfacecolor=fill, markersize=3, alpha=0.8)
         table += [columns_of(end, (*COLUMNS, *NUMBERS), mark="rate") for end in ends if end is not None]
         table.append(columns_of(change, (*COLUMNS, *NUMBERS), mark="change"))
-    axes.set_xlim(-0.05, 1.05)
-    axes.set_ylim(-0.05, 1.05)
+    most = max((row["value"] for row in table if row["mark"] == "rate"), default=1.0) * 1.1 or 1.0
+    axes.set_xlim(-0.05 * most, most)
+    axes.set_ylim(-0.05 * most, most)
     plain_numbers(axes, x=True)
     return table
 
