@@ -343,8 +343,14 @@ def test_a_dictionary_is_fitted_shown_and_written_for_saelens(
     shown = runner.invoke(app, ["dictionary", "show", str(out / "after"), "--json"])
     assert shown.exit_code == 0, shown.output
     assert json.loads(shown.stdout)["site"] == "resid.2"
-    one = runner.invoke(app, ["dictionary", "fit", both[0], *asking, *fitting])
+    alone = ["dictionary", "fit", both[0], *asking, *fitting, "--out", str(tmp_path / "one")]
+    one = runner.invoke(app, alone)
     assert one.exit_code == 0, one.output
+    kept = read_dictionary(tmp_path / "one")
+    assert (kept.options["n_latents"], list(kept.fitted_on)) == (24, ["before"])
+    again = runner.invoke(app, alone)
+    assert again.exit_code == 2
+    assert "there already" in again.stderr
     peers = [*asking, *fitting, "--trainer", "saelens", "--json"]
     peer = runner.invoke(app, ["dictionary", "fit", both[0], *peers])
     assert peer.exit_code == 0, peer.output

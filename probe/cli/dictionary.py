@@ -14,6 +14,7 @@ from probe.errors import BadInput
 
 if TYPE_CHECKING:
     from probe.dictionaries.dictionary import Dictionary
+    from probe.dictionaries.exchange.folder import Kept
     from probe.experiments.dictionaries.fit_job import DictionaryJob
 
 SHOWN = ("", "value")
@@ -42,10 +43,10 @@ def fit(
     Killed, the same command goes on from the last state that was kept.
     """
     from probe.cli.dry_run import announce
+    from probe.dictionaries.exchange.folder import read_dictionary
     from probe.engine.executor import make
     from probe.engine.pool import pool_size
     from probe.engine.progress import Progress
-    from probe.experiments.dictionaries.fit_job import dictionary_of
 
     if saelens and out is None:
         raise BadInput("no folder to write to", where="--saelens", do="give --out FOLDER")
@@ -56,10 +57,10 @@ def fit(
     with Progress(messages(), store, pool_size(workers)) as progress:
         make([job], store, workers=workers, listener=progress)
     made = store.get(job.recipe)
-    found = dictionary_of(store, job)
+    kept = read_dictionary(made.path)
     if out is not None:
-        _write(found, out, saelens)
-    about = _about(found) | _health(made.path)
+        _write(kept, out, saelens)
+    about = _about(kept.dictionary) | _health(made.path)
     emit(about) if run.as_json else table(SHOWN, _lines(about), job.label, right=SHOWN[1:])
     return say(f"kept as dictionary {made.digest[:16]}, in {made.path}")
 
@@ -75,7 +76,7 @@ def show(
 
     found = dictionary_named(name)
     if out is not None:
-        _write(found, out, saelens=True)
+        _write_saelens(found, out)
     about = _about(found)
     emit(about) if as_json else table(SHOWN, _lines(about), name, right=SHOWN[1:])
 
@@ -103,18 +104,25 @@ def _job(
     return Comparisons(pair, elicitation, options, place, recipe, run.compute()).dictionaries[RL]
 
 
-def _write(found: "Dictionary", out: Path, saelens: bool) -> None:
-    from probe.dictionaries.exchange.folder import Kept, write_dictionary
+def _write(kept: "Kept", out: Path, saelens: bool) -> None:
+    """With what it was fitted on and how. BadInput where a dictionary is there already."""
+    from probe.dictionaries.exchange.folder import ABOUT, write_dictionary
+
+    if saelens:
+        return _write_saelens(kept.dictionary, out)
+    if (out / ABOUT).exists():
+        raise BadInput("a dictionary is there already", where=str(out), do="give another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_dictionary(kept, out)
+    return say(f"wrote {out}")
+
+
+def _write_saelens(found: "Dictionary", out: Path) -> None:
     from probe.dictionaries.exchange.saelens_write import write_saelens
 
-    if not saelens:
-        out.mkdir(parents=True, exist_ok=True)
-        write_dictionary(Kept(found), out)
-        return say(f"wrote {out}")
     for model in found.models:
         write_saelens(found.side(model), out / model)
         say(f"wrote {out / model}")
-    return None
 
 
 def _about(found: "Dictionary") -> dict[str, Any]:

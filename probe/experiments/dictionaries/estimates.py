@@ -79,10 +79,10 @@ def stability_of(first: Dictionary, again: Dictionary, live: Bool[Tensor, "laten
     """Of the pair's dictionary over dictionary seeds; beside it, what random directions of that number would score."""
     found, n = matches(first, again, ("features", seed), live=live), int(live.sum())
     value = found.share()
-    limits = wilson(round(value * n), n)
+    limits, none = wilson(round(value * n), n), float("nan")
     yield Estimate("stable_latents", value, *limits, n, n, null=0.0, params={"part": SEED})
     for name, mean in (("found", found.mean), ("chance", found.chance)):
-        yield Estimate("latent_cosine", mean, mean, mean, n, n, "none", params={"part": SEED, "cell": name})
+        yield Estimate("latent_cosine", mean, none, none, n, n, "none", params={"part": SEED, "cell": name})
 
 
 def health_of(name: str, about: Health, models: tuple[str, ...], n_latents: int) -> Iterator[Estimate]:

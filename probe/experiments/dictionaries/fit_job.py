@@ -12,7 +12,6 @@ held rows (FVU of each model, L0, dead latents), which were not trained on.
 import dataclasses
 import functools
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -115,10 +114,9 @@ class DictionaryJob(Job):
         place = site(self.readings[0].site)
         return Halves(held[0], self.models, place) if self.halves else Folders(held, self.models, place)
 
-    @property
-    def stream(self) -> Callable[[Source], Stream]:
+    def stream(self, source: Source) -> Stream:
         """Batches of a source, and the rows that are held apart."""
-        return lambda source: Stream(source, self.fit.batch, self.fit.held, ("dictionary", *self.fit.seed))
+        return Stream(source, self.fit.batch, self.fit.held, ("dictionary", *self.fit.seed))
 
     def make(self, store: Store, work: Path) -> None:
         source = self.source(store)

@@ -33,7 +33,6 @@ from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, size_of
 from probe.experiments.dictionaries import estimates
 from probe.experiments.dictionaries.comparisons import RL, SEED, Comparisons
-from probe.experiments.dictionaries.estimates import Forks
 from probe.experiments.dictionaries.fit_job import DictionaryJob, dictionary_of
 from probe.experiments.dictionaries.readings import Labels, labels
 from probe.experiments.dictionaries.under_models import TEXTS, Answers, recovered_of, token_shares
@@ -68,6 +67,7 @@ def default_fit(checkpoint: Checkpoint) -> Fit:
 class FeaturesJob(PairExperiment):
     """What dictionaries say that RL changed, beside their nulls."""
 
+    VERSION: ClassVar = 2  # 2: mean cosines of latents without limits that they do not have
     TYPICAL: ClassVar = {"tiny": 6.0}
     FIGURES: ClassVar = ("exclusive_latents", "change_shares", "latent_frequency")
     pair: Pair
@@ -128,9 +128,7 @@ def _latents(parts: "Mapping[str, Part]", known: Labels, seed: int) -> Iterator[
     """What is told of latents one by one: of the pair's own, and the best of every other dictionary."""
     pair = parts[RL]
     yield from estimates.stability_of(pair.dictionary, parts[SEED].dictionary, pair.live, seed)
-    rows = np.flatnonzero((known.writer == 0) & (known.at == 0))
-    about = (known.code[rows], known.problem[rows])
-    forks = {name: Forks(part.source.read(rows), *about) for name, part in parts.items() if not part.halves}
+    forks = {name: estimates.forks_of(part.source, known) for name, part in parts.items() if not part.halves}
     if not forks[RL].told_apart:
         return
     for name, each in forks.items():
