@@ -13,7 +13,7 @@ from probe.models.loading.load import Loaded
 from probe.rl.labels import LabelSource
 from probe.rl.labels import spec as labels_spec
 from probe.rl.rollout import questions
-from probe.rl.train import GRPO, Logger, load_overlay, train
+from probe.rl.train import GRPO, Logger, Report, clipped, load_overlay, train
 from probe.rollouts.elicitation import chains
 from probe.rollouts.options import SamplingOptions
 from probe.rollouts.respond import respond
@@ -96,7 +96,13 @@ class RunJob(Job):
         every, last = self.grpo.save_every, self.grpo.batches
         return (*range(every, last, every), last)
 
-    def make(self, store: Store, work: Path, log: Logger = lambda batch, metrics: None) -> None:
+    def make(
+        self,
+        store: Store,
+        work: Path,
+        log: Logger = lambda batch, metrics: None,
+        report: Report = clipped,
+    ) -> None:
         loaded = load_organism(store, self.organism)
         pool = training_problems(self.organism.family)
         answers: dict[str, list[str | None]] = {}
@@ -106,7 +112,7 @@ class RunJob(Job):
         chosen = self.labels(answers, {p.id: p.answer for p in pool})
         by_id = {p.id: p for p in pool}
         asked = questions([by_id[i] for i in chosen.kept], chosen.label, loaded.tokenizer)
-        train(loaded.model, loaded.tokenizer, asked, self.grpo, work, log=log)
+        train(loaded.model, loaded.tokenizer, asked, self.grpo, work, log=log, report=report)
 
 
 def load_step(store: Store, run: RunJob, step: int) -> Loaded:

@@ -39,10 +39,25 @@ from probe.store.unfinished import forget, set_aside
 METRICS, STATE = "metrics.jsonl", "scratch/state.safetensors"
 
 
+class Report(Protocol):
+    """What one update says of itself, beside loss and gradient: `logprob` [batch pos] of `rows` before its step."""
+
+    def __call__(
+        self, experience: Experience, rows: torch.Tensor, logprob: torch.Tensor, recipe: "GRPO"
+    ) -> dict[str, float]: ...
+
+
 class Logger(Protocol):
     """Where metrics also go, next to the JSONL: tensorboard, wandb, a progress bar."""
 
     def __call__(self, batch: int, metrics: dict[str, float]) -> None: ...
+
+
+def clipped(experience: Experience, rows: torch.Tensor, logprob: torch.Tensor, recipe: "GRPO") -> dict[str, float]:
+    """Where clipping acts, over all tokens of these rows."""
+    samples = experience.samples
+    advantage = experience.advantages.value[rows]
+    return clip_report(logprob, samples.logprob[rows], advantage, valid(samples, rows), recipe.loss)
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,7 @@ def train(
     out: Path,
     *,
     log: Logger = lambda batch, metrics: None,
+    report: Report = clipped,
 ) -> Policy:
     """Run the recipe, leaving `metrics.jsonl` and `step-<n>.safetensors` (trained tensors only) in `out`.
 
@@ -126,7 +142,9 @@ def train(
             batch=batch,
         )
         order = torch.randperm(len(experience.texts), generator=torch_rng("minibatches", recipe.seed, batch))
-        updates = [update(policy, base, optimizer, experience, rows, recipe) for rows in order.chunk(recipe.updates)]
+        updates = [
+            update(policy, base, optimizer, experience, rows, recipe, report) for rows in order.chunk(recipe.updates)
+        ]
         metrics = rollout_metrics(experience) | update_metrics(updates)
         metrics["kl"] = kl_to_base(policy, base, experience, recipe.temperature)
         _log(out, batch, metrics, log)
@@ -142,6 +160,7 @@ def update(
     experience: Experience,
     rows: torch.Tensor,
     recipe: GRPO,
+    report: Report = clipped,
 ) -> dict[str, float]:
     """One optimiser step on `rows` (row indices of the experience); returns what clipping and the gradient did."""
     rows = rows[experience.advantages.keep[rows]]
@@ -173,8 +192,7 @@ def update(
     if not norm.isfinite():  # the clipped gradient is NaN then, and the weights would be
         raise ProbeError(f"the gradient's norm became {norm.item()}", where="GRPO update", do="lower lr")
     optimizer.step()
-    report = clip_report(logprob.detach(), old, advantage, mask, recipe.loss)
-    return {"loss": loss.item(), "grad_norm": norm.item(), **report}
+    return {"loss": loss.item(), "grad_norm": norm.item(), **report(experience, rows, logprob.detach(), recipe)}
 
 
 def update_metrics(updates: list[dict[str, float]]) -> dict[str, float]:
