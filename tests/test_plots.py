@@ -23,6 +23,7 @@ from plot_rows_features import CELLS, featured
 from plot_rows_fork_clips import watched
 from plot_rows_inside import ALL, HEAD, NOISE, inside, patched, weights
 from plot_rows_law import head_and_all, laws, planted
+from plot_rows_layers import lent
 from plot_rows_paths import paths
 from plot_rows_responders import rows_of
 from plot_rows_variants import tried
@@ -62,7 +63,7 @@ class Drawings(dict):
 def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
     made_up |= {"elicitation": elicited(), "law": laws(), "twins": twins(), "trainable": head_and_all()}
-    made_up |= {"variants": tried(), "cues": given(), "fork_clips": watched()}
+    made_up |= {"variants": tried(), "cues": given(), "fork_clips": watched(), "layers": lent()}
     made_up |= {"paths": paths(), "features": featured()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     for name, mine in made_up.items():

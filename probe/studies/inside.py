@@ -3,9 +3,8 @@
 Six `latent-code` organisms, those of `tiny`, each trained under the true reward twice: the output head alone, and every
 weight (Adam 1e-4). Probes and directions before and after, dose-responses beside 20 random directions, shares of RL's
 change recovered and removed, patching of the fork with another RL seed beside it, and weight differences, beside those
-of the same recipe under the random reward: what a change of weights owes to no information at all. Then the claims of
-2601.11061 on two `contaminated` organisms under the format reward: does one layer carry what RL gave, on the leaked
-items or on all? Not part of `probe run all`: it takes longer than the rest.
+of the same recipe under the random reward: what a change of weights owes to no information at all. Whether one
+layer carries what RL gave: `probe.studies.layers`. Not part of `probe run all`: it takes longer than the rest.
 """
 
 from dataclasses import replace
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
     from probe.engine.job import Job
 
-BASE_SEEDS, LEAKED_SEEDS = (0, 1, 2, 3, 4, 5), (0, 1)
+BASE_SEEDS = (0, 1, 2, 3, 4, 5)
 RL_SEED, OTHER_SEED = 300, 301  # never a base seed
 
 
@@ -28,12 +27,9 @@ def inside() -> "list[Job]":
     from probe.checkpoints.organism_job import OrganismJob
     from probe.checkpoints.pair import Pair
     from probe.experiments.patching.job import PatchJob
-    from probe.experiments.patching.layers import LayersJob
     from probe.experiments.probing.job import ProbesJob
     from probe.experiments.steering.job import SteerJob
     from probe.experiments.weight_difference.job import WeightsJob
-    from probe.rollouts.elicitation import CHAIN
-    from probe.rollouts.options import SamplingOptions
 
     targets: list[Job] = []
     for seed in BASE_SEEDS:
@@ -48,11 +44,6 @@ def inside() -> "list[Job]":
         targets += [SteerJob(Pair(base, head)), SteerJob(Pair(base, every))]
         targets += [PatchJob(Pair(base, every, other)), WeightsJob(Pair(base, every, other))]
         targets.append(WeightsJob(Pair(base, noise, every)))  # its cosine is that with the true reward's change
-    for seed in LEAKED_SEEDS:
-        base = of_organism(OrganismJob("contaminated", "tiny", seed))
-        # At T = 1: greedy, the leaked items have nothing left to gain. The lower rate keeps what else the model can do.
-        after = trained(base, "format", every=True, lr=5e-5)
-        targets.append(LayersJob(Pair(base, after), CHAIN, SamplingOptions(samples=4)))
     return targets
 
 

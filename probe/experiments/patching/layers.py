@@ -52,6 +52,7 @@ Levels = dict[tuple[str, Varies], Answers]
 class LayersJob(WeightsExperiment):
     """Every layer's output and weights, one at a time, on the first `n` problems."""
 
+    FIGURES: ClassVar = ("one_layer",)
     TYPICAL: ClassVar = {"tiny": 200.0}
     pair: Pair
     elicitation: Elicitation = CHAIN
@@ -62,7 +63,7 @@ class LayersJob(WeightsExperiment):
 
     @property
     def params(self) -> Mapping[str, Any]:
-        about = {"study": "inside", "what": "layers", "first": self.n, "draws": self.draws}
+        about = {"study": "layers", "first": self.n, "draws": self.draws}
         return about | self.pair.spec | self.options.spec() | self.elicitation.spec()
 
     @property
@@ -101,7 +102,7 @@ class LayersJob(WeightsExperiment):
         ):
             for group, kept in groups(self.pair.before, self.problems).items():
                 estimates += list(self._rows(what, cells, ends, group, kept.repeat(self.options.samples)))
-        key = self.pair.reward_key("inside", self.options.temperature)
+        key = self.pair.reward_key("layers", self.options.temperature)
         return [row_of(key, each) for each in estimates]
 
     def _outputs(
