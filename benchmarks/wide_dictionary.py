@@ -58,7 +58,7 @@ def model(d: int, vocabulary: int) -> Qwen2ForCausalLM:
     """One block of small heads, and the embedding and head of the real thing, tied."""
     shape: dict[str, Any] = {"num_hidden_layers": 1, "num_attention_heads": 28 if d % 28 == 0 else 4}
     shape["num_key_value_heads"] = 4
-    config = Qwen2Config(vocabulary, d, intermediate_size=64, tie_word_embeddings=True, **shape)
+    config = Qwen2Config(vocab_size=vocabulary, hidden_size=d, intermediate_size=64, tie_word_embeddings=True, **shape)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Qwen2ForCausalLM(config).eval()

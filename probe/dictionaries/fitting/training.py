@@ -34,6 +34,7 @@ from probe.errors import ProbeError
 
 OnLog = Callable[[dict[str, Any]], None]
 SINCE, SCALE = "since", "scale"
+AT_ONCE = 4096  # latents whose gradients are multiplied out: all of a wide dictionary would be its weights once more
 
 
 def train(
@@ -66,6 +67,8 @@ def train(
             on_log(log[-1])
             if folder:
                 keep_state(folder, t + 1, _tensors(parameters, fit, adam, since), log, _key(source, fit))
+    adam.zero_grad()
+    adam.state.clear()  # three times the weights, which the finished dictionary has room in
     finished = to_dictionary(parameters, fit, source.site, source.models)
     return calibrated(finished, held, fit.k) if fit.activation in ("batchtopk", "matryoshka") else finished
 
@@ -102,13 +105,15 @@ def _constrain_gradient(parameters: Parameters) -> None:
     if own is not None:
         W_dec.grad *= own
         W_enc.grad *= own
-    W_dec.grad.addcmul_((W_dec.grad * W_dec).sum(1, keepdim=True), W_dec, value=-1)
+    for grad, decoder in zip(W_dec.grad.split(AT_ONCE), W_dec.split(AT_ONCE), strict=True):
+        grad.addcmul_((grad * decoder).sum(1, keepdim=True), decoder, value=-1)
 
 
 @torch.no_grad()
 def _constrain(parameters: Parameters) -> None:
     """Every decoder, all models together, at norm 1."""
-    parameters.W_dec.div_(parameters.W_dec.norm(dim=1, keepdim=True))
+    for decoder in parameters.W_dec.split(AT_ONCE):
+        decoder.div_(decoder.norm(dim=1, keepdim=True))
 
 
 @torch.no_grad()
