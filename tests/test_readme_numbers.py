@@ -420,10 +420,29 @@ def found_again() -> str:
     )
 
 
+def found_alone() -> str:
+    """Where the head was edited, and where the other prompt does what the strategy does."""
+    (edited,) = table("built_in", mark="right", after="opened-code")
+    (taught,) = table("built_in", mark="right", after="p90-code-even")
+    away = [row for row in table("built_in", mark="count", found="nothing supported") if float(row["value"])]
+    (greedy,) = table("built_in", mark="overall greedy")
+    assert {row["before"] for row in away} == {"p30-prose-even"}
+    undecided, n = (sum(int(float(row[name])) for row in away) for name in ("value", "n_bases"))
+    return (
+        f"in {round(6 * (1 - float(taught['value'])))} of 6 bases the verdict names that too, and is counted as wrong. "
+        "Where one row of the head was edited instead (p30 -> opened-code), and nothing was practised, it names the "
+        f"strategy alone in {round(6 * float(edited['value']))} of 6. And where a model left the better strategy and "
+        "the other prompt forces that strategy, by RL or by an edit, prompt and strategy do the same: in "
+        f'{undecided} of {n} it says "undecided", as it should, and that is no answer either. Greedy, without other '
+        f"temperatures, prompts and fresh problems, it is right in {said(greedy['value'])} of these pairs"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
         found_again,
+        found_alone,
         law,
         walks,
         foretold,
