@@ -14,6 +14,7 @@ from probe.experiments.fork_clips.counts import BINS, PLACES, counts, fork_repor
 from probe.experiments.fork_clips.job import ForkClipsJob, shares
 from probe.experiments.result import run
 from probe.plots import figures
+from probe.plots.save import csv_bytes
 from probe.rewards import rewards
 from probe.rl.labels import Gold
 from probe.rl.loss import Loss
@@ -81,6 +82,8 @@ def test_a_clip_that_is_off_cuts_nothing(tmp_path: Path) -> None:
 
 
 def test_the_figure_says_whose_pushes_are_cut() -> None:
-    title = figures.get("fork_clips")(watched()).figure.texts[0].get_text().replace("\n", " ")
-    assert title.startswith("At clip .2 the clip cuts above: prior .65")
-    assert ".12 of prose" in title
+    drawing = figures.get("fork_clips")(watched())
+    assert b"high pi_old_0.1_0.5 forks" in csv_bytes(drawing.table)
+    title = drawing.figure.texts[0].get_text().replace("\n", " ")
+    assert title.startswith("Cut above at clip .2: at prior .65")
+    assert ".12 in prose" in title

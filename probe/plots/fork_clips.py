@@ -21,6 +21,7 @@ from probe.plots._words import small
 CLIPS = {"0.05": "clip .05", "0.2": "clip .2"}
 PRIORS = {"p65": "prior .65", "p30": "prior .3"}
 WHO = {"code": ("#0072B2", "opens in code"), "prose": ("#D55E00", "opens in prose"), "later": (GREY, "later tokens")}
+SAID = {"code": "of openings in code", "prose": "in prose", "later": "of later tokens"}
 SIDES = {"low": ("v", "below (A < 0)"), "high": ("^", "above (A > 0)")}
 
 
@@ -29,7 +30,7 @@ SIDES = {"low": ("v", "below (A < 0)"), "high": ("^", "above (A > 0)")}
 def fork_clips(rows: Rows) -> Drawing | None:
     """One panel a prior and clip; None where no fork was watched."""
     held = [_told(row) for row in pick(rows, name="clipped") if row["clip"] in CLIPS]
-    means = means_by(held, ("prior", "clip", "who", "part", "pi_low"))
+    means = means_by(held, ("prior", "clip", "who", "strategy", "group", "part", "pi_low", "pi_high"))
     if not means:
         return None
     edges = sorted({(row["pi_low"], row["pi_high"]) for row in held if row.get("pi_low") is not None})
@@ -78,6 +79,6 @@ def _title(means: Sequence[Mean]) -> str:
     }
     told = []
     for prior, label in PRIORS.items():
-        shares = [f"{small(by[prior, who, 'high'])} of {who}" for who in WHO if (prior, who, "high") in by]
-        told += [f"{label}, {', '.join(shares)}"] if shares else []
-    return f"At {CLIPS[clip]} the clip cuts above: {'; '.join(told)}" if told else "What the clip cuts at the fork"
+        shares = [f"{small(by[prior, who, 'high'])} {text}" for who, text in SAID.items() if (prior, who, "high") in by]
+        told += [f"at {label} {', '.join(shares)}"] if shares else []
+    return f"Cut above at {CLIPS[clip]}: {'; '.join(told)}" if told else "What the clip cuts at the fork"
