@@ -26,6 +26,7 @@ def features(
     site: str | None = None,
     fit: Fit | None = None,
     sae: str | None = None,
+    sae_anyway: bool = False,
     batch: int = 64,
     where: Where | None = None,
     **ask: Unpack[Ask],
@@ -33,8 +34,9 @@ def features(
     """What dictionaries say that RL changed at `site`, beside those in which nothing should be new.
 
     `site` is a residual such as "resid.2" [two thirds up]; `fit` the recipe [that of organisms, or of weights from
-    outside]. With `sae`, a dictionary that is there says it instead: a folder, a file, or SAELens' RELEASE/ID. BadInput
-    for an unknown site, a base alone, a dictionary of two models or of another width, or too few rows.
+    outside]. With `sae`, a dictionary that is there says it instead: a folder, a file, or SAELens' RELEASE/ID; with
+    `sae_anyway` although it names another model than the pair. BadInput for an unknown site, a base alone, a dictionary
+    of two models, of another width or another model's, or too few rows.
     """
     from probe.experiments.dictionaries.foreign import ForeignFeaturesJob
     from probe.experiments.dictionaries.job import FeaturesJob, default_fit, default_site
@@ -44,7 +46,7 @@ def features(
     compute = Compute(batch)
     job: Experiment
     if sae is not None:
-        job = ForeignFeaturesJob(pair, sae, elicitation, options, compute)
+        job = ForeignFeaturesJob(pair, sae, elicitation, options, compute, anyway=sae_anyway)
     else:
         place, recipe = site or default_site(pair.before), fit or default_fit(pair.before)
         job = FeaturesJob(pair, place, elicitation, options, recipe, compute)

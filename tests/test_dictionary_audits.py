@@ -12,9 +12,10 @@ from probe.dictionaries.audits.stability import best_cosines, matches
 from probe.dictionaries.dictionary import Dictionary
 from probe.dictionaries.diffing.latent_scaling import latent_scaling
 from probe.dictionaries.diffing.norms import decoder_cosine, relative_norm
-from probe.dictionaries.diffing.sameness import asked_correlation, effect_cosine, logit_effects
+from probe.dictionaries.diffing.sameness import asked_alike, asked_correlation, effect_cosine, logit_effects
 from probe.errors import BadInput
 from probe.rng import numpy_rng, torch_rng
+from probe.stats.bootstrap import clustered_bootstrap
 from probe.stats.intervals import wilson
 
 
@@ -79,6 +80,8 @@ def test_a_claim_is_judged_beside_its_nulls() -> None:
     assert not judged(same, {"itself": same}).beyond
     assert not judged(claim, {}).beyond and str(judged(claim, {})) == "not judged: no null was run"
     assert judged(claim, {"itself": same}, "before").refused_by == ("itself",)
+    assert judged(claim, {"itself": same}, again=[claim, halves]).beyond
+    assert judged(claim, {"itself": same}, again=[claim, same]).refused_by == ("itself",)  # another seed finds none
 
 
 def test_a_pair_of_one_model_has_no_exclusives() -> None:
@@ -201,6 +204,26 @@ def test_a_latent_that_other_rows_ask_for_is_not_the_same() -> None:
     assert float(told[0]) == pytest.approx(expected)
     with pytest.raises(BadInput, match="0 rows"):
         asked_correlation(found, [])
+
+
+def test_problems_are_resampled_for_what_is_asked_alike() -> None:
+    """The limits are those of resampling whole problems, row by row, on the same draws."""
+    found, x = shared_pair()
+    problem = np.array([f"p{i // 25}" for i in range(500)])
+    read = [(part, names) for part, names in zip(x.split(130), np.split(problem, [130, 260, 390]), strict=True)]
+    told = asked_alike(found, read, [0, 3, 1], ("here",), n_boot=200)
+    assert [each.value for each in told[:2]] == pytest.approx(asked_correlation(found, [x])[[0, 3]].tolist())
+    z = (x[:, :, None] @ found.W_enc)[:, :, 0, 0].double().numpy()
+    columns = {"b": z[:, 0], "a": z[:, 1]}
+    plain = clustered_bootstrap(
+        lambda drawn: float(np.corrcoef(drawn["b"], drawn["a"])[0, 1]),
+        columns, problem, name="by hand", address=("here",), n_boot=200,
+    )  # fmt: skip
+    assert (told[0].lo, told[0].hi) == pytest.approx((plain.lo, plain.hi))
+    assert (told[0].n, told[0].n_problems, told[0].name) == (500, 20, "asked_alike")
+    assert np.isnan([told[2].value, told[2].lo]).all()  # after never asks for it
+    with pytest.raises(BadInput, match="0 rows"):
+        asked_alike(found, [], [0], ("here",))
 
 
 def test_logit_effects_by_hand() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from made_dictionaries import METADATA, D, N, draw, furthest, llama_folder, made
 from safetensors.torch import load_file, save_file
 
 from probe.dictionaries.activation import JumpReLU, TopK
-from probe.dictionaries.exchange.by_name import check_fits, dictionary_named
+from probe.dictionaries.exchange.by_name import described, dictionary_named
+from probe.dictionaries.exchange.described import Described, check_model, check_place
 from probe.dictionaries.exchange.folder import Kept, write_dictionary
 from probe.dictionaries.exchange.llama_scope import read_llama_scope
 from probe.dictionaries.exchange.qwen_scope import NAMES, read_qwen_scope
 from probe.dictionaries.exchange.saelens_library import sae_lens
 from probe.dictionaries.exchange.saelens_read import CONFIG, WEIGHTS, read_saelens
-from probe.dictionaries.exchange.saelens_release import saelens_release
+from probe.dictionaries.exchange.saelens_release import describe, saelens_release
 from probe.dictionaries.exchange.saelens_write import write_saelens
 from probe.errors import BadInput
 from probe.models.hooks.sites import site
@@ -109,9 +111,34 @@ def test_llama_scope_is_read_as_saelens_reads_it(tmp_path: Path, monkeypatch: py
     sae.fold_activation_norm_scaling_factor(D**0.5 / 2.5)
     read = read_llama_scope(folder)
     assert max(furthest(sae, read, rows())) < 1e-4  # latents are of size 40
+    threshold = read.activation.threshold  # type: ignore[union-attr]
+    torch.testing.assert_close(threshold, sae.threshold.detach(), rtol=1e-6, atol=0)
+    assert float(threshold[0]) == pytest.approx(0.4 * D**0.5 / 2.5, rel=1e-6)  # by hand
     assert (read.site, read.models) == (site("resid.8"), ("meta-llama/Llama-3.1-8B",))
     assert isinstance(read.activation, JumpReLU) and not read.centred
     assert torch.equal(dictionary_named(str(folder)).W_dec, read.W_dec)
+
+
+@pytest.mark.parametrize("factor", [None, 0.7])
+def test_llama_scope_lets_the_same_latents_through_as_saelens(
+    factor: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows between the threshold as it is written and as it is scaled tell one from the other; s of the list, too.
+
+    A threshold too high by 1 in 1,000 already lets other latents through.
+    """
+    folder = llama_folder(tmp_path, jump_relu_threshold=3.0)
+    given = {"repo_id": "fnlp/Llama3_1-8B-Base-LXR-8x", "folder_name": folder.name}
+    sae = saelens_loads(monkeypatch, "llama_scope", tmp_path, **given)
+    sae.fold_activation_norm_scaling_factor(D**0.5 / 2.5 if factor is None else factor)
+    read, x = read_llama_scope(folder, norm_factor=factor), draw(4000, 1, D, at="many rows")
+    with torch.no_grad():
+        latents = sae.encode(x[:, 0])
+    assert torch.equal(read.encode(x) > 0, latents > 0)
+    torch.testing.assert_close(read.encode(x), latents, rtol=1e-6, atol=2e-5)
+    for wrong in (3.0, float(sae.threshold.detach()[0]) * 1.001):
+        other = replace(read, activation=JumpReLU(torch.full((N,), wrong)))
+        assert not torch.equal(other.encode(x) > 0, latents > 0)
 
 
 LLAMA_BAD: list[tuple[dict[str, Any], str]] = [
@@ -342,13 +369,43 @@ def test_model_and_site_stand_in_where_the_file_is_silent(tmp_path: Path) -> Non
     assert (read.models, read.site) == (("mine",), site("mlp.1"))
 
 
-def test_a_dictionary_of_another_model_or_width_is_refused() -> None:
-    check_fits(made(models=2), D, "MODEL-1")
-    check_fits(made(models=2), D, "some/folder/Model-0/")
-    with pytest.raises(BadInput, match="(?s)of width 12 at resid.5, where org/model-0 has width 13"):
-        check_fits(made(), D + 1, "org/model-0")
-    with pytest.raises(BadInput, match="a dictionary of org/model-0, and the checkpoint is Qwen/Qwen3-1.7B"):
-        check_fits(made(), D, "Qwen/Qwen3-1.7B")
+def test_a_dictionary_of_another_model_width_or_depth_is_refused() -> None:
+    about = Described("RELEASE/ID", ("org/model-0", "after"), site("resid.5"), D)
+    check_model(about, ["MODEL-0", "other"])
+    check_model(about, ["some/folder/Model-0/"])
+    check_model(replace(about, models=("before", "after")), ["anything"])  # as ours are called, which is no name
+    with pytest.raises(BadInput, match=r"(?s)of org/model-0, and .* called Qwen/Qwen3-1.7B.*--sae-anyway") as caught:
+        check_model(about, ["Qwen/Qwen3-1.7B", "after"])  # "after" names nothing
+    assert caught.value.where == "RELEASE/ID"
+    check_place(about, D, 5, "mine")
+    check_place(replace(about, d=None), 7, 5, "mine")
+    with pytest.raises(BadInput, match="of width 12 at resid.5, where mine has width 13"):
+        check_place(about, D + 1, 5, "mine")
+    with pytest.raises(BadInput, match=r"(?s)of resid.5, and mine has 4 blocks.*resid.4 at most"):
+        check_place(about, D, 4, "mine")
+    with pytest.raises(BadInput, match=r"(?s)of mlp.4, and mine has 4 blocks.*mlp.3 at most"):
+        check_place(replace(about, site=site("mlp.4")), D, 4, "mine")
+
+
+DESCRIBED: dict[str, Callable[[Path], Path]] = {
+    "ours": lambda folder: (write_dictionary(Kept(made()), folder), folder)[1],
+    "saelens": lambda folder: saved(theirs("jumprelu"), folder / "it"),
+    "llama_scope": llama_folder,
+    "qwen_scope": qwen_file,
+}
+
+
+@pytest.mark.parametrize("kind", DESCRIBED)
+def test_what_it_says_of_itself_is_what_is_read_and_needs_no_weights(kind: str, tmp_path: Path) -> None:
+    place = DESCRIBED[kind](tmp_path)
+    read = dictionary_named(str(place))
+    for file in (*tmp_path.rglob("*.safetensors"), *tmp_path.rglob("*.pt")):
+        file.unlink()  # with the weights gone, it still says what it is
+    about = described(str(place))
+    assert (about.models, about.site) == (read.models, read.site)
+    assert about.d == (None if kind == "qwen_scope" else read.d)
+    with pytest.raises(BadInput):
+        dictionary_named(str(place))
 
 
 def test_a_name_is_the_dictionary_in_whichever_format(tmp_path: Path) -> None:
@@ -407,7 +464,9 @@ def test_a_release_of_saelens_list_is_found_in_the_cache(kind: str, tmp_path: Pa
     with pytest.raises(BadInput, match=rf"(?s)offline.*hf download {REPOSITORIES[kind]} {path}.* --revision main"):
         saelens_release(name, offline=True, cache=tmp_path / "cache")
     cached(tmp_path / "cache", kind, tmp_path)
-    read = saelens_release(name, offline=True, cache=tmp_path / "cache")
+    read, about = (each(name, offline=True, cache=tmp_path / "cache") for each in (saelens_release, describe))
+    width = None if kind == "qwen_scope" else read.d
+    assert about == Described(name, read.models, read.site, width)
     if kind == "qwen_scope":
         assert (read.models, read.site, read.n_latents) == ((QWEN_MODEL,), site("resid.4"), 32768)
     elif kind == "llama_scope":  # s of SAELens' list
@@ -423,6 +482,7 @@ def test_a_release_that_is_half_here_names_what_is_missing(tmp_path: Path) -> No
     next((tmp_path / "cache").rglob("final.safetensors")).unlink()
     with pytest.raises(BadInput, match="(?s)it lacks Llama3_1-8B-Base-L7R-8x/checkpoints/final.safetensors"):
         saelens_release(RELEASES["llama_scope"][0], offline=True, cache=tmp_path / "cache")
+    assert describe(RELEASES["llama_scope"][0], offline=True, cache=tmp_path / "cache").d == D
 
 
 @pytest.mark.parametrize(
@@ -435,5 +495,6 @@ def test_a_release_that_is_half_here_names_what_is_missing(tmp_path: Path) -> No
     ],
 )
 def test_a_release_that_cannot_be_read_is_told(name: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=says):
-        saelens_release(name, offline=True, cache=tmp_path)
+    for ask in (saelens_release, describe):
+        with pytest.raises(BadInput, match=says):
+            ask(name, offline=True, cache=tmp_path)

@@ -4,17 +4,20 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from probe.data import Estimate
 from probe.dictionaries.activation import JumpReLU, ReLU, TopK
 from probe.dictionaries.dictionary import Dictionary
 from probe.dictionaries.fitting.calibrate import calibrated, threshold
-from probe.dictionaries.fitting.health import Recovered, health, recovered
+from probe.dictionaries.fitting.health import Recovered, health, recovered, told
 from probe.dictionaries.fitting.planted import largest_cosines, matched, mmcs, planted
 from probe.errors import BadInput
+from probe.experiments.dictionaries.estimates import health_of
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import site
 from probe.rng import torch_rng
@@ -52,12 +55,12 @@ def test_health_by_hand() -> None:
     """Of x = (1, 0), (0, 2), (-1, 0), (0, -2) the largest latent of each row says all; (1, 1) is said by half."""
     one = replace(mirror(2), activation=TopK(1))
     whole = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0], [0.0, -2.0]])[:, None]
-    told = health(one, [whole[:2], whole[2:]])
-    assert (told.rows, told.fvu, told.l0, told.dead) == (4, (0.0,), 1.0, 0.0)
+    found = health(one, [whole[:2], whole[2:]])
+    assert (found.rows, found.fvu, found.l0, found.dead) == (4, (0.0,), 1.0, 0.0)
     half = torch.tensor([[1.0, 0.5], [-1.0, -0.5]])[:, None]  # .25 a row is missed of 1.25 about the mean
-    told = health(one, [half])
-    assert told.fvu == pytest.approx((0.2,))
-    assert told.dead == 0.5
+    found = health(one, [half])
+    assert found.fvu == pytest.approx((0.2,))
+    assert found.dead == 0.5
 
 
 def test_health_of_each_model_is_that_of_its_rows() -> None:
@@ -65,16 +68,55 @@ def test_health_of_each_model_is_that_of_its_rows() -> None:
     pair = mirror(3, ("before", "after"))
     pair = replace(pair, W_dec=pair.W_dec * torch.tensor([1.0, 0.0])[:, None])
     x = drawn(50, 2, 3)
-    told = health(pair, x.split(7))
-    assert told.fvu[0] == pytest.approx(0, abs=1e-12)
+    found = health(pair, x.split(7))
+    assert found.fvu[0] == pytest.approx(0, abs=1e-12)
     centre = x[:, 1].mean(0)
-    assert told.fvu[1] == pytest.approx(float(x[:, 1].square().sum() / (x[:, 1] - centre).square().sum()), rel=1e-5)
-    assert told.l0 == health(pair, [x]).l0 == 6
+    assert found.fvu[1] == pytest.approx(float(x[:, 1].square().sum() / (x[:, 1] - centre).square().sum()), rel=1e-5)
+    assert found.l0 == health(pair, [x]).l0 == 6
 
 
 def test_health_of_nothing() -> None:
-    with pytest.raises(BadInput, match="no rows"):
-        health(mirror(2), [])
+    for ask in (health, told):
+        with pytest.raises(BadInput, match="no rows"):
+            ask(mirror(2), [])
+
+
+def test_rows_tell_what_health_says() -> None:
+    pair = mirror(3, ("before", "after"))
+    pair = replace(pair, W_dec=pair.W_dec * torch.tensor([1.0, 0.4])[:, None], b_enc=torch.full((12,), -0.5))
+    x = drawn(50, 2, 3)
+    whole, rows = health(pair, [x]), told(pair, x.split(7))
+    assert rows.missed.sum(0) / rows.spread.sum(0) == pytest.approx(whole.fvu)
+    assert (rows.active.mean(), rows.dead) == pytest.approx((whole.l0, whole.dead))
+    missed = (x[4] - pair.reconstruct(x[4:5])[0]).double().square().sum(-1)
+    assert rows.missed[4] == pytest.approx(missed.numpy(), rel=1e-5)
+    assert rows.active[4] == float((pair.encode(x[4:5]) > 0).sum())
+
+
+def test_rows_of_one_problem_are_no_more_than_one() -> None:
+    """Every row told thrice within its problem: the same intervals, where rows by themselves would give narrower ones.
+
+    Each side's is over its own problems; L0 has the wider one.
+    """
+    pair = mirror(3, ("before", "after"))
+    pair = replace(pair, W_dec=pair.W_dec * torch.tensor([0.9, 0.4])[:, None], b_enc=torch.full((12,), -0.5))
+    x, names = drawn(60, 2, 3), np.array([f"p{i % 12}" for i in range(60)])
+
+    def asked(x: Tensor, *problems: np.ndarray) -> list[Estimate]:
+        return [each for each in health_of("rl", pair, [x], problems) if each.name != "dictionary_dead"]
+
+    once, thrice = asked(x, names, names), asked(x.repeat(3, 1, 1), *[np.tile(names, 3)] * 2)
+    assert [each.params.get("side") for each in once] == ["before", "after", None]
+    for one, three in zip(once, thrice, strict=True):
+        assert (three.value, three.lo, three.hi) == pytest.approx((one.value, one.lo, one.hi))
+        assert (one.n, three.n, one.n_problems, three.n_problems) == (60, 180, 12, 12)
+    by_row = asked(x.repeat(3, 1, 1), *[np.arange(180).astype(str)] * 2)
+    assert by_row[1].hi - by_row[1].lo < 0.8 * (once[1].hi - once[1].lo)
+    few = np.array([f"q{i % 3}" for i in range(60)])
+    apart = asked(x, names, few)
+    assert [each.n_problems for each in apart[:2]] == [12, 3]
+    one, other, wider = (each[2].hi - each[2].lo for each in (once, asked(x, few, few), apart))
+    assert wider == max(one, other)
 
 
 def test_cross_entropy_recovered_is_1_for_a_mirror_and_0_for_the_mean(organism: "Loaded") -> None:
@@ -85,6 +127,11 @@ def test_cross_entropy_recovered_is_1_for_a_mirror_and_0_for_the_mean(organism: 
     mask[0, :3] = 0  # padded on the left
     whole = recovered([model], mirror(d), ids, mask=mask)[0]
     assert (whole.model, whole.tokens) == ("m", 4 * 11 - 3)
+    sums = np.array(whole.texts)
+    assert sums.shape == (4, 3)
+    assert sums.sum(0) / whole.tokens == pytest.approx([whole.clean, whole.said, whole.ablated])
+    alone = recovered([model], mirror(d), ids[0:1, 3:])[0]  # the padded text by itself
+    assert sums[0, :2] == pytest.approx([alone.clean * alone.tokens, alone.said * alone.tokens], rel=1e-4)
     assert whole.share == pytest.approx(1, abs=1e-4)
     assert whole.ablated > whole.clean
     stood = read(model, ids, [PLACE], mask=mask)[PLACE][mask.bool()]

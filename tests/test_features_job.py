@@ -26,7 +26,7 @@ from probe.engine.listener import heard_by
 from probe.errors import BadInput
 from probe.experiments.dictionaries.comparisons import FROZEN, HALVES, ITSELF, RL, WALK, Comparisons
 from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, fitting
-from probe.experiments.dictionaries.foreign import ForeignFeaturesJob
+from probe.experiments.dictionaries.foreign import ForeignFeaturesJob, names_of
 from probe.experiments.dictionaries.job import FeaturesJob, default_site
 from probe.experiments.dictionaries.readings import ReadingJob, labels, text_of
 from probe.experiments.dictionaries.under_models import Answers, states_of, token_shares
@@ -168,6 +168,24 @@ def test_every_named_latent_has_its_audits(rows: list[dict[str, Any]]) -> None:
     assert all(row["value"] <= 1 for row in pick(rows, name="dictionary_recovered"))
 
 
+def test_what_rows_tell_has_intervals_by_problem(job: FeaturesJob, store: Store, rows: list[dict[str, Any]]) -> None:
+    """Not by row; the values are those that were kept with each dictionary."""
+    for name in ("dictionary_fvu", "dictionary_l0", "dictionary_recovered", "latent_asked_alike"):
+        found = pick(rows, name=name)
+        assert found
+        for row in found:
+            assert row["lo"] < row["value"] < row["hi"]
+            assert 2 <= row["n_problems"] <= len(PROBLEMS) < row["n"]
+    for name, fitted in job.comparisons.dictionaries.items():
+        about = json.loads(store.get(fitted.recipe).file("health.json").read_text())
+        told = [pick(rows, name="dictionary_fvu", part=name, side=side)[0]["value"] for side in ("before", "after")]
+        assert told == pytest.approx(about["fvu"], rel=1e-6)
+        assert pick(rows, name="dictionary_l0", part=name)[0]["value"] == pytest.approx(about["l0"])
+        assert pick(rows, name="dictionary_dead", part=name)[0]["value"] == pytest.approx(about["dead"])
+    halves = {row["side"]: row["n_problems"] for row in pick(rows, name="dictionary_fvu", part=HALVES)}
+    assert sum(halves.values()) <= len(PROBLEMS)  # each side has its own half
+
+
 def test_words_put_in_front_move_the_positions_and_nothing_else() -> None:
     row = {"problem": "p", "sample": 1, "prompt_ids": [5, 6], "completion_ids": [7, 8, 9]}
     plain, altered = text_of(row, 4), text_of(row, 4, (1, 2))
@@ -292,8 +310,43 @@ def test_of_another_width_is_refused(job: FeaturesJob, store: Store, rows: Any, 
     kept = read_dictionary(store.get(job.comparisons.dictionaries[RL].recipe).path).dictionary.side("before")
     narrow = replace(kept, W_enc=kept.W_enc[:, :40], W_dec=kept.W_dec[:, :, :40], b_dec=kept.b_dec[:, :40])
     write_dictionary(Kept(narrow), tmp_path / "narrow")
-    with pytest.raises(BadInput, match="width 40"):
-        run(ForeignFeaturesJob(job.pair, str(tmp_path / "narrow"), job.elicitation, OPTIONS), store)
+    high = replace(kept, site=site("resid.9"))
+    write_dictionary(Kept(high), tmp_path / "high")
+    for name, says in (
+        ("narrow", "width 40 at resid.2, where before has width 48"),
+        ("high", "resid.9, and before has"),
+    ):
+        next((tmp_path / name).glob("*.safetensors")).unlink()  # refused by what it says, before weights are read
+        with pytest.raises(BadInput, match=says):
+            ForeignFeaturesJob(job.pair, str(tmp_path / name), job.elicitation, OPTIONS, anyway=True)
+
+
+def test_of_a_model_of_another_name_is_refused_unless_it_is_meant(
+    job: FeaturesJob, store: Store, rows: Any, tmp_path: Path
+) -> None:
+    """By the names of the pair; what is meant is the same experiment, whoever said so."""
+    kept = read_dictionary(store.get(job.comparisons.dictionaries[RL].recipe).path).dictionary.side("before")
+    write_dictionary(Kept(replace(kept, models=("org/Other-7B",))), tmp_path / "other")
+    write_dictionary(Kept(replace(kept, models=("org/AFTER",))), tmp_path / "named")
+    asking = (job.elicitation, OPTIONS)
+    with pytest.raises(BadInput, match=r"(?s)of org/Other-7B, and .* called before, after.*--sae-anyway"):
+        ForeignFeaturesJob(job.pair, str(tmp_path / "other"), *asking)
+    meant = ForeignFeaturesJob(job.pair, str(tmp_path / "other"), *asking, anyway=True)
+    named = ForeignFeaturesJob(job.pair, str(tmp_path / "named"), *asking)
+    assert meant.recipe.digest == named.recipe.digest
+    organism = of_organism(OrganismJob("latent-code", "tiny", 0))
+    run_of = of_run(RunJob("python", OrganismJob("latent-code", "tiny", 0), GRPO(rewards.get("python")()), Gold()))
+    assert organism.name in set(names_of(Pair(run_of, run_of)))
+
+
+def test_a_width_that_the_weights_alone_say_is_refused_when_they_are_read(job: FeaturesJob, tmp_path: Path) -> None:
+    file = tmp_path / "SAE-Res-Before-W1K-L0_5" / "layer1.sae.pt"
+    file.parent.mkdir()
+    shapes = {"W_enc": (1024, 40), "W_dec": (40, 1024), "b_enc": (1024,), "b_dec": (40,)}
+    torch.save({name: torch.zeros(shape) for name, shape in shapes.items()}, file)
+    foreign = ForeignFeaturesJob(job.pair, str(file), job.elicitation, OPTIONS)
+    with pytest.raises(BadInput, match="width 40 at resid.2"):
+        _ = foreign.recipe  # which is asked for before anything is sampled
 
 
 def test_writers_of_other_numbers_of_samples_are_refused(job: FeaturesJob) -> None:
@@ -323,6 +376,12 @@ def test_the_command_tells_and_refuses(
     missing = runner.invoke(app, ["features", *names, *asking, "--sae", str(tmp_path / "nothing")])
     assert missing.exit_code == 2
     assert "no such folder" in missing.stderr
+    kept = read_dictionary(store.get(job.comparisons.dictionaries[RL].recipe).path).dictionary.side("before")
+    write_dictionary(Kept(replace(kept, models=("other",))), tmp_path / "other")
+    other = ["features", *names, *asking, "--dry", "--sae", str(tmp_path / "other")]
+    refused, meant = runner.invoke(app, other), runner.invoke(app, [*other, "--sae-anyway"])
+    assert (refused.exit_code, meant.exit_code) == (2, 0), meant.output
+    assert "--sae-anyway" in refused.stderr
 
 
 def test_a_dictionary_is_fitted_shown_and_written_for_saelens(

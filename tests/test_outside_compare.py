@@ -26,6 +26,7 @@ from probe.engine.executor import make
 from probe.engine.job import Job
 from probe.engine.listener import Listener, heard_by
 from probe.experiments.activation_dataset import ActivationsJob
+from probe.experiments.budget import width_of
 from probe.experiments.compare.job import CompareJob
 from probe.experiments.contamination.job import ContaminationJob
 from probe.experiments.contamination.problem_sets import sets
@@ -339,12 +340,14 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
     """Large weights once in memory, not once a worker; on organisms all of them may go to a pool."""
     one, two = (Checkpoint(f"seed{s}", Folder(save_tiny("llama", tmp_path / f"seed{s}", seed=s))) for s in (0, 1))
     base = Checkpoint("raw", OrganismJob("latent-code", "tiny", 0))
-    sae = tmp_path / "sae"
-    sae.mkdir()
-    W = torch.eye(8)[:, None]
-    eight = (W.permute(1, 2, 0), torch.zeros(8), W, torch.zeros(1, 8), torch.ones(1))
-    write_dictionary(Kept(Dictionary(Site("resid", 1), ("m",), ReLU(), *eight)), sae)
-    outside, here = jobs_on(one, two, sae), jobs_on(base, base, sae)
+    saes = []
+    for each in (one, base):
+        W, d = torch.eye(width_of(each))[:, None], width_of(each)
+        parts = (W.permute(1, 2, 0), torch.zeros(d), W, torch.zeros(1, d), torch.ones(1))
+        saes.append(tmp_path / f"sae of {each.name}")
+        saes[-1].mkdir()
+        write_dictionary(Kept(Dictionary(Site("resid", 1), ("before",), ReLU(), *parts)), saes[-1])
+    outside, here = jobs_on(one, two, saes[0]), jobs_on(base, base, saes[1])
     assert below(CheckpointJob, PairExperiment) == set(outside)
     others = below(Experiment) - set(outside)
     assert {kind.__module__.split(".")[2] for kind in others} == set(NO_WEIGHTS)

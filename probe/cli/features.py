@@ -30,6 +30,9 @@ def features(
     sae: Annotated[
         str | None, typer.Option("--sae", help="Somebody else's dictionary: a folder, a file, or SAELens' RELEASE/ID.")
     ] = None,
+    sae_anyway: Annotated[
+        bool, typer.Option("--sae-anyway", help="Take it, although it names another model than the pair.")
+    ] = False,
     samples: Answers = 4,
     temperature: settings.Warm = 1.0,
 ) -> None:
@@ -37,7 +40,8 @@ def features(
 
     A crosscoder is fitted to what both hold over the answers of both; the same recipe is fitted to the base and itself,
     to two halves of its problems, and to a random change as large as the run's. With --sae: what the latents of a
-    dictionary that is there say of the pair, and how well it says what stands in it.
+    dictionary that is there say of the pair, and how well it says what stands in it; one of another width is refused,
+    and one of a model of another name, unless --sae-anyway says that the pair is that model.
     """
     from probe.experiments.dictionaries.foreign import ForeignFeaturesJob
     from probe.experiments.dictionaries.job import FeaturesJob, default_site
@@ -45,7 +49,7 @@ def features(
     pair = run.pair(name, after, other)
     elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
     if sae is not None:
-        foreign = ForeignFeaturesJob(pair, sae, elicitation, options, run.compute())
+        foreign = ForeignFeaturesJob(pair, sae, elicitation, options, run.compute(), anyway=sae_anyway)
         return present(foreign, run, lambda result: _show_foreign(result.rows, foreign.label))
     place = site or default_site(pair.before)
     job = FeaturesJob(pair, place, elicitation, options, fitting.of(pair.before), run.compute())

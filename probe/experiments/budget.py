@@ -18,6 +18,7 @@ from pathlib import Path
 from probe.checkpoints.checkpoint import Checkpoint, Hub
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.models.hooks.sites import Site
 from probe.models.loading.entries import Shape
 from probe.models.loading.load import Dtype
 from probe.models.loading.organism import shape_of
@@ -137,6 +138,23 @@ def width_of(checkpoint: Checkpoint) -> int:
     """d_model. BadInput where it is not known before the weights are there."""
     organism = checkpoint.organism
     return shape_of(organism.size).d_model if organism else size_of(checkpoint).shape.d_model
+
+
+def blocks_of(checkpoint: Checkpoint) -> int:
+    """How many blocks it has. BadInput as for `width_of`."""
+    organism = checkpoint.organism
+    return shape_of(organism.size).layers if organism else size_of(checkpoint).shape.layers
+
+
+def width_at(checkpoint: Checkpoint, place: Site) -> int:
+    """Of what stands at a site: d_head in a head, d_model elsewhere. BadInput as for `width_of`."""
+    if place.kind != "head":
+        return width_of(checkpoint)
+    organism = checkpoint.organism
+    if organism is None:
+        return size_of(checkpoint).shape.d_head
+    made = shape_of(organism.size)
+    return made.d_model // made.heads
 
 
 def sites_in(checkpoint: Checkpoint, heads: bool) -> int:

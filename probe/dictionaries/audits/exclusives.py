@@ -3,13 +3,16 @@
     rate = exclusives / live latents          exclusive by relative norm; after latent scaling: genuine too   (`norms`)
     nulls: before against itself; before against itself on disjoint halves of the problems (unpaired text
     gives 50-200 times more "exclusives", OpenReview YS8snLhZoC); another seed of the RL run; a control (`controls`)
-    verdict: "beyond its nulls" where the rate's lower limit is above the upper limit of every null's, else which is not
+    verdict: "beyond its nulls" where the rate's lower limit, of every dictionary seed, is above the upper limit of
+             every null's, else which is not
 
-Intervals are Wilson's over latents, which were fitted together: too narrow, if anything, for a claim; so a claim must
-clear the limits of both, and hold over dictionary seeds (`stability`). A latent is live if it fired at least once.
+Intervals are Wilson's over latents, as if latents were independent. They were fitted together, so that another fit may
+differ by more: the limits are too narrow for a claim, and a claim must clear the limits of both, in every dictionary
+seed that there is. Resampled problems would say still less: they leave the fit, and so the norms, as they are.
+A latent is live if it fired at least once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +86,16 @@ class Verdict:
         return "beyond its nulls" if self.beyond else f"no more than {', '.join(self.refused_by)}"
 
 
-def judged(comparison: Exclusives, nulls: Mapping[str, Exclusives], side: str | None = None) -> Verdict:
-    """The comparison's rate beside that of each null, e.g. "itself", "disjoint halves", "another seed", "untrained"."""
+def judged(
+    comparison: Exclusives,
+    nulls: Mapping[str, Exclusives],
+    side: str | None = None,
+    again: Sequence[Exclusives] = (),
+) -> Verdict:
+    """The comparison's rate beside that of each null, e.g. "itself", "disjoint halves", "another seed", "untrained".
+
+    `again`: the same comparison by other dictionary seeds, all of which must be beyond the nulls too.
+    """
     rate, beside = comparison.rate(side), {name: null.rate(side) for name, null in nulls.items()}
-    return Verdict(rate, beside, tuple(name for name, null in beside.items() if not rate.lo > null.hi))
+    least = min(each.rate(side).lo for each in (comparison, *again))
+    return Verdict(rate, beside, tuple(name for name, null in beside.items() if not least > null.hi))

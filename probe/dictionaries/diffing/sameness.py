@@ -11,13 +11,18 @@ with the direction is left out. nan where one side asks for nothing, or writes n
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from probe.data import Estimate
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.pair import AFTER, BEFORE, Batch, check_pair, directions
+from probe.dictionaries.pair import AFTER, BEFORE, Batch, check_pair, chosen_latents, directions
 from probe.errors import BadInput
+from probe.stats.bootstrap import bootstrap_totals, percentile_estimate
+from probe.stats.checks import About, label_column
 
 BLOCK = 256  # latents at a time: a [latent vocab] block of effects is all that is held
 Unembedding = Float[Tensor, "vocab d"]
@@ -27,16 +32,58 @@ def asked_correlation(dictionary: Dictionary, batches: Iterable[Batch]) -> Float
     """Correlation of what the two models ask of each latent, over all rows of paired text. BadInput without rows."""
     n, sums = 0, torch.zeros(5, check_pair(dictionary).n_latents, dtype=torch.float64)
     for x in batches:
-        z = dictionary.inner(x)
-        b, a = (torch.einsum("rd,dn->rn", z[:, m], dictionary.W_enc[m]).double() for m in (BEFORE, AFTER))
-        sums += torch.stack([each.sum(0) for each in (b, a, b * b, a * a, b * a)])
+        sums += _products(dictionary, x, slice(None)).sum(1)
         n += len(x)
     if n < 2:
         raise BadInput(f"{n} rows", where=dictionary.where, do="give two or more")
-    b, a, bb, aa, ba = sums / n
-    spread = (bb - b * b).clamp(min=0).sqrt() * (aa - a * a).clamp(min=0).sqrt()
-    floor = 1e-12 * (bb * aa).sqrt()  # below it, what is left is rounding
-    return torch.where(spread > floor, (ba - b * a) / spread, torch.nan).clamp(-1, 1)
+    return torch.from_numpy(_correlation((sums / n).numpy(force=True)))
+
+
+def asked_alike(
+    dictionary: Dictionary,
+    batches: Iterable[tuple[Batch, ArrayLike]],
+    latents: Sequence[int],
+    address: tuple[str | int, ...],
+    n_boot: int = 1000,
+) -> list[Estimate]:
+    """The same of some latents, each with the interval over resampled problems; batches come with the problem of each
+    row. BadInput without rows. `address` is that of the resamples."""
+    chosen, sums, rows = chosen_latents(latents, check_pair(dictionary).n_latents, "asked_alike"), {}, 0
+    for x, problem in batches:
+        names = label_column(problem, "problem", len(x)).astype(str)
+        products = _products(dictionary, x, chosen).numpy(force=True)
+        rows += len(x)
+        for name in np.unique(names).tolist():
+            here = names == name
+            sums[name] = sums.get(name, 0.0) + np.concatenate([[here.sum()], products[:, here].sum(1).ravel()])
+    if rows < 2:
+        raise BadInput(f"{rows} rows", where=dictionary.where, do="give two or more")
+    totals = np.stack([sums[name] for name in sorted(sums)])
+
+    def statistic(drawn: Float[np.ndarray, "draw total"]) -> Float[np.ndarray, "draw latent"]:
+        means = (drawn[:, 1:] / drawn[:, :1]).reshape(len(drawn), 5, len(chosen)).transpose(1, 0, 2)
+        return _correlation(means)
+
+    draws = bootstrap_totals(statistic, totals, address=address, n_boot=n_boot)
+    value, about = statistic(totals.sum(0)[None])[0], About("asked_alike", "none")
+    each = zip(value.tolist(), draws.T, strict=True)
+    return [percentile_estimate(one, drawn, rows, len(totals), about) for one, drawn in each]
+
+
+def _products(dictionary: Dictionary, x: Batch, latents: Tensor | slice) -> Float[Tensor, "product row latent"]:
+    """What before asks and what after asks, their squares, and the one times the other, in double."""
+    z = dictionary.inner(x)
+    b, a = (torch.einsum("rd,dn->rn", z[:, m], dictionary.W_enc[m][:, latents]).double() for m in (BEFORE, AFTER))
+    return torch.stack([b, a, b * b, a * a, b * a])
+
+
+def _correlation(means: Float[np.ndarray, "product *latent"]) -> Float[np.ndarray, "*latent"]:
+    """Of the means of the products; nan where one of the two never varies."""
+    b, a, bb, aa, ba = means
+    spread = np.sqrt((bb - b * b).clip(min=0)) * np.sqrt((aa - a * a).clip(min=0))
+    floor = 1e-12 * np.sqrt(bb * aa)  # below it, what is left is rounding
+    found = np.divide(ba - b * a, spread, out=np.full(spread.shape, np.nan), where=spread > floor)
+    return found.clip(-1, 1)
 
 
 def logit_effects(unembedding: Unembedding, towards: Float[Tensor, "latent d"]) -> Float[Tensor, "latent vocab"]:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from probe.dictionaries.activation import Activation, BatchTopK, JumpReLU, ReLU, TopK
 from probe.dictionaries.dictionary import Dictionary, Normalise
+from probe.dictionaries.exchange.described import Described
 from probe.dictionaries.exchange.weight_files import MAX_CONFIG, MAX_WEIGHTS, Shapes, own_file, read_tensors
 from probe.errors import BadInput
 from probe.models.hooks.sites import site
@@ -76,6 +77,12 @@ def write_dictionary(kept: Kept, folder: Path) -> str:
         if old.name != _weights(digest):
             old.unlink()
     return digest
+
+
+def describe(folder: Path) -> Described:
+    """What its dictionary.json says. BadInput where it is something else, or damaged."""
+    about = _read_about(folder)
+    return Described(str(folder), tuple(about.models), site(about.site), about.d)
 
 
 def read_dictionary(folder: Path) -> Kept:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.exchange.saelens_config import positive, read_config
+from probe.dictionaries.exchange.described import Described
+from probe.dictionaries.exchange.saelens_config import SaeLensConfig, positive, read_config
 from probe.dictionaries.exchange.saelens_read import dictionary_of
 from probe.dictionaries.exchange.weight_files import MAX_CONFIG, MAX_WEIGHTS, own_file, read_tensors
 from probe.errors import BadInput
@@ -35,15 +36,26 @@ KEYS = {
 
 def read_llama_scope(folder: Path, *, norm_factor: float | None = None) -> Dictionary:
     """The dictionary in `folder`; `norm_factor` goes before the s of its hyperparams.json. BadInput: see the module."""
-    raw = read_json(own_file(folder, CONFIG, MAX_CONFIG), MAX_CONFIG)
-    _check_read(raw, folder)
-    renamed = {name: raw[key] for key, name in KEYS.items() if key in raw}
-    config = read_config({"apply_b_dec_to_input": False} | renamed | FIXED, str(folder), None, None)
+    raw, config = _config(folder)
     factor = math.sqrt(config.d) / _number(_norms(raw), "in", folder)
     threshold = _number(raw, "jump_relu_threshold", folder) * factor
     tensors = _tensors(own_file(folder, WEIGHTS, MAX_WEIGHTS), config.d, config.n_latents)
     tensors["threshold"] = torch.full((config.n_latents,), threshold)
     return dictionary_of(tensors, config, factor if norm_factor is None else norm_factor)
+
+
+def describe(folder: Path) -> Described:
+    """What its hyperparams.json says. BadInput: see the module."""
+    config = _config(folder)[1]
+    return Described(str(folder), (config.model,), config.site, config.d)
+
+
+def _config(folder: Path) -> tuple[dict[str, Any], SaeLensConfig]:
+    """As it stands there, and as SAELens would write it."""
+    raw = read_json(own_file(folder, CONFIG, MAX_CONFIG), MAX_CONFIG)
+    _check_read(raw, folder)
+    renamed = {name: raw[key] for key, name in KEYS.items() if key in raw}
+    return raw, read_config({"apply_b_dec_to_input": False} | renamed | FIXED, str(folder), None, None)
 
 
 def _tensors(file: Path, d: int, n: int) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from probe.dictionaries.dictionary import Dictionary
+from probe.dictionaries.exchange.described import Described
 from probe.dictionaries.exchange.saelens_config import SaeLensConfig
 from probe.dictionaries.exchange.saelens_read import dictionary_of
 from probe.dictionaries.exchange.weight_files import MAX_WEIGHTS, check_finite, check_shape, own_file
@@ -34,15 +35,26 @@ def read_qwen_scope(file: Path, repository: str | None = None) -> Dictionary:
 
     BadInput for other names, tensors and shapes, a torn file, and anything in it but tensors, which is never run.
     """
+    model, site, n, k = _named(file, repository)
+    tensors = _read(own_file(file.parent, file.name, MAX_WEIGHTS), n)
+    d = len(tensors["b_dec"])
+    return dictionary_of(tensors, SaeLensConfig("topk", d, n, site, model, False, "none", k, False))
+
+
+def describe(file: Path, repository: str | None = None) -> Described:
+    """What the names say; the file need not be there. BadInput for other names."""
+    model, site, *_ = _named(file, repository)
+    return Described(str(file), (model,), site, None)
+
+
+def _named(file: Path, repository: str | None) -> tuple[str, Site, int, int]:
+    """Model, site, number of latents and k."""
     named = NAME.fullmatch(file.name)
     found = REPOSITORY.search(repository or str(file.parent.absolute()))
     if named is None or found is None:
         do = "give layer{n}.sae.pt in a folder, or with a repository=, that is called Qwen/SAE-Res-{model}-W{n}K-L0_{k}"
         raise BadInput("neither layer, model, number of latents nor k are known", where=str(file), do=do)
-    model, n, k = f"Qwen/{found[1]}", int(found[2]) * 1024, int(found[3])
-    tensors = _read(own_file(file.parent, file.name, MAX_WEIGHTS), n)
-    site, d = Site("resid", int(named[1]) + 1), len(tensors["b_dec"])
-    return dictionary_of(tensors, SaeLensConfig("topk", d, n, site, model, False, "none", k, False))
+    return f"Qwen/{found[1]}", Site("resid", int(named[1]) + 1), int(found[2]) * 1024, int(found[3])
 
 
 def _read(file: Path, n: int) -> dict[str, Tensor]:

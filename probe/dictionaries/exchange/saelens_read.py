@@ -22,6 +22,7 @@ from torch import Tensor
 
 from probe.dictionaries.activation import Activation, JumpReLU, ReLU, TopK
 from probe.dictionaries.dictionary import Dictionary, Normalise
+from probe.dictionaries.exchange.described import Described
 from probe.dictionaries.exchange.saelens_config import SaeLensConfig, positive, read_config
 from probe.dictionaries.exchange.weight_files import MAX_CONFIG, MAX_WEIGHTS, Shapes, own_file, read_tensors
 from probe.errors import BadInput
@@ -46,14 +47,21 @@ def read_saelens(
     `norm_factor` is s of "expected_average_only_in" where no activation_scaler.json tells it; `overrides` go before
     cfg.json. BadInput for damaged or other files, another architecture, and what would be computed otherwise here.
     """
-    raw = read_json(own_file(folder, CONFIG, MAX_CONFIG), MAX_CONFIG)
-    config = read_config({**raw, **(overrides or {})}, str(folder), model, site)
+    config = _config(folder, model, site, overrides)
     scale = _factor(config, folder, norm_factor)
     weights, also = _shapes(config)
     tensors = read_tensors(own_file(folder, WEIGHTS, MAX_WEIGHTS), weights, also)
     if not (tensors.pop("scaling_factor", torch.ones(1)) == 1).all():
         raise BadInput("its latents are rescaled (scaling_factor)", where=str(folder), do="take another dictionary")
     return dictionary_of(tensors, config, scale)
+
+
+def describe(
+    folder: Path, *, model: str | None = None, site: Site | None = None, overrides: Mapping[str, Any] | None = None
+) -> Described:
+    """What its cfg.json says; arguments and errors as those of `read_saelens`."""
+    config = _config(folder, model, site, overrides)
+    return Described(str(folder), (config.model,), config.site, config.d)
 
 
 def dictionary_of(tensors: Tensors, config: SaeLensConfig, scale: float = 1.0) -> Dictionary:
@@ -73,6 +81,11 @@ def dictionary_of(tensors: Tensors, config: SaeLensConfig, scale: float = 1.0) -
         centred=config.centred,
         normalise=NORMALISE.get(config.normalize_activations, "none"),
     )
+
+
+def _config(folder: Path, model: str | None, site: Site | None, overrides: Mapping[str, Any] | None) -> SaeLensConfig:
+    raw = read_json(own_file(folder, CONFIG, MAX_CONFIG), MAX_CONFIG)
+    return read_config({**raw, **(overrides or {})}, str(folder), model, site)
 
 
 def _shapes(config: SaeLensConfig) -> tuple[Shapes, Shapes]:

@@ -9,12 +9,14 @@ H is the cross-entropy of the next token, in nats, over the real positions of gi
 activations replaced by x^ at every position, and by their mean or by 0. A crosscoder's latents are read from all of its
 models on the same ids, so recovered takes all of them. NaN where the ablation costs nothing: the site does not matter.
 Frozen decoders of random directions score well on FVU too (2602.14111): it is a check of training, not evidence.
+Intervals come from what is kept a row (`Told`) and a text (`Recovered.texts`): rows of a problem are not independent.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -39,15 +41,30 @@ class Health:
     dead: float
 
 
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Of every row: what is missed and what there is to say, squared, of each model; how many latents are active.
+
+    FVU is a ratio of sums of the first two. That the mean in `spread` is the rows' own changes it in second order only:
+    sum |x - mean|^2 is at its least there.
+    """
+
+    missed: Float[np.ndarray, "row model"]
+    spread: Float[np.ndarray, "row model"]
+    active: Float[np.ndarray, "row"]
+    dead: float  # share of latents that are active in none of them
+
+
 @dataclass(frozen=True)
 class Recovered:
-    """Of one model: cross-entropies in nats, over so many tokens."""
+    """Of one model: cross-entropies in nats, over so many tokens; of each text their sums, clean, said and ablated."""
 
     model: str
     tokens: int
     clean: float
     said: float
     ablated: float
+    texts: tuple[tuple[float, float, float], ...] = ()
 
     @property
     def share(self) -> float:
@@ -77,6 +94,23 @@ def health(dictionary: Dictionary, batches: Iterable[Rows]) -> Health:
 
 
 @torch.no_grad()
+def told(dictionary: Dictionary, batches: Sequence[Rows]) -> Told:
+    """The same row by row: sums of its columns give `health`. BadInput without rows."""
+    if not sum(map(len, batches)):
+        raise BadInput("no rows", where="health", do="give some")
+    mean = sum(x.double().sum(0) for x in batches) / sum(map(len, batches))
+    columns: list[tuple[Tensor, Tensor, Tensor]] = []
+    fired = torch.zeros(dictionary.n_latents, dtype=torch.bool)
+    for x in batches:
+        f = dictionary.encode(x)
+        fired |= (f > 0).any(0)
+        missed, spread = (x.double() - each for each in (dictionary.decode(f, x), mean))
+        columns.append((missed.square().sum(-1), spread.square().sum(-1), (f > 0).sum(1).double()))
+    parts = (torch.cat(each).numpy(force=True) for each in zip(*columns, strict=True))
+    return Told(*parts, dead=float((~fired).double().mean()))
+
+
+@torch.no_grad()
 def recovered(
     models: Sequence[PreTrainedModel],
     dictionary: Dictionary,
@@ -102,8 +136,10 @@ def recovered(
             [Edit(dictionary.site, Replace(said[:, :, m]))],
             [Edit(dictionary.site, gone)],
         )
-        entropies = [_entropy(run(model, ids, mask=mask, edits=edit).logits, ids, real) for edit in edits]
-        found.append(Recovered(name, int(_counted(real).sum()), *entropies))
+        sums = torch.stack([_entropies(run(model, ids, mask=mask, edits=edit).logits, ids, real) for edit in edits])
+        tokens = int(_counted(real).sum())
+        means = (sums.sum(1) / tokens).tolist()
+        found.append(Recovered(name, tokens, *means, texts=tuple(map(tuple, sums.T.tolist()))))
     return found
 
 
@@ -112,6 +148,10 @@ def _counted(real: Tensor) -> Tensor:
     return real[:, 1:] & real[:, :-1]
 
 
-def _entropy(logits: Float[Tensor, "batch pos d_vocab"], ids: Int[Tensor, "batch pos"], real: Tensor) -> float:
+def _entropies(
+    logits: Float[Tensor, "batch pos d_vocab"], ids: Int[Tensor, "batch pos"], real: Tensor
+) -> Float[Tensor, "batch"]:
+    """Summed over the tokens of each text, in double."""
     counted = _counted(real)
-    return float(cross_entropy(logits[:, :-1][counted].float(), ids[:, 1:][counted]))
+    each = cross_entropy(logits[:, :-1][counted].float(), ids[:, 1:][counted], reduction="none").double()
+    return torch.zeros(len(ids), dtype=torch.float64, device=each.device).index_add(0, counted.nonzero()[:, 0], each)

@@ -133,11 +133,15 @@ class Stream:
         """Batch `step`, from 0, without end."""
         return self.source.read(self.rows_of(step))
 
-    def held_rows(self) -> Iterator[Rows]:
-        """What is never trained on, `batch` rows at a time."""
+    def held_numbers(self) -> Iterator[Int[np.ndarray, "row"]]:
+        """The numbers of what is never trained on, `batch` at a time."""
         for low in range(self.n_train, len(self.source), self.batch):
             places = np.arange(low, min(low + self.batch, len(self.source)))
-            yield self.source.read(shuffled(places, len(self.source), *self.address, "held"))
+            yield shuffled(places, len(self.source), *self.address, "held")
+
+    def held_rows(self) -> Iterator[Rows]:
+        """What is never trained on, `batch` rows at a time."""
+        return (self.source.read(numbers) for numbers in self.held_numbers())
 
 
 @lru_cache(maxsize=2)

@@ -6,18 +6,26 @@ shared_latents      share of live latents with relative norm in .4 to .6, by com
 relative_norm       share of live latents in each `bin` of the relative norm, by comparison
 change_share        of the change over the same texts, by kind of latent (`cell`: `change_parts`) and comparison
 dictionary_fvu      by `side` and comparison, on rows that were held out; null: their mean
-dictionary_l0       active latents a row; dictionary_dead: share of latents that never fire
+dictionary_l0       active latents a row
+dictionary_dead     share of latents that never fire, without an interval: problems that are drawn again show no latent
+                    that they did not show before
 stable_latents      share of live latents that another dictionary seed finds (cosine >= .7); latent_cosine: mean best
-                    cosine, `cell` found, and of random directions (chance)
+                    cosine, `cell` found, and of random directions (chance), without an interval
 latent_auroc        of a `latent` for code at the fork, on the half of the problems that it was not chosen on;
                     direction_auroc: of the difference of means of the base's states, fitted on the half that chose
 best_auroc          the same of the best latent of every comparison and control, chosen and told alike
 latent_asked_alike  correlation over rows of what each model asks of a latent
 latent_rate         how often it fires in each model's own answers, by strategy (`group`), before, after, change
+
+What is told of rows has intervals clustered by problem. Shares of latents (exclusive, shared, stable, relative_norm)
+have Wilson's over latents, as if these were independent, which latents of one fit are not: they say how coarse a share
+of so few is, not what another fit gives. There the replicates are dictionary seeds, of which a verdict needs all, and
+bases, over which figures take their intervals.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,14 +42,14 @@ from probe.dictionaries.diffing.firing import Firing, changes
 from probe.dictionaries.diffing.latent_scaling import Scaling
 from probe.dictionaries.diffing.norms import SHARED, relative_norm
 from probe.dictionaries.diffing.ranking import aurocs, by_auroc, strongest
-from probe.dictionaries.diffing.sameness import asked_correlation
-from probe.dictionaries.fitting.health import Health
+from probe.dictionaries.diffing.sameness import asked_alike
+from probe.dictionaries.fitting.health import told
 from probe.dictionaries.fitting.stream import Source
 from probe.dictionaries.pair import BEFORE, Batch
 from probe.experiments.dictionaries.comparisons import NULLS, RL, SEED
 from probe.experiments.dictionaries.readings import STRATEGIES, WRITERS, Labels
 from probe.interventions.steering import part_of
-from probe.stats.intervals import clustered_ratio, wilson
+from probe.stats.intervals import clustered_mean, clustered_ratio, wilson
 from probe.stats.ranking import clustered_auroc
 
 BINS = 20  # of the relative norm
@@ -68,10 +76,11 @@ def exclusives_of(found: Mapping[str, Exclusives]) -> Iterator[Estimate]:
             rate = one.rate(side)
             yield replace(rate, params={"side": side, "part": name})
     nulls = {name: found[name] for name in NULLS if name in found}
+    again = [found[SEED]] if SEED in found else []
     for side in ("before", "after"):
-        told = judged(found[RL], nulls, side)
-        value = float(told.beyond)
-        params = {"side": side, "part": RL, "reason": str(told)}
+        verdict = judged(found[RL], nulls, side, again)
+        value = float(verdict.beyond)
+        params = {"side": side, "part": RL, "reason": str(verdict)}
         yield Estimate("exclusive_verdict", value, value, value, found[RL].live, found[RL].live, "none", params=params)
 
 
@@ -85,13 +94,21 @@ def stability_of(first: Dictionary, again: Dictionary, live: Bool[Tensor, "laten
         yield Estimate("latent_cosine", mean, none, none, n, n, "none", params={"part": SEED, "cell": name})
 
 
-def health_of(name: str, about: Health, models: tuple[str, ...], n_latents: int) -> Iterator[Estimate]:
-    """FVU, L0 and dead latents of one dictionary, on its held rows; no interval: held rows share their texts."""
-    n, none = about.rows, float("nan")
-    for side, value in zip(models, about.fvu, strict=True):
-        yield Estimate("dictionary_fvu", value, none, none, n, n, null=1.0, params={"side": side, "part": name})
-    yield Estimate("dictionary_l0", about.l0, none, none, n, n, "count", params={"part": name})
-    yield Estimate("dictionary_dead", about.dead, none, none, n_latents, n_latents, params={"part": name})
+def health_of(
+    name: str, dictionary: Dictionary, held: Sequence[Batch], problems: Sequence[np.ndarray]
+) -> Iterator[Estimate]:
+    """FVU, L0 and dead latents of one dictionary on its held rows, clustered by `problems`: of each row, a model.
+
+    Where the models' rows are of different problems (halves), L0 has the wider of the two intervals.
+    """
+    found, none, n = told(dictionary, held), float("nan"), dictionary.n_latents
+    for m, side in enumerate(dictionary.models):
+        about: dict[str, Any] = {"unit": "ratio", "null": 1.0, "params": {"side": side, "part": name}}
+        yield clustered_ratio(found.missed[:, m], found.spread[:, m], problems[m], name="dictionary_fvu", **about)
+    about = {"unit": "count", "params": {"part": name}}
+    every = [clustered_mean(found.active, each, name="dictionary_l0", **about) for each in problems]
+    yield max(every, key=lambda each: each.hi - each.lo)
+    yield Estimate("dictionary_dead", found.dead, none, none, n, n, params={"part": name})
 
 
 def shares_of(name: str, dictionary: Dictionary, scaling: Scaling, batches: Iterable[Read]) -> Iterator[Estimate]:
@@ -131,9 +148,9 @@ def code_latents(dictionary: Dictionary, forks: Forks, live: Bool[Tensor, "laten
     None that tells nothing at all: few of a dictionary's latents ever fire at the fork.
     """
     half = forks.chosen
-    told = np.abs(aurocs(dictionary.encode(forks.x[torch.from_numpy(half)]), forks.code[half]) - 0.5)
-    told[~live.numpy(force=True)] = np.nan
-    return [latent for latent in strongest(told, top) if told[latent] > 0]
+    tells = np.abs(aurocs(dictionary.encode(forks.x[torch.from_numpy(half)]), forks.code[half]) - 0.5)
+    tells[~live.numpy(force=True)] = np.nan
+    return [latent for latent in strongest(tells, top) if tells[latent] > 0]
 
 
 def aurocs_of(dictionary: Dictionary, forks: Forks, latents: Sequence[int]) -> Iterator[Estimate]:
@@ -161,13 +178,13 @@ def best_auroc(name: str, dictionary: Dictionary, forks: Forks, live: Bool[Tenso
     return replace(one.estimate, name="best_auroc", params={"target": "strategy", "part": name, "latent": best[0]})
 
 
-def samenesses_of(dictionary: Dictionary, batches: Iterable[Batch], latents: Sequence[int]) -> Iterator[Estimate]:
+def samenesses_of(
+    dictionary: Dictionary, batches: Iterable[Read], latents: Sequence[int], seed: int
+) -> Iterator[Estimate]:
     """Do both models ask for a latent in the same rows? Correlation over rows, of the latents told one by one."""
-    kept = list(batches)
-    n, none, found = sum(map(len, kept)), float("nan"), asked_correlation(dictionary, kept)
-    for latent in latents:
-        told = Estimate("latent_asked_alike", float(found[latent]), none, none, n, n, "none")
-        yield replace(told, params={"latent": latent})
+    found = asked_alike(dictionary, batches, latents, ("asked alike", seed))
+    for latent, each in zip(latents, found, strict=True):
+        yield replace(each, name="latent_asked_alike", params={"latent": latent})
 
 
 def rates_of(found: Firing, latents: Sequence[int]) -> Iterator[Estimate]:

@@ -8,7 +8,9 @@ latent_auroc     of a `latent` for code at the fork, and direction_auroc, as for
 latent_rate      how often it fires in each model's own answers, by strategy (`group`), before, after, change
 
 A dictionary that was fitted to other weights may reconstruct badly: what its latents then do says little, so FVU comes
-first. It has one model: before and after are read one by one, and nothing can be exclusive.
+first. It has one model: before and after are read one by one, and nothing can be exclusive. One of another width, or
+at a block that there is not, is refused before anything is sampled, and one of a model that bears no name of the pair
+unless `anyway` says that it is meant.
 """
 
 import functools
@@ -23,14 +25,17 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from probe.activations.shards import Activations
+from probe.checkpoints.checkpoint import Folder, Hub
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
 from probe.dictionaries.dictionary import Dictionary
 from probe.dictionaries.diffing.firing import firing
-from probe.dictionaries.exchange.by_name import check_fits, dictionary_named
+from probe.dictionaries.exchange.by_name import described, dictionary_named
+from probe.dictionaries.exchange.described import Described, check_model, check_place
 from probe.dictionaries.pair import Batch
 from probe.engine.job import Job
 from probe.errors import BadInput
+from probe.experiments.budget import blocks_of, width_at
 from probe.experiments.dictionaries import estimates
 from probe.experiments.dictionaries.comparisons import written_by
 from probe.experiments.dictionaries.readings import WRITERS, Labels, ReadingJob, labels
@@ -46,24 +51,35 @@ BATCH = 1024  # rows at a time: their latents are held dense
 
 @dataclass(frozen=True)
 class ForeignFeaturesJob(PairExperiment):
-    """The latents of the dictionary called `name` in a pair. BadInput where it is of two models."""
+    """The latents of the dictionary called `name` in a pair. BadInput where it is of two models, or of others."""
 
     pair: Pair
     name: str
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = SAMPLED
     compute: Compute = field(default=Compute(), compare=False)
+    anyway: bool = field(default=False, compare=False)  # although the checkpoints bear other names than its model
 
     def __post_init__(self) -> None:
         assert self.pair.trained  # a base alone is refused before anything is sampled
-        if len(self.dictionary.models) > 1:
+        about = described(self.name)
+        if len(about.models) > 1:
             do = "give one of its sides: `probe dictionary show NAME --saelens FOLDER` writes them"
-            raise BadInput(f"a dictionary of {len(self.dictionary.models)} models", where=self.name, do=do)
+            raise BadInput(f"a dictionary of {len(about.models)} models", where=self.name, do=do)
+        if not self.anyway:
+            check_model(about, names_of(self.pair))
+        self._check_place(about)
+
+    def _check_place(self, about: Described) -> None:
+        for each in self.pair.sides.values():
+            check_place(about, width_at(each, about.site), blocks_of(each), each.name)
 
     @functools.cached_property
     def dictionary(self) -> Dictionary:
-        """As it lies there now."""
-        return dictionary_named(self.name)
+        """As it lies there now. BadInput for another width, where its weights alone tell it."""
+        found = dictionary_named(self.name)
+        self._check_place(Described(self.name, found.models, found.site, found.d))
+        return found
 
     @functools.cached_property
     def digest(self) -> str:
@@ -103,11 +119,19 @@ class ForeignFeaturesJob(PairExperiment):
         held = [Activations(store.get(job.recipe).path) for job in self.readings]
         known = labels(held[0], store, self.readings[0].written)
         own = [Own(each, self.dictionary, known, side) for side, each in enumerate(held)]
-        width = held[0].read(str(self.dictionary.site), np.arange(1)).values.shape[1]
-        check_fits(self.dictionary, width, self.dictionary.models[0])  # by width: an RL checkpoint bears another name
         found = [each for side in own for each in side.said()]
         found += _latents(own, known)
         return [row_of(self.key, each) for each in found]
+
+
+def names_of(pair: Pair) -> Iterator[str]:
+    """What the checkpoints of a pair are known by: their own names, and those of what they were made from."""
+    for each in pair.sides.values():
+        yield each.name
+        if each.organism:
+            yield each.organism.label
+        elif isinstance(each.source, Folder | Hub):
+            yield each.source.label
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ itself, between two halves of its problems, and after a walk of its weights that
 """
 
 import functools
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,15 +24,14 @@ from probe.dictionaries.audits.exclusives import exclusives
 from probe.dictionaries.dictionary import Dictionary
 from probe.dictionaries.diffing.firing import firing
 from probe.dictionaries.diffing.latent_scaling import Scaling, latent_scaling
-from probe.dictionaries.fitting.health import Health
 from probe.dictionaries.fitting.options import Fit
-from probe.dictionaries.fitting.stream import Source
+from probe.dictionaries.fitting.stream import Source, Stream
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, size_of
 from probe.experiments.dictionaries import estimates
 from probe.experiments.dictionaries.comparisons import RL, SEED, Comparisons
-from probe.experiments.dictionaries.fit_job import DictionaryJob, dictionary_of
+from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, dictionary_of
 from probe.experiments.dictionaries.readings import Labels, labels
 from probe.experiments.dictionaries.under_models import TEXTS, Answers, recovered_of, token_shares
 from probe.experiments.experiment import PairExperiment
@@ -67,7 +65,7 @@ def default_fit(checkpoint: Checkpoint) -> Fit:
 class FeaturesJob(PairExperiment):
     """What dictionaries say that RL changed, beside their nulls."""
 
-    VERSION: ClassVar = 2  # 2: mean cosines of latents without limits that they do not have
+    VERSION: ClassVar = 3  # 2: mean cosines without limits that they do not have; 3: intervals by problem
     TYPICAL: ClassVar = {"tiny": 6.0}
     FIGURES: ClassVar = ("exclusive_latents", "change_shares", "latent_frequency")
     pair: Pair
@@ -120,7 +118,7 @@ class FeaturesJob(PairExperiment):
         named = list(dict.fromkeys(each.params["latent"] for each in found if each.name == "latent_auroc"))
         models, answers = self.pair.load(store), Answers.read(store, self.comparisons.written[0])
         found += token_shares(parts[RL].dictionary, models, answers, named, self.key.base_seed)
-        found += recovered_of(parts[RL].dictionary, models, answers)
+        found += recovered_of(parts[RL].dictionary, models, answers, self.key.base_seed)
         return [row_of(self.key, each) for each in found]
 
 
@@ -137,7 +135,8 @@ def _latents(parts: "Mapping[str, Part]", known: Labels, seed: int) -> Iterator[
     if not latents:
         return
     yield from estimates.aurocs_of(pair.dictionary, forks[RL], latents)
-    yield from estimates.samenesses_of(pair.dictionary, (x for x, _ in pair.batches()), latents)
+    read = ((x, known.problem[rows]) for x, rows in pair.batches())
+    yield from estimates.samenesses_of(pair.dictionary, read, latents, seed)
     batches = ((pair.dictionary.encode(x), known.groups[rows], known.problem[rows]) for x, rows in pair.batches())
     yield from estimates.rates_of(firing(batches), latents)
 
@@ -147,15 +146,21 @@ class Part:
     """One dictionary, its rows, and what latent scaling says of it."""
 
     dictionary: Dictionary
-    source: Source
-    health: Health
-    halves: bool
+    stream: Stream
 
     @classmethod
     def read(cls, store: Store, job: DictionaryJob) -> "Part":
-        about = json.loads(store.get(job.recipe).file("health.json").read_text(encoding="utf-8"))
-        health = Health(**about | {"fvu": tuple(about["fvu"])})
-        return cls(dictionary_of(store, job), job.source(store), health, job.halves)
+        return cls(dictionary_of(store, job), job.stream(job.source(store)))
+
+    @property
+    def source(self) -> Source:
+        """Its rows."""
+        return self.stream.source
+
+    @property
+    def halves(self) -> bool:
+        """Whether the rows of its two models are of different problems."""
+        return isinstance(self.source, Halves)
 
     @functools.cached_property
     def scaling(self) -> Scaling:
@@ -173,9 +178,15 @@ class Part:
             numbers = np.arange(start, min(start + BATCH, len(self.source)))
             yield self.source.read(numbers), numbers
 
+    def held_problems(self, known: Labels) -> list[np.ndarray]:
+        """Of every held row, the problem that each model's activations are of."""
+        rows = np.concatenate(list(self.stream.held_numbers()))
+        sides = self.source.rows if isinstance(self.source, Halves) else [slice(None)] * len(self.dictionary.models)
+        return [known.problem[side][rows] for side in sides]
+
     def told(self, name: str, known: Labels) -> Iterator[Estimate]:
         """What is told of every comparison alike; what carries a change, where rows are pairs."""
-        yield from estimates.health_of(name, self.health, self.dictionary.models, self.dictionary.n_latents)
+        yield from estimates.health_of(name, self.dictionary, list(self.stream.held_rows()), self.held_problems(known))
         yield from estimates.norms_of(name, self.dictionary, self.live)
         if not self.halves:
             read = ((x, known.problem[numbers]) for x, numbers in self.batches())

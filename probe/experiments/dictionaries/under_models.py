@@ -3,7 +3,7 @@
 latent_token_share      of a latent's difference between code and prose, what the first words of code alone bring when
                         they are put in front of prose; `reason`: the verdict (`probe.dictionaries.audits.injection`)
 dictionary_recovered    by `side`: cross-entropy of the next token with the states replaced by what the dictionary says
-                        of them: 1 where nothing is lost, 0 where no more is left than with their mean
+                        of them: 1 where nothing is lost, 0 (the null) where no more is left than with their mean
 
 A text's activation is the mean over its answer. Both are told for at most TEXTS answers of the base.
 """
@@ -27,6 +27,8 @@ from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
 from probe.models.hooks.forward_hooks import read
 from probe.models.loading.loaded import Loaded
 from probe.models.sampling.padding import right_padded
+from probe.stats.bootstrap import bootstrap_totals, percentile_estimate
+from probe.stats.checks import About, cluster_codes
 from probe.store import Store
 from probe.tasks.corpus import CODE_FIRST
 
@@ -94,11 +96,20 @@ def states_of(
     return torch.stack(read_by, dim=2).float(), padded
 
 
-def recovered_of(dictionary: Dictionary, models: Sequence[Loaded], answers: Answers) -> Iterator[Estimate]:
-    """Of each model, on the first answers; no interval: it is a check of training."""
+def recovered_of(dictionary: Dictionary, models: Sequence[Loaded], answers: Answers, seed: int) -> Iterator[Estimate]:
+    """Of each model, on the first answers; problems are resampled, since no term of the ratio is a mean of its own."""
     ids = [(*row["prompt_ids"], *row["completion_ids"]) for row in answers.rows[:TEXTS]]
     padded, mask = right_padded(ids, 0, models[0].model.get_input_embeddings().weight.device)
-    none = float("nan")
+    codes, n = cluster_codes([row["problem"] for row in answers.rows[:TEXTS]], len(ids))
     for one in recovered([each.model for each in models], dictionary, padded, mask=mask):
-        told = Estimate("dictionary_recovered", one.share, none, none, one.tokens, len(ids), "ratio")
-        yield replace(told, params={"side": one.model})
+        totals = np.stack([np.bincount(codes, sums, minlength=n) for sums in np.array(one.texts).T], axis=1)
+        draws = bootstrap_totals(_share, totals, address=("recovered", seed, one.model))
+        about = About("dictionary_recovered", "ratio", null=0.0, params={"side": one.model})
+        yield percentile_estimate(one.share, draws, one.tokens, n, about)
+
+
+def _share(totals: Float[np.ndarray, "draw 3"]) -> Float[np.ndarray, "draw"]:
+    """Of sums of cross-entropies: clean, said, ablated. nan where the ablation costs nothing."""
+    clean, said, ablated = totals.T
+    cost = ablated - clean
+    return np.divide(ablated - said, cost, out=np.full(len(totals), np.nan), where=cost > 0)
