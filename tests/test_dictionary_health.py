@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from probe.data import Estimate
 from probe.dictionaries.activation import JumpReLU, ReLU, TopK
 from probe.dictionaries.dictionary import Dictionary
-from probe.dictionaries.fitting.calibrate import calibrated, threshold
+from probe.dictionaries.fitting.calibrate import calibrated, rescaled, threshold
 from probe.dictionaries.fitting.health import Recovered, health, recovered, told
 from probe.dictionaries.fitting.planted import largest_cosines, matched, mmcs, planted
 from probe.errors import BadInput
@@ -196,6 +196,19 @@ def test_calibrated_is_jumprelu_and_nothing_else_changes() -> None:
     found = calibrated(one, x.split(64), 2)
     assert float((found.encode(x) > 0).sum()) / 200 == pytest.approx(2)
     assert torch.equal(found.pre(x), one.pre(x))
+
+
+def test_learned_thresholds_keep_their_ratios_when_they_are_scaled() -> None:
+    x = drawn(200, 1, 5)
+    one = replace(mirror(5), activation=JumpReLU(torch.linspace(0.1, 2.0, 10)))
+    found = rescaled(one, x.split(64), 2)
+    assert float((found.encode(x) > 0).sum()) / 200 == pytest.approx(2)
+    ratio = found.activation.threshold / one.activation.threshold  # type: ignore[union-attr]
+    torch.testing.assert_close(ratio, ratio[0].expand(10))
+    assert not torch.isclose(ratio[0], torch.ones(()))
+    for bad in (ReLU(), JumpReLU(torch.zeros(10))):
+        with pytest.raises(BadInput, match="no thresholds above 0"):
+            rescaled(replace(one, activation=bad), [x], 2)
 
 
 def test_planted_rows_are_sums_of_k_directions() -> None:

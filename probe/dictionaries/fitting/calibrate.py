@@ -4,6 +4,8 @@
 
 One threshold for all latents: every decoder has one norm, so pre-activations are of one unit. Pre-activations are made
 batch by batch, and no more than k rows + 1 of them kept. 0 where fewer are positive: all above 0 are active then.
+Thresholds that were learned (JumpReLU) keep their ratios: all are multiplied by the one factor that lets k through,
+which is the same rule for pre-activations in units of their thresholds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,6 +31,19 @@ def threshold(pre: Iterable[Latents], k: float, rows: int) -> float:
         return 0.0
     low, high = best.topk(2, largest=False).values.double().tolist()
     return (low + high) / 2
+
+
+def rescaled(dictionary: Dictionary, held: Sequence[Rows], k: float) -> Dictionary:
+    """The same, its thresholds times the factor that lets `k` latents be active in a row of `held`, on average.
+
+    BadInput unless it is JumpReLU with thresholds above 0.
+    """
+    activation = dictionary.activation
+    if not isinstance(activation, JumpReLU) or not (activation.threshold > 0).all():
+        what = f"{type(activation).__name__} has no thresholds above 0"
+        raise BadInput(what, where=dictionary.where, do="calibrate it: one threshold for all")
+    factor = threshold((dictionary.pre(x) / activation.threshold for x in held), k, sum(len(x) for x in held))
+    return replace(dictionary, activation=JumpReLU(activation.threshold * factor))
 
 
 def calibrated(dictionary: Dictionary, held: Sequence[Rows], k: float) -> Dictionary:

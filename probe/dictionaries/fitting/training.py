@@ -23,7 +23,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from probe.dictionaries.dictionary import Dictionary, Rows
-from probe.dictionaries.fitting.calibrate import calibrated
+from probe.dictionaries.fitting.calibrate import calibrated, rescaled
 from probe.dictionaries.fitting.objective import Step, forward
 from probe.dictionaries.fitting.options import Fit
 from probe.dictionaries.fitting.parameters import Parameters, start, to_dictionary
@@ -46,7 +46,8 @@ def train(
     on_log: OnLog = lambda row: None,
     device: str = "cpu",
 ) -> Dictionary:
-    """A dictionary of `source`'s rows. BatchTopK comes back as JumpReLU, its threshold calibrated on the held rows.
+    """A dictionary of `source`'s rows. BatchTopK comes back as JumpReLU, its threshold calibrated on the held rows;
+    the thresholds that JumpReLU has learned come back times one factor, so that k are active there too.
 
     Every `every` steps, and after the last, `on_log` is told step, loss, fvu (a model), l0, dead (share) and lr.
     ProbeError where the loss is not finite; BadInput where `folder` holds another training's state.
@@ -70,7 +71,9 @@ def train(
     adam.zero_grad()
     adam.state.clear()  # three times the weights, which the finished dictionary has room in
     finished = to_dictionary(parameters, fit, source.site, source.models)
-    return calibrated(finished, held, fit.k) if fit.activation in ("batchtopk", "matryoshka") else finished
+    if fit.activation == "topk":
+        return finished
+    return (rescaled if fit.activation == "jumprelu" else calibrated)(finished, held, fit.k)
 
 
 def optimiser(parameters: Parameters, fit: Fit) -> torch.optim.Adam:

@@ -40,6 +40,7 @@ from probe.rng import address
 from probe.store import Recipe, Store, write_atomic
 
 VERSION = 1
+JUMPRELU = 2  # the same of jumprelu: thresholds are scaled to k at the end
 BEFORE_AFTER = ("before", "after")
 Trainer = Literal["probe", "saelens"]
 EVERY = 200  # steps between two states that are kept
@@ -92,7 +93,8 @@ class DictionaryJob(Job):
     def recipe(self) -> Recipe:
         options = json.loads(json.dumps(dataclasses.asdict(self.fit)))
         params = {"fit": options, "models": list(self.models), "halves": self.halves, "trainer": self.trainer}
-        return Recipe("dictionary", VERSION, params, tuple(job.recipe.digest for job in self.readings))
+        version = JUMPRELU if self.fit.activation == "jumprelu" and self.trainer == "probe" else VERSION
+        return Recipe("dictionary", version, params, tuple(job.recipe.digest for job in self.readings))
 
     @property
     def label(self) -> str:
