@@ -7,7 +7,8 @@ a decoder's gradient along itself is dropped before Adam, which would else count
 over all models is set back to 1 after it; k falls to its value, lr rises and falls (`schedule`); latents that are dead
 for `dead_after` rows are asked to explain the error (`objective`). Mean, scale and threshold are those of held rows.
 With `folder`, the state is kept every `every` steps and picked up from there, to the same bits (on a CPU; CUDA adds
-in any order). Left out: several devices, gradient clipping.
+in any order). Left out: several devices; gradient clipping, with which training is faster early at one rate, and no
+better at the best rate (benchmarks/README.md).
 """
 
 import dataclasses
