@@ -56,7 +56,7 @@ WHATS = ("time", "memory", "race", "grid")
 
 def recipe(kind: str, steps: int, **change: Any) -> Fit:
     options: dict[str, Any] = {"k": K, "steps": steps, "batch": BATCH, "held": TESTED, "lr": 3e-3, "warm_up": 20}
-    return Fit(N, activation=kind, dead_after=100_000, **options | change)
+    return Fit(N, dead_after=100_000, **{"activation": kind} | options | change)
 
 
 def rows_of(models: int) -> Table:

@@ -48,7 +48,9 @@ def asked_alike(
 ) -> list[Estimate]:
     """The same of some latents, each with the interval over resampled problems; batches come with the problem of each
     row. BadInput without rows. `address` is that of the resamples."""
-    chosen, sums, rows = chosen_latents(latents, check_pair(dictionary).n_latents, "asked_alike"), {}, 0
+    chosen = chosen_latents(latents, check_pair(dictionary).n_latents, "asked_alike")
+    sums: dict[str, np.ndarray] = {}
+    rows = 0
     for x, problem in batches:
         names = label_column(problem, "problem", len(x)).astype(str)
         products = _products(dictionary, x, chosen).numpy(force=True)

@@ -104,10 +104,10 @@ def told(dictionary: Dictionary, batches: Sequence[Rows]) -> Told:
     for x in batches:
         f = dictionary.encode(x)
         fired |= (f > 0).any(0)
-        missed, spread = (x.double() - each for each in (dictionary.decode(f, x), mean))
-        columns.append((missed.square().sum(-1), spread.square().sum(-1), (f > 0).sum(1).double()))
-    parts = (torch.cat(each).numpy(force=True) for each in zip(*columns, strict=True))
-    return Told(*parts, dead=float((~fired).double().mean()))
+        off, about = (x.double() - each for each in (dictionary.decode(f, x), mean))
+        columns.append((off.square().sum(-1), about.square().sum(-1), (f > 0).sum(1).double()))
+    missed, spread, active = (torch.cat(each).numpy(force=True) for each in zip(*columns, strict=True))
+    return Told(missed, spread, active, float((~fired).double().mean()))
 
 
 @torch.no_grad()
@@ -138,8 +138,8 @@ def recovered(
         )
         sums = torch.stack([_entropies(run(model, ids, mask=mask, edits=edit).logits, ids, real) for edit in edits])
         tokens = int(_counted(real).sum())
-        means = (sums.sum(1) / tokens).tolist()
-        found.append(Recovered(name, tokens, *means, texts=tuple(map(tuple, sums.T.tolist()))))
+        clean, lost, ablated = (sums.sum(1) / tokens).tolist()
+        found.append(Recovered(name, tokens, clean, lost, ablated, tuple(map(tuple, sums.T.tolist()))))
     return found
 
 
