@@ -16,9 +16,10 @@ from probe.experiments.result import run
 from probe.plots import figures
 from probe.plots.save import csv_bytes
 from probe.rewards import rewards
+from probe.rl.clip_report import clipped
 from probe.rl.labels import Gold
 from probe.rl.loss import Loss
-from probe.rl.train import GRPO, METRICS, clipped, read_metrics
+from probe.rl.train import GRPO, METRICS, read_metrics
 from probe.store import Store
 from probe.tasks.corpus import CODE_FIRST
 

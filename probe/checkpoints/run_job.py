@@ -10,10 +10,11 @@ import pyarrow as pa
 from probe.checkpoints.organism_job import TRAIN_POOL, VERSION, OrganismJob, load_organism, training_problems
 from probe.engine.job import Job
 from probe.models.loading.load import Loaded
+from probe.rl.clip_report import Report, clipped
 from probe.rl.labels import LabelSource
 from probe.rl.labels import spec as labels_spec
 from probe.rl.rollout import questions
-from probe.rl.train import GRPO, Logger, Report, clipped, load_overlay, train
+from probe.rl.train import GRPO, Logger, load_overlay, train
 from probe.rollouts.elicitation import chains
 from probe.rollouts.options import SamplingOptions
 from probe.rollouts.respond import respond

@@ -1,6 +1,7 @@
 """How often does clipping stop a gradient, on which side, and for tokens of which old probability?"""
 
 import itertools
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,8 +9,22 @@ from torch import Tensor
 
 from probe.rl.clip import clips
 from probe.rl.loss import Loss, check_batch, ratio_of
+from probe.rl.policy import valid
+from probe.rl.rollout import Experience
 
 PI_OLD_EDGES = (0.0, 0.1, 0.5, 1 / 1.2, 1.0)  # above 1 / 1.2 the upper edge of a clip at .2 cannot be reached
+
+
+class Report(Protocol):
+    """What one update says of itself, beside loss and gradient: `logprob` [batch pos] of `rows` before its step."""
+
+    def __call__(self, experience: Experience, rows: Tensor, logprob: Tensor, loss: Loss) -> dict[str, float]: ...
+
+
+def clipped(experience: Experience, rows: Tensor, logprob: Tensor, loss: Loss) -> dict[str, float]:
+    """Where clipping acts, over all tokens of these rows."""
+    samples, advantage = experience.samples, experience.advantages.value[rows]
+    return clip_report(logprob, samples.logprob[rows], advantage, valid(samples, rows), loss)
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from probe.rewards import Reward
 from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages
 from probe.rl.advantage import Advantage, GroupNormalised
-from probe.rl.clip_report import clip_report
+from probe.rl.clip_report import Report, clipped
 from probe.rl.loss import Loss, normalised_over, policy_loss
 from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
 from probe.rl.policy import HEAD, Policy, Trainable, build_policy, check_trainable, valid
@@ -39,25 +39,10 @@ from probe.store.unfinished import forget, set_aside
 METRICS, STATE = "metrics.jsonl", "scratch/state.safetensors"
 
 
-class Report(Protocol):
-    """What one update says of itself, beside loss and gradient: `logprob` [batch pos] of `rows` before its step."""
-
-    def __call__(
-        self, experience: Experience, rows: torch.Tensor, logprob: torch.Tensor, recipe: "GRPO"
-    ) -> dict[str, float]: ...
-
-
 class Logger(Protocol):
     """Where metrics also go, next to the JSONL: tensorboard, wandb, a progress bar."""
 
     def __call__(self, batch: int, metrics: dict[str, float]) -> None: ...
-
-
-def clipped(experience: Experience, rows: torch.Tensor, logprob: torch.Tensor, recipe: "GRPO") -> dict[str, float]:
-    """Where clipping acts, over all tokens of these rows."""
-    samples = experience.samples
-    advantage = experience.advantages.value[rows]
-    return clip_report(logprob, samples.logprob[rows], advantage, valid(samples, rows), recipe.loss)
 
 
 @dataclass(frozen=True)
@@ -192,7 +177,7 @@ def update(
     if not norm.isfinite():  # the clipped gradient is NaN then, and the weights would be
         raise ProbeError(f"the gradient's norm became {norm.item()}", where="GRPO update", do="lower lr")
     optimizer.step()
-    return {"loss": loss.item(), "grad_norm": norm.item(), **report(experience, rows, logprob.detach(), recipe)}
+    return {"loss": loss.item(), "grad_norm": norm.item(), **report(experience, rows, logprob.detach(), recipe.loss)}
 
 
 def update_metrics(updates: list[dict[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How many tokens does the clip cut, by place, by side and by old probability? A report of `probe.rl.train`.
+"""How many tokens does the clip cut, by place, by side and by old probability? A report on an update.
 
     place    code, prose: the first token of a response that opens in code, or otherwise; later: every other token
     side     low: A < 0 and the ratio below 1 - clip; high: A > 0 and the ratio above 1 + clip
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from probe.rl.clip import clips
-from probe.rl.clip_report import PI_OLD_EDGES
+from probe.rl.clip_report import PI_OLD_EDGES, Report
+from probe.rl.loss import Loss
 from probe.rl.policy import valid
 from probe.rl.rollout import Experience
-from probe.rl.train import GRPO, Report
 
 PLACES = ("code", "prose", "later")
 SIDES = ("low", "high")
@@ -24,18 +24,17 @@ BINS = len(PI_OLD_EDGES) - 1
 def fork_report(code: int) -> Report:
     """The counts of one update; `code` is the id of the token that opens an answer in code."""
 
-    def report(experience: Experience, rows: Tensor, logprob: Tensor, recipe: GRPO) -> dict[str, float]:
+    def report(experience: Experience, rows: Tensor, logprob: Tensor, loss: Loss) -> dict[str, float]:
         samples = experience.samples
         old, mask = samples.logprob[rows], valid(samples, rows)
-        cut = cuts(logprob, old, experience.advantages.value[rows], recipe)
+        cut = cuts(logprob, old, experience.advantages.value[rows], loss)
         return counts(cut, old, mask, samples.ids[rows, 0] == code)
 
     return report
 
 
-def cuts(logprob: Tensor, old: Tensor, advantage: Tensor, recipe: GRPO) -> dict[str, Tensor]:
+def cuts(logprob: Tensor, old: Tensor, advantage: Tensor, loss: Loss) -> dict[str, Tensor]:
     """Which tokens [batch pos] each side of the clip stops."""
-    loss = recipe.loss
     advantage = advantage[:, None] if advantage.ndim == 1 else advantage
     low, high, _ = clips((logprob - old).exp(), advantage, loss.clip_low, loss.clip_high, loss.dual)
     return {"low": low, "high": high}
