@@ -18,6 +18,7 @@ from probe.errors import BadInput
 
 Row = dict[str, Any]
 Rows = Sequence[Row]
+MARKED = "«", "»"  # around the token that a text in `reason` is about
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ VARYING = (
     Column("strategy", TEXT, "among the responses in code, or in prose"),
     Column("part", TEXT, "of a whole: mix, parse, within or total of a gain; parse_rate; direct, by strategy"),
     Column("cell", TEXT, "of a table of two sides: both, only_before, ...; CC, CL, LC, LL, total"),
-    Column("bin", NUMBER, "left edge of a bin of stated confidence"),
-    Column("k", WHOLE, "samples a problem; latents that are turned at once"),
+    Column("bin", NUMBER, "left edge of a bin of stated confidence, relative norm or activation"),
+    Column("k", WHOLE, "samples a problem; latents that are turned at once; place among a latent's strongest, from 1"),
     Column(
         "quantile", NUMBER, "of the entropy above which a token is a fork, or the divergence above which it is swapped"
     ),
@@ -91,7 +92,7 @@ VARYING = (
     Column("pi_high", NUMBER, "its upper end"),
 )
 NUMBERS = (
-    Column("reason", TEXT, "in words: what a verdict rests on, or why there is no number"),
+    Column("reason", TEXT, "in words: what a verdict rests on, or why there is no number; the text it is about"),
     Column("value", NUMBER, "in `unit`"),
     Column("lo", NUMBER, "lower end of its 95 % interval, in `unit`; nan or null: none"),
     Column("hi", NUMBER, "upper end"),

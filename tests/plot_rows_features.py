@@ -22,6 +22,8 @@ PARTS = ("rl", "seed", "other run", "walk", "itself", "halves")
 SHARES = {"turned": 0.4, "rotated": 0.2, "new": 0.01, "lost": 0.0, "unclear": 0.02, "bias": 0.05, "rest": 0.32}
 DOSES, DRAWS, TOP = (-1.0, 0.0, 1.0, 2.0, 4.0), 5, 10
 SIZES = (1, 3, 10)
+CONTROLS = ("frozen decoder", "frozen encoder", "untrained")
+CONTEXTS = ("B:3+5*2    «=»```python\nx=3", "$\\frac{1}{2 \x1b[31m«\n»</text> & so on and on and on and on", "«日本»")
 
 
 def featured(bases: int = 3, new: float = 0.0) -> list[Row]:
@@ -31,8 +33,9 @@ def featured(bases: int = 3, new: float = 0.0) -> list[Row]:
         for base in range(bases):
             where: Row = {"study": "features", "kind": "rl", "family": family, "size": "tiny", "base_seed": base}
             where |= {"reward": reward, "rl_seed": 300, "step": 30, "temperature": 1.0, "destroyed": False, "clip": ""}
-            rows += [*_exclusive(where, new), *_shares(where, changed)]
-            rows += [*_latents(where), *_doses(where), *_smallest(where)] if code else []
+            rows += [*_exclusive(where, new), *_shares(where, changed), *_controls(where, code)]
+            rows += [*_latents(where), *_doses(where), *_smallest(where), *_cards(where)] if code else []
+            rows += _forks(where, changed)
     return rows
 
 
@@ -109,6 +112,67 @@ def _smallest(where: Row) -> list[Row]:
         rows.append(_row(where, "minimal_set", size, math.nan, side=side, unit="count", noise=0.0, **why))
         if reached:
             rows.append(_row(where, "minimal_set_share", 0.85, 0.15, k=3, **about))
+    return rows
+
+
+def _controls(where: Row, code: bool) -> list[Row]:
+    """Frozen directions leave more unsaid, and tell code nearly as well."""
+    rows = []
+    for part in (*PARTS, *CONTROLS):
+        left, best = {"untrained": (0.9, 0.7), "frozen decoder": (0.5, 0.8)}.get(part, (0.2, 0.87))
+        for side in ("before", "after"):
+            rows.append(_row(where, "dictionary_fvu", left, 0.02, part=part, side=side, null=1.0, unit="ratio"))
+            if part in CONTROLS:
+                rows.append(_row(where, "exclusive_latents", 0.0, 0.01, side=side, part=part, n=120, noise=0.0))
+        if code and part != "halves":
+            value = best if where["base_seed"] else 1 - best  # of code, or of prose
+            rows.append(_row(where, "best_auroc", value, 0.04, part=part, target="strategy", null=0.5))
+    return rows
+
+
+def _cards(where: Row) -> list[Row]:
+    """The first three latents of `_latents`: one of strategy, one of a token, one of nothing clear."""
+    rows = []
+    for place in range(3):
+        about: dict[str, Any] = {"latent": 7 * place + where["base_seed"]}
+        for group, high in (("code", 0.3), ("prose", 0.05)):
+            for step in range(12):
+                rows.append(
+                    _row(where, "latent_histogram", high / (1 + step), 0.01, group=group, bin=step / 4, **about)
+                )
+        for k, text in enumerate(CONTEXTS, start=1):
+            rows.append(_row(where, "latent_context", 4.0 / k, math.nan, k=k, reason=text, n=1, unit="none", **about))
+            word: Row = {"k": k, "reason": ("=", "\n", "```python\nx=")[k - 1], "null": 0.1}
+            rows.append(_row(where, "latent_token", 0.5 / k, 0.02, **word, **about))
+            for side in ("before", "after"):
+                for part, sign in (("up", 1.0), ("down", -1.0)):
+                    token: Row = {"k": k, "reason": f"{part} ${k}", "null": sign * 1.5, "unit": "none"}
+                    value = sign * (3.0 - 0.5 * k)
+                    rows.append(_row(where, "latent_logit", value, math.nan, side=side, part=part, **token, **about))
+        share, told = ((0.1, "not the token alone"), (0.8, "fires on the token"), (0.4, "undecided"))[place]
+        rows.append(_row(where, "latent_token_share", share, 0.1, unit="ratio", reason=told, **about))
+        kept, told = ((0.9, "stays in other words"), (0.2, "goes with the words"), (0.5, "undecided"))[place]
+        for edit in ("letter", "answer"):
+            rows.append(_row(where, "latent_kept_share", kept, 0.1, unit="ratio", edit=edit, reason=told, **about))
+        match = 0.9 - 0.3 * place
+        rows.append(_row(where, "latent_match", match, math.nan, unit="none", null=0.4, noise=0.0, **about))
+    return rows
+
+
+def _forks(where: Row, changed: bool) -> list[Row]:
+    """Ten carriers of the KL where activations changed, the last three of the ranking among them."""
+    parts = {"all": 0.4, "latents": 0.3, "rest": 0.05, "above": 0.05} if changed else {"all": 0.1, "above": 0.1}
+    nats: dict[str, Any] = {"unit": "nats", "null": 0.0}
+    rows = [_row(where, "fork_kl", part, 0.03, cell=cell, **nats) for cell, part in parts.items()]
+    for place in range(TOP if changed else 0):
+        group = "carrier" if place < 7 else "code"
+        about: Row = {"latent": 7 * place + where["base_seed"], "group": group, "p": 0.001 if place < 5 else 0.4}
+        rows.append(_row(where, "latent_kl", 0.06 - 0.006 * place, 0.02, **about, **nats))
+    for k in SIZES if changed else ():
+        rows.append(_row(where, "latent_set_kl", 0.03 * k, 0.02, k=k, edit="latents", **nats))
+        for edit in ("matched", "redirected"):
+            null: Row = {"k": k, "edit": edit, "n": 100, "p": 1 / 101}
+            rows.append(_row(where, "latent_set_kl", 0.0, 0.02, **null, **nats))
     return rows
 
 

@@ -24,10 +24,10 @@ from probe.dictionaries.fitting.options import Fit
 from probe.engine.executor import make
 from probe.engine.listener import heard_by
 from probe.errors import BadInput
-from probe.experiments.dictionaries.comparisons import FROZEN, HALVES, ITSELF, RL, WALK, Comparisons
+from probe.experiments.dictionaries.comparisons import FROZEN, HALVES, ITSELF, RL, UNTRAINED, WALK, Comparisons
 from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, fitting
 from probe.experiments.dictionaries.foreign import ForeignFeaturesJob, names_of
-from probe.experiments.dictionaries.job import FeaturesJob, default_site
+from probe.experiments.dictionaries.job import CARDS, FeaturesJob, default_site
 from probe.experiments.dictionaries.readings import ReadingJob, labels, text_of
 from probe.experiments.dictionaries.under_models import Answers, states_of, token_shares
 from probe.experiments.responses import ROLLOUTS
@@ -122,7 +122,7 @@ def test_rows_bear_their_writer_their_place_and_their_strategy(job: FeaturesJob,
 
 def test_every_comparison_is_told_with_its_nulls(rows: list[dict[str, Any]]) -> None:
     parts = {row["part"] for row in pick(rows, name="exclusive_latents")}
-    assert parts == {RL, "seed", ITSELF, HALVES, *FROZEN}  # no run was made here, so there is no walk
+    assert parts == {RL, "seed", ITSELF, HALVES, *FROZEN, UNTRAINED}  # no run was made here, so there is no walk
     assert all(row["value"] == 0 for row in pick(rows, name="exclusive_latents", part=ITSELF))
     (verdict,) = pick(rows, name="exclusive_verdict", side="after")
     assert verdict["reason"]
@@ -154,13 +154,13 @@ def test_latents_of_code_are_told_on_problems_that_did_not_choose_them(rows: lis
 
 def test_the_best_latent_of_every_control_stands_beside(rows: list[dict[str, Any]]) -> None:
     told = {row["part"]: row["value"] for row in pick(rows, name="best_auroc")}
-    assert set(told) == {RL, "seed", ITSELF, *FROZEN}
+    assert set(told) == {RL, "seed", ITSELF, *FROZEN, UNTRAINED}
     assert all(0 <= value <= 1 for value in told.values())
 
 
 def test_every_named_latent_has_its_audits(rows: list[dict[str, Any]]) -> None:
     named = {row["latent"] for row in pick(rows, name="latent_auroc")}
-    for audit in ("latent_token_share", "latent_asked_alike"):
+    for audit in ("latent_token_share", "latent_asked_alike", "latent_kept_share"):
         assert {row["latent"] for row in pick(rows, name=audit)} == named
     verdicts = {row["reason"] for row in pick(rows, name="latent_token_share")}
     assert verdicts <= {"no class difference", "fires on the token", "undecided", "not the token alone"}
@@ -186,16 +186,39 @@ def test_what_rows_tell_has_intervals_by_problem(job: FeaturesJob, store: Store,
     assert sum(halves.values()) <= len(PROBLEMS)  # each side has its own half
 
 
+def test_untrained_directions_are_as_active_and_alone_in_nothing(rows: list[dict[str, Any]]) -> None:
+    (active,) = pick(rows, name="dictionary_l0", part=UNTRAINED)
+    assert active["value"] == pytest.approx(FIT.k, rel=0.05)
+    assert all(row["value"] == 0 for row in pick(rows, name="exclusive_latents", part=UNTRAINED))
+
+
+def test_cards_lie_beside_the_rows(job: FeaturesJob, store: Store, rows: list[dict[str, Any]]) -> None:
+    cards = json.loads(store.get(job.recipe).file(CARDS).read_text(encoding="utf-8"))
+    named = [card["latent"] for card in cards]
+    assert sorted(named) == sorted(row["latent"] for row in pick(rows, name="latent_auroc"))
+    assert list(dict.fromkeys(row["latent"] for row in pick(rows, name="latent_histogram"))) == named[:3]
+    best = next(row for row in pick(rows, name="latent_context", k=1) if row["latent"] == named[0])
+    assert best["value"] == pytest.approx(cards[0]["top"][0]["activation"])
+    assert best["reason"] == cards[0]["top"][0]["text"]
+    assert {row["side"] for row in pick(rows, name="latent_logit")} == {"before", "after"}
+
+
+def test_the_kl_at_forks_is_shared_out(rows: list[dict[str, Any]]) -> None:
+    cells = {row["cell"]: row["value"] for row in pick(rows, name="fork_kl")}
+    assert cells["all"] == pytest.approx(cells["latents"] + cells["rest"] + cells["above"], abs=1e-6)
+    assert cells["all"] > 0
+
+
 def test_words_put_in_front_move_the_positions_and_nothing_else() -> None:
     row = {"problem": "p", "sample": 1, "prompt_ids": [5, 6], "completion_ids": [7, 8, 9]}
     plain, altered = text_of(row, 4), text_of(row, 4, (1, 2))
     assert (plain.ids, plain.positions, plain.sample) == ((5, 6, 7, 8, 9), (1, 2, 3), 5)
-    assert (altered.ids, altered.positions) == ((5, 6, 1, 2, 7, 8, 9), (3, 4, 5))
-    assert [plain.ids[p] for p in plain.positions[1:]] == [altered.ids[p] for p in altered.positions[1:]]
+    assert (altered.ids, altered.positions) == ((5, 6, 1, 2, 7, 8, 9), (1, 2, 3, 4, 5))
+    assert [plain.ids[p] for p in plain.positions[1:]] == [altered.ids[p] for p in altered.positions[3:]]
 
 
 def test_what_the_first_words_of_code_bring_by_hand(job: FeaturesJob, store: Store, rows: Any) -> None:
-    """Text by text, without padding: the mean over an answer, of prose with the words in front, of prose, of code."""
+    """Text by text, without padding: the most in an answer, of prose with the words in front, of prose, of code."""
     models, answers = job.pair.load(store), Answers.read(store, job.comparisons.written[0])
     own = read_dictionary(store.get(job.comparisons.dictionaries[RL].recipe).path).dictionary
     words = tuple(models[0].tokenizer(CODE_FIRST, add_special_tokens=False)["input_ids"])
@@ -204,7 +227,7 @@ def test_what_the_first_words_of_code_bring_by_hand(job: FeaturesJob, store: Sto
     def mean(code: bool, put_in: tuple[int, ...] = ()) -> float:
         texts = [text_of(row, 0, put_in) for row in answers.of(code=code)]
         states = [states_of(own, models, [text.ids])[0][0][list(text.positions)] for text in texts]
-        return float(np.mean([float(own.encode(each)[:, latent].double().mean()) for each in states]))
+        return float(np.mean([float(own.encode(each)[:, latent].double().max()) for each in states]))
 
     (told,) = token_shares(own, models, answers, [latent], 0)
     by_hand = (mean(False, words) - mean(False)) / (mean(True) - mean(False))
@@ -217,6 +240,8 @@ def test_a_null_pair_has_no_change_and_no_exclusives(folders: tuple[Path, Path],
     assert {row["kind"] for row in found} == {"null"}
     assert all(math.isnan(row["value"]) for row in pick(found, name="change_share"))
     assert all(row["value"] == 0 for row in pick(found, name="exclusive_latents", part=RL))
+    assert all(abs(row["value"]) < 1e-6 for row in pick(found, name="fork_kl"))
+    assert not pick(found, name="latent_kl")
     changes = pick(found, name="latent_rate", side="change")
     assert sum(row["p"] < 0.05 for row in changes) <= 1
 

@@ -927,3 +927,67 @@ def test_one_pair_from_outside_has_the_intervals_of_its_rows(name):
         assert "beyond every null: after alone +.4" in title_of(figures.get(name)(new))
     flat = [row | {"value": 0.0, "lo": 0.0, "hi": 0.1} if row["name"] == "exclusive_latents" else row for row in rows]
     assert figures.get(name)(flat) is not None
+
+
+# cards, KL and controls
+
+
+def printed(drawing):
+    return "\n".join(text.get_text() for axes in drawing.figure.axes for text in axes.texts)
+
+
+def test_a_card_prints_what_its_latent_passed_and_failed(drawn):
+    """In the made-up rows one latent is of the strategy, one of a token, one of nothing clear."""
+    assert "latent 0 passes 5, latent 7 passes 1 and latent 14 passes 1" in title_of(drawn["feature_cards"])
+    cards = [printed_on(axes) for axes in drawn["feature_cards"].figure.axes if not axes.axison]
+    assert [card.count("✓") for card in cards] == [5, 1, 1]
+    assert [card.count("✗") for card in cards] == [1, 5, 2]
+    assert "code's first words in prose bring .1" in cards[0]
+
+
+def test_an_audit_that_cannot_touch_a_latent_is_neither_passed_nor_failed(drawn):
+    """A latent that fires before the answer is as it was whatever words come behind it."""
+    point = {"value": 0.0, "lo": 0.0, "hi": 0.0}
+    rows = [row | point if row["name"] == "latent_token_share" else row for row in featured()]
+    card = next(axes for axes in figures.get("feature_cards")(rows).figure.axes if not axes.axison)
+    assert "? code's first words in prose bring .00: it fires before the answer" in printed_on(card).replace("\n", " ")
+    rows = [
+        row | {"reason": "no class difference"} if row["name"] == "latent_token_share" else row for row in featured()
+    ]
+    card = next(axes for axes in figures.get("feature_cards")(rows).figure.axes if not axes.axison)
+    assert "? code's first words in prose bring: no class difference" in printed_on(card).replace("\n", " ")
+
+
+def printed_on(axes):
+    return "\n".join(text.get_text() for text in axes.texts)
+
+
+def test_a_models_text_is_data_on_a_card(drawn):
+    text = printed(drawn["feature_cards"])
+    assert "«=»```python↵x=3" in text
+    assert "$\\frac{1}{2" in text and "«↵»</text> & so …" in text
+    assert not any(sign in text.replace("\n", "") for sign in ("\x1b", "\t", "日"))
+    table = csv_bytes(drawn["feature_cards"].table).decode()
+    assert "\x1b" not in table and "«↵»" in table
+    assert len(table.splitlines()) == len(drawn["feature_cards"].table) + 1
+
+
+def test_kl_is_said_with_the_set_that_was_chosen_elsewhere(drawn):
+    head = title_of(drawn["latent_kl"])
+    assert "all latents carry .30, the best 10 .3" in head
+    assert "more than random sets in 4 of 4 ways" in head
+    weak = [row | {"p": 0.5} if row["edit"] == "redirected" else row for row in featured()]
+    assert "more than random sets in 0 of 4 ways" in title_of(figures.get("latent_kl")(weak))
+    assert "no latent changed" in printed(drawn["latent_kl"])
+    flat = [row for row in featured() if row["reward"] == "python"]
+    assert "latents carry none" in title_of(figures.get("latent_kl")(flat))
+
+
+def test_controls_stand_beside_the_trained_dictionary_and_may_win(drawn):
+    assert "AUROC .87" in title_of(drawn["dictionary_controls"])
+    assert "of the best control (encoder frozen) .87" in title_of(drawn["dictionary_controls"])
+    scores = [row for row in drawn["dictionary_controls"].table if row["mark"] == "score"]
+    assert {row["part"] for row in scores} >= {"rl", "halves", "frozen decoder", "untrained"}
+    assert all(row["value"] >= 0.5 for row in scores if row["name"] == "best_auroc")
+    plain = [row for row in featured() if row["family"] == "no-code"]
+    assert title_of(figures.get("dictionary_controls")(plain)).startswith("The trained dictionary leaves unsaid")

@@ -16,6 +16,8 @@ Rows = Sequence[dict[str, Any]]
 COMPARED = ("between", "FVU before", "FVU after", "live", "before alone", "95 %", "after alone", "95 % ")
 CARRIED = ("of the change", "rl", "95 % interval", "walk", "other run")
 LATENTS = ("latent", "AUROC", "95 % interval", "p", "prose before", "prose after", "code before", "code after")
+AUDITED = ("latent", "token alone", "95 %", "other words", "95 % ", "other letter", "95 %  ")
+FORKS = ("KL at forks", "nats", "95 % interval", "n", "problems")
 SAID = ("side", "rows", "FVU", "95 % interval", "L0", "n", "problems")
 
 
@@ -65,6 +67,12 @@ def _show(rows: Rows, label: str) -> None:
     else:
         shown(f"{label}: nothing changed here, over the same texts: RL trained nothing in front of this site")
     _show_latents(rows, label)
+    audited, forks = list(_audited(rows)), list(_forks(rows))
+    if audited:
+        title = f"{label}: of their class difference, what code's first words bring, and what other words keep"
+        table(AUDITED, audited, title, right=AUDITED[1:])
+    if forks:
+        table(FORKS, forks, f"{label}: what carries the KL where answers fork", right=FORKS[1:])
     for row in rows:
         if row["name"] == "exclusive_verdict":
             shown(f"latents of {row['side']} alone: {row['reason']}")
@@ -116,6 +124,25 @@ def _latents(rows: Rows) -> Iterator[tuple[str, ...]]:
             places = [(group, side) for group in ("prose", "code") for side in ("before", "after")]
             fired = [rates.get((row["latent"], *place)) for place in places]
             yield (str(row["latent"]), *told, *(number(each["value"]) if each else "" for each in fired))
+
+
+def _audited(rows: Rows) -> Iterator[tuple[str, ...]]:
+    """Every named latent: what the token alone brings of its class difference, and what other words keep."""
+    kept = {(row["latent"], row["edit"]): row for row in rows if row["name"] == "latent_kept_share"}
+    for row in rows:
+        if row["name"] == "latent_token_share":
+            found = (row, *(kept.get((row["latent"], edit)) for edit in ("answer", "letter")))
+            cells = [(number(one["value"]), interval(one["lo"], one["hi"])) if one else ("", "") for one in found]
+            yield (str(row["latent"]), *(cell for pair in cells for cell in pair))
+
+
+def _forks(rows: Rows) -> Iterator[tuple[str, ...]]:
+    """The whole, its parts, and the best carriers together beside their nulls."""
+    for row in rows:
+        if row["name"] in ("fork_kl", "latent_set_kl"):
+            part = row["cell"] or f"{row['k']} {'best' if row['edit'] == 'latents' else row['edit']} latents"
+            told = (number(row["value"]), interval(row["lo"], row["hi"]))
+            yield (part, *told, str(row["n"]), str(row["n_problems"]))
 
 
 def _said(rows: Rows) -> Iterator[tuple[str, ...]]:

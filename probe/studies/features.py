@@ -36,7 +36,16 @@ SITE = "resid.2"
 REWARDS = ("python", "ground_truth")
 LEAKED_LR = 5e-5  # keeps what else the model can do
 STEPS = 1000  # half as many as alone: over a hundred dictionaries
-FIGURES = ("exclusive_latents", "change_shares", "latent_frequency", "latent_doses", "minimal_sets")
+FIGURES = (
+    "exclusive_latents",
+    "change_shares",
+    "latent_frequency",
+    "feature_cards",
+    "latent_kl",
+    "dictionary_controls",
+    "latent_doses",
+    "minimal_sets",
+)
 
 
 @studies.register("features", order=60, in_all=False, apart=True, figures=FIGURES)  # a quarter of an hour

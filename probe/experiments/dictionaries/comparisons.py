@@ -8,6 +8,7 @@
     halves      before over one half of the problems, and before over the other: rows that are no pairs
     frozen decoder, frozen encoder     before and after, half of the dictionary left as it was drawn: what learning
                                        little scores on the same measures (2602.14111)
+    untrained                          nothing fitted but a threshold: made beside them, no job of its own
 
 All read the same texts (but for halves, which share a reading with `itself`) and are fitted by one recipe.
 """
@@ -26,6 +27,7 @@ from probe.rollouts.options import Compute, SamplingOptions
 
 RL, SEED, WALK, OTHER, ITSELF, HALVES = "rl", "seed", "walk", "other run", "itself", "halves"
 NULLS = (WALK, ITSELF, HALVES)
+UNTRAINED = "untrained"
 FROZEN: dict[str, Frozen] = {"frozen decoder": "W_dec", "frozen encoder": "W_enc"}
 
 

@@ -7,12 +7,15 @@ itself, between two halves of its problems, and after a walk of its weights that
 """
 
 import functools
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -20,31 +23,46 @@ from probe.activations.shards import Activations
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
+from probe.dictionaries.audits.controls import untrained
 from probe.dictionaries.audits.exclusives import exclusives
+from probe.dictionaries.audits.stability import matches
 from probe.dictionaries.dictionary import Dictionary
 from probe.dictionaries.diffing.firing import firing
 from probe.dictionaries.diffing.latent_scaling import Scaling, latent_scaling
+from probe.dictionaries.fitting.calibrate import calibrated
 from probe.dictionaries.fitting.options import Fit
 from probe.dictionaries.fitting.stream import Source, Stream
 from probe.engine.job import Job
 from probe.experiments import experiments
 from probe.experiments.budget import PROMPT, Work, size_of
 from probe.experiments.dictionaries import estimates
-from probe.experiments.dictionaries.comparisons import RL, SEED, Comparisons
+from probe.experiments.dictionaries.cards import Read, card_rows, cards_of
+from probe.experiments.dictionaries.comparisons import RL, SEED, UNTRAINED, Comparisons
 from probe.experiments.dictionaries.fit_job import DictionaryJob, Halves, dictionary_of
+from probe.experiments.dictionaries.fork_parts import fork_kl_of
 from probe.experiments.dictionaries.readings import Labels, labels
+from probe.experiments.dictionaries.reworded import kept_shares
 from probe.experiments.dictionaries.under_models import TEXTS, Answers, recovered_of, token_shares
 from probe.experiments.experiment import PairExperiment
-from probe.measurements import RowKey, Rows, row_of
+from probe.measurements import RowKey, Rows, row_of, to_table
 from probe.models.loading.organism import shape_of
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
-from probe.store import Store
+from probe.store import Store, write_atomic, write_table
 
 STUDY = "features"
 BATCH = 4096  # rows at a time
 ORGANISMS = Fit(128, 4, steps=2000, batch=1024, held=2048, dead_after=20_000)
 OUTSIDE = Fit(16_384, 64, steps=20_000)  # of weights from outside, of which there is more to say
+FIGURES = (
+    "exclusive_latents",
+    "change_shares",
+    "latent_frequency",
+    "feature_cards",
+    "latent_kl",
+    "dictionary_controls",
+)
+CARDS = "cards.json"  # beside the rows
 DEPTH = 2 / 3  # of the model, where no site is named
 
 
@@ -65,9 +83,9 @@ def default_fit(checkpoint: Checkpoint) -> Fit:
 class FeaturesJob(PairExperiment):
     """What dictionaries say that RL changed, beside their nulls."""
 
-    VERSION: ClassVar = 3  # 2: mean cosines without limits that they do not have; 3: intervals by problem
-    TYPICAL: ClassVar = {"tiny": 6.0}
-    FIGURES: ClassVar = ("exclusive_latents", "change_shares", "latent_frequency")
+    VERSION: ClassVar = 3  # 3: intervals by problem; cards, KL at forks, other words, an untrained dictionary
+    TYPICAL: ClassVar = {"tiny": 12.0}
+    FIGURES: ClassVar = FIGURES
     pair: Pair
     site: str
     elicitation: Elicitation = CHAIN
@@ -108,18 +126,36 @@ class FeaturesJob(PairExperiment):
         return self.pair.reward_key(STUDY, self.options.temperature)
 
     def measure(self, store: Store) -> Rows:
-        parts = {name: Part.read(store, job) for name, job in self.comparisons.dictionaries.items()}
+        return self._told(store)[0]
+
+    def make(self, store: Store, work: Path) -> None:
+        rows, cards = self._told(store)
+        write_table(work / "data.parquet", to_table(rows))
+        write_atomic(work / CARDS, json.dumps(cards, indent=1, allow_nan=False).encode())
+
+    def _told(self, store: Store) -> tuple[Rows, list[dict[str, Any]]]:
+        """The rows, and the cards of the latents that they name."""
+        jobs, seed = self.comparisons.dictionaries, self.key.base_seed
+        parts = {name: Part.read(store, job) for name, job in jobs.items()}
+        parts[UNTRAINED] = parts[RL].untrained(self.fit.k, seed)
         held = Activations(store.get(self.comparisons.before.recipe).path)
         known = labels(held, store, self.comparisons.written)
         found = [each for name, part in parts.items() for each in part.told(name, known)]
         alone = {name: exclusives(part.dictionary, part.scaling) for name, part in parts.items()}
         found += estimates.exclusives_of(alone)
-        found += _latents(parts, known, self.key.base_seed)
-        named = list(dict.fromkeys(each.params["latent"] for each in found if each.name == "latent_auroc"))
-        models, answers = self.pair.load(store), Answers.read(store, self.comparisons.written[0])
-        found += token_shares(parts[RL].dictionary, models, answers, named, self.key.base_seed)
-        found += recovered_of(parts[RL].dictionary, models, answers, self.key.base_seed)
-        return [row_of(self.key, each) for each in found]
+        found += _latents(parts, known, seed)
+        named = [each.params["latent"] for each in found if each.name == "latent_asked_alike"]  # the best first
+        own, models, answers = parts[RL], self.pair.load(store), Answers.read(store, self.comparisons.written[0])
+        found += token_shares(own.dictionary, models, answers, named, seed)
+        found += kept_shares(own.dictionary, models, answers, named, seed)
+        found += fork_kl_of(own.dictionary, models, answers, named, seed)
+        found += recovered_of(own.dictionary, models, answers, seed)
+        f = torch.cat([own.dictionary.encode(x)[:, named] for x, _ in own.batches()])
+        read = Read.of(held.rows(), known, store, self.comparisons.written, models[0])
+        again = matches(own.dictionary, parts[SEED].dictionary, ("features", seed), live=own.live)
+        found += card_rows(own.dictionary, f, named, read, models, again, seed)
+        cards = cards_of(own.dictionary, f, named, read, models)
+        return [row_of(self.key, each) for each in found], cards
 
 
 def _latents(parts: "Mapping[str, Part]", known: Labels, seed: int) -> Iterator[Estimate]:
@@ -183,6 +219,11 @@ class Part:
         rows = np.concatenate(list(self.stream.held_numbers()))
         sides = self.source.rows if isinstance(self.source, Halves) else [slice(None)] * len(self.dictionary.models)
         return [known.problem[side][rows] for side in sides]
+
+    def untrained(self, k: float, seed: int) -> "Part":
+        """Random directions in its place, of the same size; `k` of them active a row, on average."""
+        held = list(self.stream.held_rows())
+        return Part(calibrated(untrained(self.dictionary, "features", seed), held, k), self.stream)
 
     def told(self, name: str, known: Labels) -> Iterator[Estimate]:
         """What is told of every comparison alike; what carries a change, where rows are pairs."""

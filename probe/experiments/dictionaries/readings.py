@@ -101,11 +101,12 @@ def _texts(store: Store, written: tuple[SampleJob, ...]) -> Iterator[Text]:
 
 
 def text_of(row: dict[str, Any], first: int = 0, words: Sequence[int] = ()) -> Text:
-    """One answer, `words` put in front of it; `first` is the number of its writer's first sample."""
+    """One answer, `words` put in front of it and read too; `first` is the number of its writer's first sample."""
     last, n = len(row["prompt_ids"]) - 1, len(row["completion_ids"])
     wanted = sorted({0, *tokens_read(n, row["problem"])})
     ids = (*row["prompt_ids"], *words, *row["completion_ids"])
-    return Text(row["problem"], first + row["sample"], ids, tuple(last + len(words) + t for t in wanted))
+    places = (*range(last, last + len(words)), *(last + len(words) + t for t in wanted))
+    return Text(row["problem"], first + row["sample"], ids, places)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@ latent_token_share      of a latent's difference between code and prose, what th
 dictionary_recovered    by `side`: cross-entropy of the next token with the states replaced by what the dictionary says
                         of them: 1 where nothing is lost, 0 (the null) where no more is left than with their mean
 
-A text's activation is the mean over its answer. Both are told for at most TEXTS answers of the base.
+A text's activation is its largest over the answer, the fork and what was put in: some latents fire at one place. Both
+are told for at most TEXTS answers of the base.
 """
 
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ def token_shares(
         return
     words = models[0].tokenizer(CODE_FIRST, add_special_tokens=False)["input_ids"]
     texts = ([text_of(row) for row in code], [text_of(row) for row in prose], [text_of(row, 0, words) for row in prose])
-    yes, no, put_in = (means_of(dictionary, models, each)[:, list(latents)].numpy(force=True) for each in texts)
+    yes, no, put_in = (peaks_of(dictionary, models, each)[:, list(latents)].numpy(force=True) for each in texts)
     problems = ([row["problem"] for row in code], [row["problem"] for row in prose])
     for place, latent in enumerate(latents):
         columns = (yes[:, place], no[:, place], put_in[:, place])
@@ -76,14 +77,14 @@ def token_shares(
 
 
 @torch.no_grad()
-def means_of(dictionary: Dictionary, models: Sequence[Loaded], texts: Sequence[Text]) -> Float[Tensor, "text latent"]:
-    """Mean activation over the positions of each text, read by all models."""
+def peaks_of(dictionary: Dictionary, models: Sequence[Loaded], texts: Sequence[Text]) -> Float[Tensor, "text latent"]:
+    """Largest activation over the positions of each text, read by all models."""
     found = []
     for start in range(0, len(texts), BATCH):
         part = texts[start : start + BATCH]
         states = states_of(dictionary, models, [text.ids for text in part])[0]
         for row, text in zip(states, part, strict=True):
-            found.append(dictionary.encode(row[list(text.positions)]).double().mean(0))
+            found.append(dictionary.encode(row[list(text.positions)]).double().amax(0))
     return torch.stack(found)
 
 
