@@ -8,6 +8,7 @@
     forecast(checkpoint)         what RL under each reward will change, before any RL
     steer(pair)                  does steering by hand do what RL did?
     features(pair)               which features did RL write, and which did it turn up?
+    adapter(pair)                how few latents beside the MLPs of before make it behave like after?
     dictionary(name)             somebody's sparse dictionary, whoever made it
     probes, patch, weights       what the residual stream says, where the fork is decided, how the weights moved
     cross_sample(pair)           how few tokens carry what RL did?
@@ -26,13 +27,14 @@ _PUBLIC = {
     **dict.fromkeys(("compare", "cross_sample", "load", "pair", "patch", "probes", "steer", "train"), "probe.api"),
     **dict.fromkeys(("weight_path", "weights"), "probe.api"),
     **dict.fromkeys(("explain", "forecast"), "probe.verdicts"),
-    **dict.fromkeys(("dictionary", "features"), "probe.latents"),
+    **dict.fromkeys(("adapter", "dictionary", "features"), "probe.latents"),
     "Store": "probe.store",
 }
 
 __all__ = [
     "Store",
     "__version__",
+    "adapter",
     "compare",
     "cross_sample",
     "dictionary",

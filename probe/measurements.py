@@ -67,7 +67,12 @@ VARYING = (
     Column("part", TEXT, "of a whole: mix, parse, within or total of a gain; parse_rate; direct, by strategy"),
     Column("cell", TEXT, "of a table of two sides: both, only_before, ...; CC, CL, LC, LL, total"),
     Column("bin", NUMBER, "left edge of a bin of stated confidence, relative norm or activation"),
-    Column("k", WHOLE, "samples a problem; latents that are turned at once; place among a latent's strongest, from 1"),
+    Column(
+        "k",
+        WHOLE,
+        "samples a problem; latents that are turned at once, or may be active at once;"
+        " place among a latent's strongest, from 1",
+    ),
     Column(
         "quantile", NUMBER, "of the entropy above which a token is a fork, or the divergence above which it is swapped"
     ),
@@ -83,7 +88,11 @@ VARYING = (
         "c of the direction that was added, in distances between its classes; of latents: how many times their level",
     ),
     Column("coefficient_to", NUMBER, "the other end, where a number compares two"),
-    Column("group", TEXT, "which rows: suspect, control; leaked, others; forks, elsewhere; prose, code; all"),
+    Column(
+        "group",
+        TEXT,
+        "which rows: suspect, control; leaked, others; forks, elsewhere; prose, code; before, after (wrote it); all",
+    ),
     Column("given", WHOLE, "share of the question that was given, in %"),
     Column("draw", WHOLE, "which random direction, from 1"),
     Column("latent", WHOLE, "of a dictionary, from 0"),

@@ -238,10 +238,11 @@ ON_PAIRS: dict[str, tuple[str, ...]] = {
     "weights": ("weights", *LARGE),
     "cross-sample": ("cross-sample", *LARGE, "--problems", "chain"),
     "features": ("features", *LARGE, "--problems", "chain"),
+    "adapter": ("adapter", *LARGE, "--problems", "chain"),
     "dictionary": ("dictionary", "fit", *LARGE, "--problems", "chain"),
 }
 WEIGHTS_7B = 7_615_616_512 * 2  # bytes in bf16
-READING = ("compare", "contamination", "probes", "steer", "patch", "features", "dictionary")
+READING = ("compare", "contamination", "probes", "steer", "patch", "features", "dictionary", "adapter")
 
 
 @pytest.fixture
@@ -266,12 +267,12 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
     words = (*ON_PAIRS[name], "--dtype", "bfloat16")
     told = dry(place, *words)
     assert set(told) == BUDGET | FITTED | {"of"}
-    copies = {"compare": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3, "features": 2}
+    copies = {"compare": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3, "features": 2, "adapter": 3}
     held = copies.get(name, 1)  # of the weights, in one job at once
     assert told["weights"] == held * WEIGHTS_7B
     assert told["memory"] > told["weights"] + told["cache"] if name != "compare" else told["memory"] > told["weights"]
     assert told["hours"] == pytest.approx(sum(told[f"{what}_hours"] for what in ("sampling", "reading", "fitting")))
-    fits = {"features": 6, "dictionary": 1}.get(name, 0)
+    fits = {"features": 6, "dictionary": 1, "adapter": 15}.get(name, 0)
     assert told["fits"] == fits
     assert all((told[key] > 0) == (fits > 0) for key in FITTED)
     assert (told["sampling_hours"] > 0) == (name not in ("patch", "weights"))
@@ -279,7 +280,7 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
     assert (told["reading_hours"] > 0) == (name in READING)
     shown = dry(place, *words, as_json=False)
     block = re.findall(r"^ *(.+?) {2,}([\d.]+) (GB|GPU-hours)$", shown.stdout, re.MULTILINE)
-    more = [("activations on disk", "GB"), (f"fitting ({fits} in all)", "GPU-hours"), ("memory of one fit", "GB")]
+    more = [("kept on disk", "GB"), (f"fitting ({fits} in all)", "GPU-hours"), ("memory of one fit", "GB")]
     assert [(what, unit) for what, _, unit in block] == [
         ("weights at once", "GB"),
         ("cache of a batch", "GB"),

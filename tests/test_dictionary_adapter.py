@@ -4,6 +4,7 @@ import copy
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,9 @@ from probe.dictionaries.causes.adapter import (
     of_dictionary,
 )
 from probe.dictionaries.causes.adapter_forward import Block, adapted, blocks, kl_to, mlp_change
-from probe.dictionaries.causes.adapter_nulls import bias_only, random_change, untrained
+from probe.dictionaries.causes.adapter_nulls import as_large, bias_only, random_change, untrained
 from probe.dictionaries.causes.adapter_training import AdapterOptions, Fit, calibrated, train_adapters
-from probe.dictionaries.causes.recovered_change import recovered_change
+from probe.dictionaries.causes.recovered_change import nats_from, recovered_change
 from probe.dictionaries.exchange.folder import Kept, read_dictionary, write_dictionary
 from probe.errors import BadInput
 from probe.models.hooks.anatomy import anatomy, final_hidden
@@ -286,6 +287,30 @@ def test_training_is_addressed_and_touches_neither_model(llama: PreTrainedModel,
         assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
 
 
+def test_training_goes_on_from_a_folder_to_the_same_bits(
+    llama: PreTrainedModel, planted: PreTrainedModel, tmp_path: Path
+) -> None:
+    start, few, options = new_adapters([0, 1], D, 12, TopK(2), "kept"), texts(8, "few"), replace(QUICK, steps=5)
+    whole, heard = train_adapters(llama, planted, *few, start, options, "kept"), list[int]()
+
+    class Killed(Exception):
+        pass
+
+    def stop(done: int) -> None:
+        raise Killed
+
+    how: dict[str, Any] = {"folder": tmp_path, "every": 3}
+    with pytest.raises(Killed):
+        train_adapters(llama, planted, *few, start, options, "kept", **how, on_step=stop)
+    again = train_adapters(llama, planted, *few, start, options, "kept", **how, on_step=heard.append)
+    assert heard == [5]
+    assert np.array_equal(whole.distance, again.distance) and np.array_equal(whole.l0, again.l0)
+    for one, other in zip(whole.adapters, again.adapters, strict=True):
+        assert all(torch.equal(getattr(one, name), getattr(other, name)) for name in WEIGHTS)
+    with pytest.raises(BadInput, match="another recipe's"):
+        train_adapters(llama, planted, *few, start, replace(options, lr=0.02), "kept", **how)
+
+
 def test_a_frozen_decoder_stays_and_its_encoder_learns(
     llama: PreTrainedModel, planted: PreTrainedModel, fit: Fit
 ) -> None:
@@ -324,6 +349,25 @@ def test_a_random_change_is_as_large_in_every_weight(llama: PreTrainedModel) -> 
     for name, weight in own.items():
         torch.testing.assert_close((drawn_[name] - weight).norm(), (its[name] - weight).norm(), rtol=1e-4, atol=1e-5)
         assert not torch.equal(drawn_[name], its[name])
+
+
+def test_a_random_change_is_made_as_large_in_nats_along_its_line(llama: PreTrainedModel) -> None:
+    third = random_change(llama, tiny("llama", VOCAB, seed=1), "third")
+    start = {name: weight.clone() for name, weight in third.named_parameters()}
+
+    def nats(model: PreTrainedModel) -> float:
+        return float(nats_from(model, llama, (), *texts(8, "few")).mean())
+
+    wanted = nats(third) / 50
+    assert as_large(llama, third, nats, wanted) is third
+    assert nats(third) == pytest.approx(wanted, rel=0.05)
+    own = dict(llama.named_parameters())
+    for name, weight in third.named_parameters():
+        moved, whole = (weight - own[name]).flatten(), (start[name] - own[name]).flatten()
+        assert 0 < moved.norm() < whole.norm()
+        assert nn.functional.cosine_similarity(moved, whole, dim=0) > 0.999
+    same = copy.deepcopy(llama)
+    assert as_large(llama, same, nats, 1.0) is same and nats(same) == 0  # nothing to make longer
 
 
 def test_an_adapter_lies_in_a_folder_as_a_dictionary(tmp_path: Path, fit: Fit) -> None:

@@ -26,6 +26,7 @@ from probe.engine.executor import make
 from probe.engine.job import Job
 from probe.engine.listener import Listener, heard_by
 from probe.experiments.activation_dataset import ActivationsJob
+from probe.experiments.adapter.job import AdapterJob
 from probe.experiments.budget import width_of
 from probe.experiments.compare.job import CompareJob
 from probe.experiments.contamination.job import ContaminationJob
@@ -323,6 +324,7 @@ def jobs_on(one: Checkpoint, two: Checkpoint, sae: Path) -> dict[type[Job], Job]
         FeaturesJob(pair, "resid.1", asked),
         FeatureDosesJob(pair, "resid.1", asked),
         ForeignFeaturesJob(pair, str(sae), asked),
+        AdapterJob(pair, asked),
     )
     return {type(job): job for job in found}
 

@@ -15,6 +15,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from plot_rows import AFTER, BASES, CHANCE, real, table, tiny
+from plot_rows_adapter import CELLS as ADAPTED
+from plot_rows_adapter import adapted
 from plot_rows_antithetic import twins
 from plot_rows_built_in import verdicts
 from plot_rows_cues import given
@@ -64,7 +66,7 @@ def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
     made_up |= {"elicitation": elicited(), "law": laws(), "twins": twins(), "trainable": head_and_all()}
     made_up |= {"variants": tried(), "cues": given(), "fork_clips": watched(), "layers": lent()}
-    made_up |= {"paths": paths(), "features": featured()}
+    made_up |= {"paths": paths(), "features": [*featured(), *adapted()]}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)
@@ -908,11 +910,27 @@ def test_latents_that_fire_more_often_are_counted_after_holm(drawn):
     assert "36 of 90 latents that tell code fire more often after RL, 0 less often" in head
 
 
+def test_adapters_are_drawn_where_they_are_active_and_what_lies_below_is_an_arrow(drawn):
+    """At nine tenths of the budget; untrained ones lose three times what there was, and one accuracy has no share."""
+    table, figure = drawn["adapter"].table, drawn["adapter"].figure
+    own = [row for row in table if row.get("name") == "adapter_recovered" and row["part"] == "rl" and row["k"] == 16]
+    assert len(own) == 2 * len(ADAPTED)
+    assert all(row["mark"] == "share" and row["n_runs"] == 3 for row in own)
+    places = {row["k"]: row["value"] for row in table if row["mark"] == "place" and row["part"] == "rl"}
+    assert places == {k: pytest.approx(0.9 * k) for k in (0, 1, 4, 16, 64)}
+    below = [row for row in table if row["mark"] == "below"]
+    assert {(row["part"], row["k"]) for row in below} >= {("untrained", 16), ("untrained", 64)}
+    assert "below the axis" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [text.get_text() for text in figure.axes[-1].texts] == ["no change to share out"]
+    head = title_of(drawn["adapter"])
+    assert head.startswith("Share of RL's change that latents beside the MLPs of the base recover")
+
+
 @pytest.mark.parametrize("name", study("features").figures)
 def test_one_pair_from_outside_has_the_intervals_of_its_rows(name):
     """No walk, no other run, no other base: nothing is tested over bases, and its own interval stands."""
     where = {"family": "base", "size": "", "reward": "after", "rl_seed": 0, "step": 0}
-    alone = [row for row in featured(1) if (row["family"], row["reward"]) == CELLS[0][:2]]
+    alone = [row for row in (*featured(1), *adapted(1)) if (row["family"], row["reward"]) == CELLS[0][:2]]
     rows = [row | where for row in alone if row["part"] not in ("walk", "other run")]
     drawing = figures.get(name)(rows)
     assert "base seeds" not in drawing.caption

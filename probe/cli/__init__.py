@@ -5,6 +5,7 @@ import sys
 from types import FrameType
 
 from probe.cli import (  # noqa: F401 - importing registers the commands
+    adapter,
     audit_reward,
     check,
     compare,

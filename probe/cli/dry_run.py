@@ -38,7 +38,7 @@ def _say_budget(needed: "Budget", title: str, as_json: bool) -> None:
     ]
     if needed.fits:
         rows += [
-            ("activations on disk", f"{needed.disk / 1e9:.1f} GB"),
+            ("kept on disk", f"{needed.disk / 1e9:.1f} GB"),
             (f"fitting ({needed.fits} in all)", f"{needed.fitting_hours:.1f} GPU-hours"),
             ("memory of one fit", f"{needed.fit_memory / 1e9:.1f} GB"),
         ]

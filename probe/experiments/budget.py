@@ -51,11 +51,12 @@ class Work:
     read: int = 0  # tokens x passes
     copies: int = 1  # of the weights in memory: random changes of them stand beside them
     caches: int = 1  # of that size in memory: two models may read one text
+    beside: float = 0.0  # bytes that stand beside the weights: what is fitted while the model is there
 
 
 @dataclass(frozen=True)
 class Fitting:
-    """What fitting one dictionary takes: bytes of weights with gradients and moments, bytes of a batch, operations."""
+    """What one fit takes: bytes of its weights with gradients and moments, bytes of a batch, operations."""
 
     weights: float
     batch: float
@@ -72,10 +73,10 @@ class Budget:
     memory: float  # bytes at the peak
     sampling_hours: float
     reading_hours: float
-    fits: int = 0  # dictionaries
+    fits: int = 0  # dictionaries, sets of adapters
     fit_memory: float = 0.0  # bytes while one is fitted
     fitting_hours: float = 0.0
-    disk: float = 0.0  # bytes of activations
+    disk: float = 0.0  # bytes of activations and adapters
 
     @property
     def hours(self) -> float:
@@ -97,7 +98,7 @@ def budget(jobs: Iterable[Job]) -> Budget | None:
     return Budget(
         weights=max(_weights(job) for job in large),
         cache=max(_cache(work) for job in large for work in job),
-        memory=max(_weights(job) + max(map(_cache, job)) for job in large) + SLACK,
+        memory=max(_weights(job) + max(map(_cache, job)) + max(work.beside for work in job) for job in large) + SLACK,
         sampling_hours=sum(_sampling(work) for job in large for work in job),
         reading_hours=sum(_reading(work) for job in large for work in job),
         fits=len(fits),

@@ -12,14 +12,19 @@ latents are active by TopK or BatchTopK, or by l1 with ReLU. BatchTopK is `calib
     threshold = mean over batches of the smallest activation that was kept, one an adapter         (2412.06410 eq. 5)
 
 A step whose loss or gradient is not finite ends the training: `Fit.failed` says which, and the adapters are those from
-before it. Left out of the paper: its bridging losses (base below a layer, after above it), and its loss on hidden
-states. Its `base` is `after` with the MLPs of before (a copy made within `interventions.transplant.transplanted`): give
-that for the MLPs' part of the change, and before itself for all of it.
+before it. With `folder`, the state is kept every `every` steps and picked up from there, to the same bits.
+Left out of the paper: its bridging losses (base below a layer, after above it), and its loss on hidden states. Its
+`base` is `after` with the MLPs of before (a copy made within `interventions.transplant.transplanted`): give that for
+the MLPs' part of the change, and before itself for all of it.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -31,6 +36,7 @@ from probe.activations.shuffled_order import shuffled
 from probe.dictionaries.activation import BatchTopK, JumpReLU
 from probe.dictionaries.causes.adapter import WEIGHTS, Adapter, check_sites, detached
 from probe.dictionaries.causes.adapter_forward import Block, Texts, adapted, blocks, check_texts, kl_to, mlp_change
+from probe.dictionaries.fitting.state import keep_state, kept_state
 from probe.errors import BadInput
 from probe.models.hooks.anatomy import anatomy, final_hidden
 
@@ -81,37 +87,45 @@ def train_adapters(
     start: Sequence[Adapter],
     options: AdapterOptions,
     *address: str | int,
+    folder: Path | None = None,
+    every: int = 100,
+    on_step: Callable[[int], None] = lambda done: None,
 ) -> Fit:
-    """Neither model is changed. BadInput for two vocabularies, layers that are not there, adapters of another width."""
+    """Neither model is changed. `on_step` is told how many are done, every `every` steps and after the last.
+
+    BadInput for two vocabularies, layers that are not there, adapters of another width, or another training's `folder`.
+    """
     check_texts((base, after), prompts, completions)
     check_sites(start)
     own = [detached(each, base.get_input_embeddings().weight.device) for each in start]
-    learnt = [getattr(each, name) for each in own for name in WEIGHTS if name not in options.frozen]
-    for tensor in learnt:
-        tensor.requires_grad_()
-    optimiser = torch.optim.Adam(learnt, lr=options.lr)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, _rate(options))
-    distances, l0s, failed = list[float](), list[list[float]](), ""
-    for step in range(options.steps):
+    names = [name for name in WEIGHTS if name not in options.frozen]
+    learnt = {f"{each.site}.{name}": getattr(each, name).requires_grad_() for each in own for name in names}
+    adam, rate = torch.optim.Adam(list(learnt.values()), lr=options.lr), _rate(options)
+    key = _key(options, start, prompts, completions, address)
+    first, log = _picked_up(folder, key, learnt, adam)
+    distance_of, failed = _in_behaviour if options.objective == "behaviour" else _in_activations, ""
+    for step in range(first, options.steps):
         rows = _rows(step, options.batch, len(prompts), address)
         (block,) = blocks(base, prompts, completions, options.batch, rows)
-        distance, latents = (_in_behaviour if options.objective == "behaviour" else _in_activations)(
-            base, after, own, block
-        )
+        distance, latents = distance_of(base, after, own, block)
         loss = distance + options.l1 * _weight(own, latents) if options.l1 else distance
-        gradients = torch.autograd.grad(loss, learnt)
+        gradients = torch.autograd.grad(loss, list(learnt.values()))
         size = torch.stack([each.norm() for each in gradients]).norm()
         if not (loss.isfinite() and size.isfinite()):
             failed = f"at step {step} the loss is {float(loss.detach()):.3g}, its gradient {float(size):.3g}"
             break
-        for tensor, gradient in zip(learnt, gradients, strict=True):
+        for tensor, gradient in zip(learnt.values(), gradients, strict=True):
             tensor.grad = gradient * (CLIP / size).clamp(max=1)
-        optimiser.step()
-        rate.step()
-        distances.append(float(distance.detach()))
-        l0s.append([float((f > 0).sum(-1).double().mean()) for f in latents])
-    l0 = np.array(l0s).reshape(-1, len(own))
-    return Fit(tuple(detached(each) for each in own), np.array(distances), l0, failed)
+        adam.param_groups[0]["lr"] = options.lr * rate(step)
+        adam.step()
+        l0 = [float((f > 0).sum(-1).double().mean()) for f in latents]
+        log.append({"step": step, "distance": float(distance.detach()), "l0": l0})
+        if (step + 1) % every == 0 or step + 1 == options.steps:
+            if folder is not None:
+                keep_state(folder, step + 1, _tensors(learnt, adam), log, key)
+            on_step(step + 1)
+    l0s = np.array([row["l0"] for row in log]).reshape(-1, len(own))
+    return Fit(tuple(detached(each) for each in own), np.array([row["distance"] for row in log]), l0s, failed)
 
 
 def calibrated(
@@ -171,6 +185,41 @@ def _rows(step: int, batch: int, n: int, address: tuple[str | int, ...]) -> list
     """Which texts a step reads: all of them in one order, then all in another."""
     places = [divmod(place, n) for place in range(step * batch, (step + 1) * batch)]
     return [int(shuffled([place], n, *address, "texts", epoch)[0]) for epoch, place in places]
+
+
+def _key(
+    options: AdapterOptions,
+    start: Sequence[Adapter],
+    prompts: Texts,
+    completions: Texts,
+    address: tuple[str | int, ...],
+) -> str:
+    """sha256 of what a state belongs to; the models are the caller's to tell apart."""
+    begun = [(str(each.site), float(each.W_enc.double().sum()), float(each.W_dec.double().sum())) for each in start]
+    texts = [len(prompts), sum(map(len, prompts)), sum(map(len, completions))]
+    what = [dataclasses.asdict(options), begun, texts, list(address)]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _tensors(learnt: Mapping[str, Tensor], adam: torch.optim.Adam) -> dict[str, Tensor]:
+    """All that the next step depends on, but for the texts."""
+    moments = {f"{name}.{part}": value for name, each in learnt.items() for part, value in adam.state[each].items()}
+    return {**learnt, **moments}
+
+
+@torch.no_grad()
+def _picked_up(
+    folder: Path | None, key: str, learnt: Mapping[str, Tensor], adam: torch.optim.Adam
+) -> tuple[int, list[dict[str, Any]]]:
+    """The next step and the log so far; tensors and moments are written where they belong."""
+    saved = kept_state(folder, key) if folder is not None else None
+    if saved is None:
+        return 0, []
+    for name, tensor in learnt.items():
+        tensor.copy_(saved.tensors[name])
+        moments = {part: saved.tensors[f"{name}.{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
+        adam.state[tensor] = {part: each if part == "step" else each.to(tensor) for part, each in moments.items()}
+    return saved.step, saved.log
 
 
 def _rate(options: AdapterOptions) -> Callable[[int], float]:

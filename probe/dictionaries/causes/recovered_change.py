@@ -55,16 +55,15 @@ def recovered_change(
     adapters = fitted.adapters if isinstance(fitted, Fit) else tuple(fitted)
     check_texts((base, after), prompts, completions)
     names = np.repeat(label_column(problems, "problems", len(prompts)), [len(text) for text in completions])
-    change = _nats(score.kl(after, base, prompts, completions, batch=batch))
+    change = nats_from(after, base, (), prompts, completions, batch)
     whole = clustered_mean(change, names, name="behaviour_change", unit="nats", null=0.0)
     if isinstance(fitted, Fit) and fitted.failed:  # what it left may not even run
         left, share = _unknown("behaviour_left", whole, "nats"), _unknown("recovered_change", whole)
         nothing = (math.nan,) * len(adapters)
         return RecoveredChange(share, whole, left, nothing, nothing, f"training failed: {fitted.failed}")
-    with editing(base, adapter_edits(adapters)):
-        left_over = _nats(score.kl(after, base, prompts, completions, batch=batch))
+    left_over = nats_from(after, base, adapters, prompts, completions, batch)
     left = clustered_mean(left_over, names, name="behaviour_left", unit="nats", null=0.0)
-    l0, silent = _activity(base, adapters, prompts, completions, batch)
+    l0, silent = activity(base, adapters, prompts, completions, batch)
     if not whole.value > NO_CHANGE:
         why = f"no change: KL(after || base) is {whole.value:.1e} nats a token"
         return RecoveredChange(_unknown("recovered_change", whole), whole, left, l0, silent, why)
@@ -74,8 +73,17 @@ def recovered_change(
     return RecoveredChange(replace(share, hi=min(share.hi, 1.0), n=whole.n), whole, left, l0, silent, why)
 
 
-def _nats(column: Float[np.ndarray, "token"]) -> Float[np.ndarray, "token"]:
-    return column.astype(np.float64)
+def nats_from(
+    after: PreTrainedModel,
+    base: PreTrainedModel,
+    adapters: Sequence[Adapter],
+    prompts: Texts,
+    completions: Texts,
+    batch: int = 16,
+) -> Float[np.ndarray, "token"]:
+    """KL(after || base + adapters) at every completion token, text by text; without adapters, the change itself."""
+    with editing(base, adapter_edits(adapters) if adapters else []):
+        return score.kl(after, base, prompts, completions, batch=batch).astype(np.float64)
 
 
 def _unknown(name: str, beside: Estimate, unit: Unit = "fraction") -> Estimate:
@@ -84,10 +92,10 @@ def _unknown(name: str, beside: Estimate, unit: Unit = "fraction") -> Estimate:
 
 
 @torch.no_grad()
-def _activity(
-    base: PreTrainedModel, adapters: Sequence[Adapter], prompts: Texts, completions: Texts, batch: int
+def activity(
+    base: PreTrainedModel, adapters: Sequence[Adapter], prompts: Texts, completions: Texts, batch: int = 16
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """L0 and silent latents of each adapter."""
+    """L0 (active latents a token, prompts too) of each adapter, and the share of its latents that are never active."""
     rows, fired = 0, [torch.zeros(each.n_latents, dtype=torch.float64) for each in adapters]
     for block in blocks(base, prompts, completions, batch):
         rows += int(block.real.sum())
