@@ -17,7 +17,7 @@ from probe.plots._frame import finish, head, panels
 from probe.plots._marks import band_key, dots, key, null_handle, null_line, plain_numbers
 from probe.plots._replicates import Mean, means_by, pick
 from probe.plots._style import DOUBLE, GREY, Look, styled
-from probe.plots._words import number
+from probe.plots._words import number, span
 
 WAYS = {"output": "its output alone", "weights": "its weights alone"}
 MOST = 0.5  # of the gain: what a title calls most of it
@@ -43,8 +43,16 @@ def one_layer(rows: Rows) -> Drawing | None:
     legend = [key(OWN.label or "", OWN.marker, color=OWN.colour), band_key("random change as large", 5)]
     legend.append(null_handle("none, and all of it"))
     every = [mean for each in means.values() for mean in each]
-    text = of_runs("accuracy on leaked items, T = 1", every, "bars", "random changes of equal norm (grey)")
+    text = of_runs(
+        "accuracy on leaked items, T = 1", every, "bars", "random changes of equal norm (grey)", _no_gap(held)
+    )
     return finish(figure, _title(means["output"], _by_place(held, "output_accuracy/null")), text, table, legend)
+
+
+def _no_gap(rows: Rows) -> str:
+    """Of how many bases nothing can be recovered, "" where of none."""
+    missing = sum(row["name"] == "output_accuracy/gap" and bool(row.get("reason")) for row in rows)
+    return f"left out: {span([missing], 'base')} whose leaked items gained nothing clear" if missing else ""
 
 
 def _by_place(rows: Rows, name: str) -> list[Mean]:
@@ -67,7 +75,12 @@ def _panel(axes: Axes, means: Sequence[Mean], nulls: Sequence[Mean], way: str) -
     for mean in nulls:
         for run in mean.runs:
             axes.plot(
-                [run["lo"], run["hi"]], [places.index(mean.key["place"])] * 2, color=GREY, alpha=0.35, linewidth=5
+                [run["lo"], run["hi"]],
+                [places.index(mean.key["place"])] * 2,
+                color=GREY,
+                alpha=0.35,
+                linewidth=5,
+                solid_capstyle="butt",
             )
             table.append({**mean.key, "way": way, "mark": "random", "lo": run["lo"], "hi": run["hi"]})
     for place, mean in enumerate(means):

@@ -21,23 +21,6 @@ Written down before any run of it:
     what we expect            old features turned up under `python`, and under the true reward with more in "rest";
                               doses beyond matched and redirected sets, no further than the difference of means at
                               that norm; halves of the problems have most exclusives of all
-
-Adapters beside the MLPs of before (`probe adapter`), under both rewards, every weight, came to the study later. Their
-recipe was chosen on base seed 5 alone, by the nats that are recovered, before anything was seen of these bases. Written
-down before any run of them, for shares of the nats on after's own texts unless it says otherwise:
-
-    few latents do it         at 4 active latents a token and MLP more than half, and .8 of what all of them recover;
-                              more than the frozen decoder, the walk's and the untrained at 4, in each base
-    it is not sparse          at 4 less than half of what all recover, or no more than the frozen decoder
-    it is a shift             a vector a layer, without any latent, recovers more than half of what all recover
-    any change is so sparse   the walk's own share at 4 is as high as RL's
-    what we expect            few latents under `python`, where a vector a layer recovers some (.2 to .6) of the nats
-                              and most (over half) of the code share; under the true reward less at every budget; all
-                              latents no better than all with a frozen decoder, which can write anything then; of a walk
-                              less than of RL's change at every budget; the walk's, held against after, nothing or less
-
-Changed once base 0 under `python` had been seen: a walk as long as RL was a hundredth of its nats there, of which
-shares tell nothing, so the walk of adapters is now as large in nats.
 """
 
 from typing import TYPE_CHECKING
@@ -62,17 +45,14 @@ FIGURES = (
     "dictionary_controls",
     "latent_doses",
     "minimal_sets",
-    "adapter",
 )
 
 
 @studies.register("features", order=60, in_all=False, apart=True, figures=FIGURES)  # a quarter of an hour
 def features() -> "list[Job]":
-    """Dictionaries of pairs, latents turned by hand, and latents beside the MLPs of before."""
+    """Dictionaries of pairs, and latents turned by hand."""
     from dataclasses import replace
 
-    from probe.checkpoints.pair import Pair
-    from probe.experiments.adapter.job import AdapterJob
     from probe.experiments.dictionaries.dose_job import FeatureDosesJob
     from probe.experiments.dictionaries.job import ORGANISMS, FeaturesJob
 
@@ -82,7 +62,7 @@ def features() -> "list[Job]":
         for pair in (*coded(seed), *prose(seed)):
             targets.append(FeaturesJob(pair, SITE, fit=fit))
             if pair.other is not None:  # every weight, of a base that writes code
-                targets += [FeatureDosesJob(pair, SITE, fit=fit), AdapterJob(Pair(pair.before, pair.after))]
+                targets.append(FeatureDosesJob(pair, SITE, fit=fit))
     return targets
 
 
