@@ -66,7 +66,7 @@ def drawn(rows):
     made_up = {"why": laws(), "planted": planted(), "antithetic": twins(), "verdicts": verdicts()}
     made_up |= {"elicitation": elicited(), "law": laws(), "twins": twins(), "trainable": head_and_all()}
     made_up |= {"variants": tried(), "cues": given(), "fork_clips": watched(), "layers": lent()}
-    made_up |= {"paths": paths(), "features": [*featured(), *adapted()]}
+    made_up |= {"paths": paths(), "features": featured(), "adapters": adapted()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)
@@ -926,7 +926,7 @@ def test_adapters_are_drawn_where_they_are_active_and_what_lies_below_is_an_arro
     assert head.startswith("Share of RL's change that latents beside the MLPs of the base recover")
 
 
-@pytest.mark.parametrize("name", study("features").figures)
+@pytest.mark.parametrize("name", [*study("features").figures, *study("adapters").figures])
 def test_one_pair_from_outside_has_the_intervals_of_its_rows(name):
     """No walk, no other run, no other base: nothing is tested over bases, and its own interval stands."""
     where = {"family": "base", "size": "", "reward": "after", "rl_seed": 0, "step": 0}

@@ -177,6 +177,32 @@ def steered() -> str:
     )
 
 
+def one_of_them() -> str:
+    """What one module's output brings of a gain on leaked items."""
+    own = [row for row in table("one_layer", mark="mean") if row["way"] == "output"]
+    random = [float(row["hi"]) for row in table("one_layer", mark="random") if row["way"] == "output"]
+    values = sorted(float(row["value"]) for row in own)
+    return (
+        f"in {own[0]['n_bases']} of 6 bases clearly. The output of *any one* attention or MLP of the trained model, "
+        f"lent to the base, brings {said(values[0])} to {said(values[-1])} of that, random changes as large "
+        f"{said(max(random))} at most"
+    )
+
+
+def cut_at_the_fork() -> str:
+    """What the upper bound of clip .2 stops."""
+    at = {
+        (row["prior"], row["who"]): f"{said(row['value'], 3)} [{said(row['lo'], 3)}, {said(row['hi'], 3)}]"
+        for row in table("fork_clips", mark="mean", clip="0.2")
+        if row["level"] in ("code high forks", "prose high forks")
+    }
+    return (
+        f"clip .2 stops from above {at['p65', 'prose']} of the openings in prose and {at['p65', 'code']} of those in "
+        "code at prior .65, as a likely token cannot reach the bound; but at prior .3, where code is the rarer, "
+        f"{at['p30', 'prose']} and {at['p30', 'code']}, against what was predicted."
+    )
+
+
 def removed() -> str:
     out, clamped = (
         one("steering", mark="mean", name="removed_code_share", reward=ALL, level=edit)
@@ -443,6 +469,8 @@ def found_alone() -> str:
     [
         found_again,
         found_alone,
+        one_of_them,
+        cut_at_the_fork,
         law,
         walks,
         foretold,
