@@ -175,13 +175,13 @@ def answered_of(before: Graded, after: Graded, found: Mapping[Key, Graded]) -> I
             yield _mean(one, measure, params)
         for measure in GAINS:
             gap = Gap(before.values[measure], after.values[measure], before.problems)
-            own = recovery(one.values[measure], gap, name=f"adapter_recovered_{measure}", params=params)
+            recovered = recovery(one.values[measure], gap, name=f"adapter_recovered_{measure}", params=params)
             beside = found.get((FROZEN, k)) if part == RL else None
             if beside is not None and not gap.undefined:
                 less = beside.values[measure]
                 p = clustered_mean(one.values[measure] - less, before.problems, name="", null=0.0, bounds=(-1.0, 1.0)).p
-                own = replace(own, null=share(less, gap), p=p)
-            yield own
+                recovered = replace(recovered, null=share(less, gap), p=p)
+            yield recovered
 
 
 def _mean(one: Graded, measure: str, params: dict[str, Any]) -> Estimate:

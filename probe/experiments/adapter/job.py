@@ -94,13 +94,13 @@ class AdapterJob(PairExperiment):
         return self.pair.reward_key(STUDY, self.options.temperature)
 
     def measure(self, store: Store) -> Rows:
-        own = [store.get(job.recipe).read_table(RESPONSES) for job in self.written]
+        before, after = (store.get(job.recipe).read_table(RESPONSES) for job in self.written)
         tables = {
             name: pa.concat_tables([store.get(job.recipe).read_table(name) for job in self.trials])
             for name in (NATS, LATENTS, ANSWERS)
         }
-        sides = [Graded.own(each) for each in own]
+        sides = Graded.own(before), Graded.own(after)
         found = [*recovered_of(nats_of(tables[NATS])), *latents_of(tables[LATENTS], len(set(sides[0].problems)))]
         found += answered_of(*sides, graded_of(tables[ANSWERS]))
-        destroyed = is_destroyed(*own, self.key.address)
+        destroyed = is_destroyed(before, after, self.key.address)
         return [row_of(self.key, each, destroyed) for each in found]
