@@ -69,13 +69,19 @@ class Where(TypedDict, total=False):
 
 
 def load(
-    name: str, *, manifest: Path | str | None = None, dtype: Dtype = "float32", device_map: str | None = None
+    name: str,
+    *,
+    manifest: Path | str | None = None,
+    dtype: Dtype = "float32",
+    device_map: str | None = None,
+    store: Path | str | None = None,
 ) -> Checkpoint:
     """The checkpoint meant by a name of the manifest, NAME@STEP, a folder, ORG/NAME[@REVISION] or BASE+ADAPTER.
 
-    Nothing is read yet: `checkpoint.load(store)` gives model and tokenizer. BadInput with the nearest names.
+    Nothing is read yet: `checkpoint.load(store)` gives model and tokenizer. `store` is the folder of the store that
+    holds what was fetched. BadInput with the nearest names.
     """
-    return resolve(name, load_manifest(manifest), dtype=dtype, device_map=device_map)
+    return resolve(name, load_manifest(manifest), dtype=dtype, device_map=device_map, store=store)
 
 
 def pair(

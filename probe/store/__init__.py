@@ -7,7 +7,7 @@
       damaged/                                what its checksum did not fit, or was foreign: set aside, never read
       locks/                                  one lock per digest being written
       leases/                                 what running processes are about to read: never swept
-      published/                              data sets that were fetched (probe.tasks.published_data); never swept
+      published/                              what was fetched (probe.tasks.published_data); never swept
 
     digest = sha256(canonical JSON {stage, version, params, inputs})
 

@@ -2,7 +2,8 @@
 
 organisms    made here by pretraining:  family, size, seed
 runs         made here by GRPO:         base, reward, labels, clip, trainable, batches, seed, lr
-checkpoints  from the Hugging Face hub: id, revision, base, reward, step, licence, template, family, parameters
+checkpoints  from the Hugging Face hub: id, revision, base, reward, step, licence, template, family, parameters;
+             or out of a Python package that carries them: package
 templates    how a question is asked
 """
 
@@ -20,6 +21,7 @@ Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 Width = Annotated[float, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -120,10 +122,28 @@ class RunEntry(Strict):
         return ()
 
 
+class Package(Strict):
+    """A wheel of the Python package index that carries weights as a GGUF file, and what its bytes are."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+    version: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.]*$")]
+    bytes: Positive  # of the wheel
+    sha256: Sha256  # of the wheel
+    gguf: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\.gguf$")]
+    gguf_bytes: Positive
+    gguf_sha256: Sha256
+
+    @property
+    def pinned(self) -> str:
+        """As pip names it."""
+        return f"{self.name}=={self.version}"
+
+
 class CheckpointEntry(Strict):
     """Weights on the Hugging Face hub. `step` counts RL updates from `base`; `parameters` counts weights.
 
-    `adapter` says that they are a LoRA adapter of `base`, to be merged into it.
+    `adapter` says that they are a LoRA adapter of `base`, to be merged into it; `package` that `probe fetch` brings
+    them out of a Python package, whose weights then count: `id` says where they come from, and has no revision.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")]
@@ -137,10 +157,19 @@ class CheckpointEntry(Strict):
     reward: Name | None = None
     step: Count = 0
     adapter: bool = False
+    package: Package | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.package and (self.adapter or self.revision):
+            raise ValueError("what a package carries is a whole model, and pinned by its sha256: revision is null")
+        return self
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of its numbers has to know."""
+        if self.package:
+            return ()
         unpinned = f"{self.id} is not pinned to a commit: its weights may change, and numbers with them"
         return (unpinned,) if self.revision is None else ()
 

@@ -22,6 +22,7 @@ from probe.models.loading.entries import (
     Entry,
     Name,
     OrganismEntry,
+    Package,
     RunEntry,
     Shape,
     Template,
@@ -198,7 +199,7 @@ def _keys(error: ErrorDetails) -> tuple[str, ...]:
 def _fields(keys: tuple[str, ...]) -> list[str]:
     """The keys that are known where `keys[-1]` was given."""
     model: type[BaseModel] = Manifest
-    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape, "files": DataFile}
+    parts: dict[str, type[BaseModel]] = {"clip": Clip, "shape": Shape, "package": Package, "files": DataFile}
     kinds: dict[str, type[BaseModel]] = {
         "templates": Template,
         "organisms": OrganismEntry,
