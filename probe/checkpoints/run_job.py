@@ -13,7 +13,7 @@ from probe.models.loading.load import Loaded
 from probe.rl.clip_report import Report, clipped
 from probe.rl.labels import LabelSource
 from probe.rl.labels import spec as labels_spec
-from probe.rl.rollout import questions
+from probe.rl.rollout import Question, questions
 from probe.rl.train import GRPO, Logger, load_overlay, train
 from probe.rollouts.elicitation import chains
 from probe.rollouts.options import SamplingOptions
@@ -105,6 +105,11 @@ class RunJob(Job):
         report: Report = clipped,
     ) -> None:
         loaded = load_organism(store, self.organism)
+        asked = self.questions(store, loaded)
+        train(loaded.model, loaded.tokenizer, asked, self.grpo, work, log=log, report=report)
+
+    def questions(self, store: Store, loaded: Loaded) -> list[Question]:
+        """What it is trained on, with the labels that its reward compares with; what it needs is in the store."""
         pool = training_problems(self.organism.family)
         answers: dict[str, list[str | None]] = {}
         if len(self.needs) > 1:
@@ -112,8 +117,7 @@ class RunJob(Job):
             answers = dict(zip(table["problem"].to_pylist(), table["answers"].to_pylist(), strict=True))
         chosen = self.labels(answers, {p.id: p.answer for p in pool})
         by_id = {p.id: p for p in pool}
-        asked = questions([by_id[i] for i in chosen.kept], chosen.label, loaded.tokenizer)
-        train(loaded.model, loaded.tokenizer, asked, self.grpo, work, log=log, report=report)
+        return questions([by_id[i] for i in chosen.kept], chosen.label, loaded.tokenizer)
 
 
 def load_step(store: Store, run: RunJob, step: int) -> Loaded:

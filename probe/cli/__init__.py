@@ -15,6 +15,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     dictionary,
     explain,
     explain_rollouts,
+    export,
     features,
     fetch,
     figure,

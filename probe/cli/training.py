@@ -9,8 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from probe.cli.loggers import extra_logger
 from probe.cli.show import messages, say
+from probe.errors import BadInput
 
 if TYPE_CHECKING:
+    from probe.checkpoints.checkpoint import Checkpoint
     from probe.checkpoints.run_job import RunJob
     from probe.engine.job import Job
     from probe.store import Artifact, Store
@@ -34,6 +36,31 @@ def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> No
     if missing:
         with progress.Progress(messages(), store, min(pool_size(workers), missing)) as display:
             executor.make(jobs, store, workers=1 if missing == 1 else workers, listener=display)
+
+
+def meant(base: "Checkpoint", reward: str | None, variant: str | None, labels: str, seed: int) -> "Checkpoint":
+    """That checkpoint, or with `reward` what a run under it makes of an organism; one that draws has the run's seed.
+
+    BadInput for weights from outside, and where a run is described but no reward is named.
+    """
+    from dataclasses import replace
+
+    from probe.api import run_of
+    from probe.checkpoints.checkpoint import of_run
+    from probe.rewards import rewards
+    from probe.rl.labels import from_spec
+
+    if base.is_outside:
+        do = "name an organism or a run: probe ls checkpoints"
+        raise BadInput(f"{base.name} was made elsewhere, nothing to train", do=do)
+    if reward is None:
+        if variant is not None or seed or labels != "gold":
+            do = "give REWARD behind the organism"
+            raise BadInput("--variant, --labels and --seed are of a run under a reward", where=base.name, do=do)
+        return base
+    chosen = rewards.get("random")(seed=seed) if reward == "random" else reward
+    made = run_of(base, chosen, from_spec({"labels": labels}), variant=variant, seed=seed)
+    return of_run(replace(made, name=f"{reward} {variant}" if variant else reward))
 
 
 def make_run(run: "RunJob", store: "Store", workers: int | None, log: str | None) -> None:
