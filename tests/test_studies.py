@@ -30,6 +30,7 @@ from probe.store import Store
 from probe.studies import studies, study
 from probe.studies.forecasts import BATCHES
 from probe.studies.why import BASES, MIDDLE, ON_ALL, ON_SOME
+from probe.tasks.benchmarks import problems
 
 GRIDS = ("random", "tiny")  # the studies of organisms
 KINDS = {name: families.get(name)() for name in families.names()}
@@ -257,3 +258,28 @@ def test_twins_in_brief_have_both_priors_on_every_base() -> None:
     assert len(cells) == 4
     assert all(job.twin.grpo.seed == job.run.grpo.seed for job in jobs)
     assert all(job.twin.recipe.digest != job.run.recipe.digest for job in jobs)
+
+
+def test_a_real_language_model_is_asked_short_calculations_in_every_way(tmp_path: Path) -> None:
+    """Without its weights there is nothing to do; with them base jobs alone, all on the same problems."""
+    from outside_checkpoints import save_tiny
+
+    from probe.studies.real_lm import LEVELS, MODEL, PER_LEVEL, SITE, SITES, short_calculations
+
+    assert studies.get("real-lm")(tmp_path) == [] and study("real-lm").dataset == MODEL
+    save_tiny("llama", tmp_path / "published" / MODEL)
+    jobs = studies.get("real-lm")(tmp_path)
+    assert [type(job).__name__ for job in jobs] == ["CompareJob", "ProbesJob", "SteerJob", "PrefixJob"]
+    compared, probed, steered, forced = jobs
+    assert compared.pair.is_null and probed.pair.after is steered.pair.after is None
+    asked = {job.elicitation.problems for job in jobs}
+    assert asked == {short_calculations()} and len(short_calculations().problems) == len(LEVELS) * PER_LEVEL
+    assert Counter(p.id.split("/")[2] for p in short_calculations().problems) == dict.fromkeys("123", PER_LEVEL)
+    assert short_calculations().pin != problems("random-calculation").pin
+    assert {name for name, _ in compared.prompts} == {
+        "ask-words",
+        "chat",
+    } and compared.elicitation.template == "ask-code"
+    assert forced.elicitation.template == "chat" and steered.site == SITE and SITE in SITES
+    assert "real-lm" not in named("all")
+    assert len(plan(jobs, Store(tmp_path / "s")).todo) > len(jobs)
