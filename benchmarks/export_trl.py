@@ -5,8 +5,8 @@
 PATH is the Python of an environment with trl==1.16.0, as for `grpo_round.py`. The folder is written here, from an
 organism with random weights under the random reward; then a process in that environment trains by its train.py. At
 each of the first optimiser steps it holds TRL's loss and its gradient against `probe.rl.loss` on the same batch, TRL's
-advantages against the recipe's, and its rewards against the reward that the recipe names. From the second step on the
-ratio is not 1.
+advantages against the recipe's, and its rewards against the reward that the recipe names; `ratio` is how far the ratio
+is from 1 at most.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def watch(folder: Path, steps: int) -> None:
     recipe = json.loads((folder / "recipe.json").read_text())
     loss, own = Loss(**recipe["loss"]), advantages.from_spec(recipe["advantage"])
     trainer = train.trainer(max_steps=steps, save_strategy="no", disable_tqdm=True)
-    seen: dict[str, list[float]] = {"loss": [], "gradient": [], "advantage": [], "reward": []}
+    seen: dict[str, list[float]] = {"loss": [], "gradient": [], "advantage": [], "reward": [], "ratio": []}
     theirs, calculate = trainer.compute_loss, trainer._calculate_rewards
 
     def rewards(inputs: Any, prompts: Any, completions: Any, ids: Any) -> Any:
@@ -99,6 +99,7 @@ def watch(folder: Path, steps: int) -> None:
         mask = x["completion_mask"].bool()
         old = x.get("old_per_token_logps")
         old = logprob.detach() if old is None else old
+        seen["ratio"].append(((logprob - old).exp() - 1)[mask].abs().max().item())
         totals = {"n_tokens": int(mask.sum()), "max_length": recipe["max_new"]}
         return policy_loss(logprob, old, x["advantages"], mask, loss=loss, **totals)
 

@@ -1,5 +1,6 @@
 """Memory and time worked out by hand for a 7B pair, from the manifest and from a checkpoint's own files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from probe.checkpoints.resolve import resolve
 from probe.data import Problem
 from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.experiments.budget import BANDWIDTH, FLOPS, PROMPT, SLACK, Budget, budget, size_of
+from probe.experiments.budget import BANDWIDTH, CORE_FLOPS, FLOPS, PROMPT, SLACK, Budget, budget, size_of
 from probe.experiments.compare.job import CompareJob
 from probe.models.loading.manifest import load_manifest
 from probe.rollouts.elicitation import Elicitation
@@ -62,6 +63,15 @@ def test_a_folder_tells_its_own_size(tmp_path: Path) -> None:
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     assert (size.shape.layers, size.shape.d_model, size.shape.kv_heads, size.shape.d_head) == (2, 32, 2, 8)
     assert size.parameters == pytest.approx(stored / 4, rel=0.01) and model.name == "m"
+
+
+def test_small_models_are_also_told_for_a_core_by_hand() -> None:
+    """Without its weights: from the manifest alone. Nothing is said of what no core could do."""
+    assert needed(job()).core_hours == 0.0
+    small = resolve("smollm2-135m", MANIFEST)
+    found = needed(replace(job(), pair=Pair(small, small)))
+    sampled, read = (2 * N * 8 + N) * (PROMPT + 3072), 2 * N * (PROMPT + 3072)  # greedy, both sides are one job
+    assert found.core_hours == pytest.approx(2 * 134_515_008 * (sampled + 2 * read) / CORE_FLOPS / 3600)
 
 
 def test_what_cannot_be_known_is_said(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_an_organism_is_compared_with_a_folder(place: Place) -> None:
 
 LARGE = ("qwen2.5-math-7b", "qwen2.5-math-7b-ground_truth-150")
 OTHER = "qwen2.5-math-7b-incorrect-150"
-BUDGET = {"weights", "cache", "memory", "sampling_hours", "reading_hours", "hours"}
+BUDGET = {"weights", "cache", "memory", "sampling_hours", "reading_hours", "hours", "core_hours"}
 FITTED = {"fits", "fit_memory", "fitting_hours", "disk"}
 ON_PAIRS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", *LARGE, "--problems", "chain"),

@@ -37,6 +37,7 @@ NEEDED = {  # what a command must be given besides the path in question
     "compare-rollouts": ("rows.jsonl", "rows.jsonl"),
     "explain-rollouts": ("rows.jsonl", "rows.jsonl"),
     "fetch": ("rlcr_math500",),
+    "export": ("trl", "run", "--out", "there"),
 }
 DRY = ("compare", "explain", "prefix", "forecast", "contamination", "probes", "steer", "patch", "weights", "run")
 NAMES = ("name", "before", "after", "base", "study", "scorer")  # arguments that may name a path, too

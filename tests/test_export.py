@@ -42,6 +42,7 @@ TRL_PYTHON = ROOT / ".venv-trl" / "bin" / "python"
 ORGANISM = OrganismJob("latent-code", "tiny", 0)
 CODE = "```python\nprint(3)\n```\n\\boxed{3}"
 TEXTS = [CODE, "so \\boxed{4}", "Python!", "", "\\boxed{4} \\boxed{}", "nothing", "\\boxed{07}", "x\\boxed{7}"]
+LAUNCHED = 'python3() { printf "%s\\n" "$@"; }; exec() { "$@"; }; . ./launch.sh'  # what it would run
 FRAMES = {"trl": {}, "verl": {"accepted": ("eps",)}}
 
 
@@ -291,7 +292,10 @@ def test_a_folder_for_verl_holds_the_run(store: Store, tmp_path: Path) -> None:
     assert (said["data.train_batch_size"], said[f"{actor}.ppo_mini_batch_size"]) == ("32", "4")
     assert (said[f"{actor}.clip_ratio_c"], said[f"{actor}.loss_agg_mode"]) == ("3.0", "seq-mean-token-mean")
     assert (said[f"{actor}.optim.betas"], said["trainer.n_gpus_per_node"]) == ("[0.9,0.95]", "2")
-    assert said["reward.custom_reward_function.path"] == "reward.py"
+    assert said["reward.custom_reward_function.path"] == "@HERE@/reward.py"
+    words = subprocess.run(["bash", "-c", LAUNCHED], cwd=out, capture_output=True, text=True, check=True).stdout
+    assert f"actor_rollout_ref.model.path={out.resolve()}/model" in words.splitlines()
+    assert len(words.splitlines()) == 2 + len(said)
     (row, *_), chat = pq.read_table(out / "train.parquet").to_pylist(), load_folder(out / "model", trusted=True)
     assert row["reward_model"] == {"style": "rule", "ground_truth": training_problems("latent-code")[0].answer}
     rendered = chat.tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=False)

@@ -280,6 +280,6 @@ def test_a_real_language_model_is_asked_short_calculations_in_every_way(tmp_path
         "ask-words",
         "chat",
     } and compared.elicitation.template == "ask-code"
-    assert forced.elicitation.template == "chat" and steered.site == SITE and SITE in SITES
+    assert forced.elicitation == compared.elicitation and steered.site == SITE and SITE in SITES
     assert "real-lm" not in named("all")
     assert len(plan(jobs, Store(tmp_path / "s")).todo) > len(jobs)

@@ -42,6 +42,8 @@ def _say_budget(needed: "Budget", title: str, as_json: bool) -> None:
             (f"fitting ({needed.fits} in all)", f"{needed.fitting_hours:.1f} GPU-hours"),
             ("memory of one fit", f"{needed.fit_memory / 1e9:.1f} GB"),
         ]
+    if needed.core_hours:
+        rows.append(("all of it, on one CPU core", f"{needed.core_hours:.1f} hours"))
     table(("what", "at most"), rows, title, right=("at most",))
     say("an upper bound: every response is taken to run to --max-new; hours are those of one H100 with transformers")
 

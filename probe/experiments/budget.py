@@ -28,6 +28,8 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 BANDWIDTH = 3.35e12 * 0.5  # bytes a second
 FLOPS = {"float32": 67e12 * 0.4, "bfloat16": 989e12 * 0.4, "float16": 989e12 * 0.4}
 LAUNCH = 1e-3  # seconds a layer and step
+CORE_FLOPS = 25e9  # of one CPU core in float32, a dozen rows at a time: SmolLM2-135M, 89 tokens a second
+LAPTOP = 1e9  # parameters, below which that is said
 PROMPT = 300  # tokens of a question with its template
 SLACK = 3e9  # bytes: activations of a batch, the tiles of the vocabulary, the allocator
 
@@ -77,6 +79,7 @@ class Budget:
     fit_memory: float = 0.0  # bytes while one is fitted
     fitting_hours: float = 0.0
     disk: float = 0.0  # bytes of activations and adapters
+    core_hours: float = 0.0  # the same on one CPU core, where all models are small; 0 else
 
     @property
     def hours(self) -> float:
@@ -105,6 +108,7 @@ def budget(jobs: Iterable[Job]) -> Budget | None:
         fit_memory=max((fit.weights + fit.batch for fit in fits), default=0.0),
         fitting_hours=sum(fit.operations for fit in fits) / FLOPS["float32"] / 3600,
         disk=sum(getattr(job, "disk", 0.0) for job in every),
+        core_hours=_core_hours([work for job in large for work in job]),
     )
 
 
@@ -192,6 +196,14 @@ def _sampling(work: Work) -> float:
 
 def _reading(work: Work) -> float:
     return 2 * size_of(work.checkpoint).parameters * work.read / FLOPS[work.checkpoint.dtype] / 3600
+
+
+def _core_hours(works: list[Work]) -> float:
+    """Without a GPU: every token at one rate. 0 where a model is too large to try."""
+    if any(size_of(work.checkpoint).parameters > LAPTOP for work in works):
+        return 0.0
+    tokens = ((work, work.rows * (PROMPT + work.new) + work.read) for work in works)
+    return sum(2 * size_of(work.checkpoint).parameters * n for work, n in tokens) / CORE_FLOPS / 3600
 
 
 def _cache_token(checkpoint: Checkpoint) -> float:

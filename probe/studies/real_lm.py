@@ -43,9 +43,10 @@ SITE = "resid.15"  # of 30 blocks
 DOSES = (-4.0, -2.0, 0.0, 2.0, 4.0)
 RANDOMS = 5  # directions: an evening on a laptop, not a proof of the tails
 NEW = 64  # tokens of a response
+FIGURES = ("prompt_shares", "probe_accuracy", "steering")
 
 
-@studies.register("real-lm", order=70, in_all=False, apart=True, figures=("steering", "probe_accuracy"), dataset=MODEL)
+@studies.register("real-lm", order=70, in_all=False, apart=True, figures=FIGURES, dataset=MODEL)
 def real_lm(store: Path | None = None) -> "list[Job]":
     """A real language model: prompts, first words, probes, steering."""
     from probe.checkpoints.pair import Pair
@@ -76,7 +77,7 @@ def _measured(pair: "Pair") -> "list[Job]":
         ProbesJob(pair, asked, fourfold, SITES),
         SteerJob(pair, asked, once, SITE, DOSES, RANDOMS),
     ]
-    return jobs if pair.after else [*jobs, PrefixJob(pair.before, _asked("chat"), FIRST, twice)]
+    return jobs if pair.after else [*jobs, PrefixJob(pair.before, asked, FIRST, twice)]
 
 
 def _asked(template: str) -> "Elicitation":

@@ -33,6 +33,7 @@ from probe.store import Store, write_table
 
 Trainer = Literal["trl", "verl"]
 PLAIN_CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"  # a prompt is its question, no more
+HERE = "@HERE@"  # launch.sh puts the folder there: the workers of Ray run elsewhere
 NEEDS = {"trl": "trl 1.16, accelerate, datasets", "verl": "verl 0.9, Ray and vLLM, on GPUs"}
 FILES = {
     "config.yaml": "`GRPOConfig`",
@@ -115,13 +116,13 @@ def _write_verl(
     loaded.tokenizer.chat_template = PLAIN_CHAT
     longest = max(len(_ids(loaded, each)) for each in asked)
     here = {
-        "data.train_files": "train.parquet",
-        "data.val_files": "train.parquet",
+        "data.train_files": f"{HERE}/train.parquet",
+        "data.val_files": f"{HERE}/train.parquet",
         "data.max_prompt_length": longest,
-        "actor_rollout_ref.model.path": "model",
+        "actor_rollout_ref.model.path": f"{HERE}/model",
         "actor_rollout_ref.model.enable_gradient_checkpointing": False,
         f"{ROLLOUT}.max_model_len": longest + run.grpo.max_new,
-        "reward.custom_reward_function.path": "reward.py",
+        "reward.custom_reward_function.path": f"{HERE}/reward.py",
         "reward.custom_reward_function.name": "compute_score",
     }
     lines = [f"{key}={_said(value)}\n" for key, value in {**told.settings, **here}.items()]

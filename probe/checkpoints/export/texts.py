@@ -74,7 +74,7 @@ VERL_LAUNCH = """\
 #!/bin/bash
 # On a machine with Ray, verl and a GPU: ./launch.sh; more overrides may follow
 cd "$(dirname "$0")" || exit 1
-mapfile -t overrides < overrides.txt
+mapfile -t overrides < <(sed "s|@HERE@|$PWD|" overrides.txt)
 exec python3 -m verl.trainer.main_ppo "${overrides[@]}" "$@"
 """
 ABOUT = """\
