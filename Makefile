@@ -16,7 +16,7 @@ study: $(VENV)/study.done
 	$(BIN)/probe run all
 
 test: $(VENV)/test.done lint
-	$(BIN)/python -m pytest -n 2 --nbmake tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake tests notebooks
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check probe tests benchmarks notebooks torture

@@ -7,19 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 from toy_jobs import FILE, MENDED, Large, Toy, diamond, line, starts
 
-from probe.engine import executor, pool
+from probe.engine import executor, submit
 from probe.engine.executor import START, in_this_process, is_quick, make
 from probe.engine.job import Job
 from probe.engine.listener import SILENT, Listener, heard_by, report
 from probe.engine.plan import Plan, all_behind, plan
-from probe.engine.pool import TRIES, Pool, make_one
+from probe.engine.pool import Pool, make_one
 from probe.errors import BadInput, ProbeError
 from probe.rng import numpy_rng
 from probe.store import Store
@@ -83,8 +82,7 @@ def test_a_job_waits_for_what_it_needs_and_no_longer(store: Store) -> None:
     base, left, right, top = plan([diamond()], store).todo.values()
 
     def ready(waiting: tuple[Job, ...], running: tuple[Job, ...], slots: int = 9) -> list[Job]:
-        futures = {Future[str](): job for job in running}
-        return list(pool._ready({job.recipe.digest: job for job in waiting}, futures, slots))
+        return list(submit.ready({job.recipe.digest: job for job in waiting}, running, slots))
 
     assert ready((base, left, right, top), ()) == [base]
     assert ready((left, right, top), (base,)) == []
@@ -113,7 +111,7 @@ def test_a_worker_that_is_killed_is_reported_and_the_rest_is_kept(store: Store) 
     with pytest.raises(ProbeError, match=r"(?s)toy right failed.*terminated abruptly.*run the same command again"):
         Pool(1)(plan([top], store), store, SILENT)
     assert names(plan([top], store)) == ["right", "top"]
-    assert starts(store, top.needs[1]) == TRIES
+    assert starts(store, top.needs[1]) == submit.TRIES
 
 
 def test_a_worker_that_is_killed_is_replaced_and_no_other_is_disturbed(
@@ -125,14 +123,12 @@ def test_a_worker_that_is_killed_is_replaced_and_no_other_is_disturbed(
     assert text(store, top) == "top(hurt(),long())"
     assert [starts(store, job) for job in (hurt, long, top)] == [3, 1, 1]
     assert sorted(heard.done) == ["hurt", "long", "top"]
-    assert [record.args[0] for record in caplog.records if "was killed" in record.msg] == ["toy hurt"] * 2  # type: ignore[index]
+    assert [record.args[0] for record in caplog.records if "was killed" in record.getMessage()] == ["toy hurt"] * 2  # type: ignore[index]
 
 
 def test_an_obscure_error_is_named_with_its_job() -> None:
-    future: Future[str] = Future()
-    future.set_exception(ValueError("a strange value"))
     with pytest.raises(ProbeError, match=r"base failed: ValueError: a strange value \[toy [0-9a-f]{12}\]") as caught:
-        pool._check(future, Toy("base"))
+        submit.check(submit.Outcome(ValueError("a strange value")), Toy("base"))
     assert isinstance(caught.value.__cause__, ValueError)
 
 

@@ -19,6 +19,7 @@ def run(
     study: Annotated[str, typer.Argument(help="A study (`probe ls studies`), or all.")],
     dry: settings.Dry = False,
     workers: settings.Workers = None,
+    on: settings.On = None,
     store: settings.Root = None,
     figures: settings.Figures = settings.FIGURES,
     as_json: settings.AsJson = False,
@@ -27,8 +28,11 @@ def run(
 
     Only what is not there yet is made. Killed at any moment, the same command goes on from what is finished.
     """
+    from probe.engine.grid.choose import POOL, place_named
+    from probe.engine.grid.source import Source
     from probe.engine.pool import pool_size
     from probe.engine.progress import Progress
+    from probe.experiments.resources import resources
     from probe.experiments.study import run_studies
     from probe.studies import study as study_of
     from probe.studies import targets_of
@@ -37,15 +41,17 @@ def run(
     if as_json and not dry:
         what = "--json goes with --dry: what a run leaves is its figures"
         raise BadInput(what, do="probe run STUDY --dry --json")
+    groups = [group for group in grouped(names) if group]
+    sources = [Source("probe.studies:jobs_named", tuple(group)) for group in groups]
+    places = [place_named(POOL if on is None else on, source, workers=workers, needs=resources) for source in sources]
     if dry:
         flat = [job for targets in targets_of(names, store) for job in targets]
         return announce(flat, held, workers, ", ".join(names), as_json)
-    for group in grouped(names):
-        if group:
-            with Progress(messages(), held, pool_size(workers)) as progress:
-                hear = {"listener": progress, "on_figure": lambda path, said=progress.say: drew(path, said)}
-                own = study_of(group[0]).figures or None  # of a study that is apart
-                run_studies(targets_of(group, store), held, figures, names=own, workers=workers, **hear)  # type: ignore[arg-type]
+    for group, place in zip(groups, places, strict=True):
+        with Progress(messages(), held, pool_size(workers)) as progress:
+            hear = {"listener": progress, "on_figure": lambda path, said=progress.say: drew(path, said)}
+            own = study_of(group[0]).figures or None  # of a study that is apart
+            run_studies(targets_of(group, store), held, figures, names=own, workers=workers, executor=place, **hear)  # type: ignore[arg-type]
 
 
 def named(study: str, store: "Path | None" = None) -> list[str]:

@@ -30,12 +30,20 @@ Labels = Annotated[
     Literal["published", "probe"] | None, typer.Option(help="Labels: the authors' [where there are any], or ours.")
 ]
 Other = Annotated[str | None, typer.Option(help="Another seed's run from the same base: a null that is no noise.")]
-Root = Annotated[Path | None, typer.Option("--store", help="Folder of the store [$PROBE_STORE, else .probe].")]
+Root = Annotated[Path | None, typer.Option("--store", help="Folder or URL of the store [$PROBE_STORE, else .probe].")]
 Figures = Annotated[Path, typer.Option("--figures", help="Folder of the figures.")]
 ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", help="Manifest [checkpoints_manifest.yaml here, else the project's].")
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes [one per core].")]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="PLACE",
+        help="Where jobs are made: pool, ray, ray://HOST:PORT, slurm[:partition=...,time=MINUTES], submitit-local.",
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", help="Parquet file to write.")]
 MaybeOut = Annotated[Path | None, typer.Option("--out", help="Parquet file to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file of --out.")]

@@ -43,7 +43,7 @@ def why(
     results().print(tree, highlight=False)
     absent = sum(root.kind == "absent" for root in roots)
     if absent:
-        say(f"{absent} of {len(roots)} inputs are not in the store {held.root}: set --store to where they are")
+        say(f"{absent} of {len(roots)} inputs are not in the store {held.shown}: set --store to where they are")
 
 
 def figure_record(figure: str, figures: Path) -> dict[str, Any]:

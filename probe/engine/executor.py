@@ -54,7 +54,7 @@ def in_this_process(missing: Plan, store: Store, listener: Listener) -> None:
     """One job after another; `listener` also hears how far each is."""
     with _as_in_workers(), heard_by(listener.on_part):
         for job in missing.todo.values():  # what a job needs stands before it
-            make_one(job, str(store.root))
+            make_one(job, store.address)
             listener.on_done(job)
 
 

@@ -101,7 +101,7 @@ def budget(jobs: Iterable[Job]) -> Budget | None:
     return Budget(
         weights=max(_weights(job) for job in large),
         cache=max(_cache(work) for job in large for work in job),
-        memory=max(_weights(job) + max(map(_cache, job)) + max(work.beside for work in job) for job in large) + SLACK,
+        memory=max(map(peak, large)),
         sampling_hours=sum(_sampling(work) for job in large for work in job),
         reading_hours=sum(_reading(work) for job in large for work in job),
         fits=len(fits),
@@ -110,6 +110,11 @@ def budget(jobs: Iterable[Job]) -> Budget | None:
         disk=sum(getattr(job, "disk", 0.0) for job in every),
         core_hours=_core_hours([work for job in large for work in job]),
     )
+
+
+def peak(works: tuple[Work, ...]) -> float:
+    """Bytes on one GPU while a job does this."""
+    return _weights(works) + max(map(_cache, works)) + max(work.beside for work in works) + SLACK
 
 
 def work_of(job: Job) -> tuple[Work, ...]:

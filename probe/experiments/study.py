@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from probe.engine.executor import make
+from probe.engine.executor import Executor, make
 from probe.engine.job import Job
 from probe.engine.listener import SILENT, Listener
 from probe.engine.plan import Plan, plan
@@ -30,6 +30,7 @@ def run_studies(
     *,
     names: Sequence[str] | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     listener: Listener = SILENT,
     on_figure: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
@@ -41,7 +42,7 @@ def run_studies(
     listener.on_plan(plan(everything, store))
     drawn: list[Path] = []
     for done in _stages(studies):
-        made: Plan = make(done, store, workers=workers, listener=_Stage(listener))
+        made: Plan = make(done, store, workers=workers, executor=executor, listener=_Stage(listener))
         if made.todo or len(done) == len(everything):
             drawn = draw(measured(done, store), [job.recipe.digest for job in done], folder, names)
             for path in drawn:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Artifact:
     digest: str
     path: Path
     spec: dict[str, Any] = field(hash=False, repr=False)
+    bring: Callable[[], object] | None = field(default=None, compare=False, repr=False)  # of a store behind a URL
 
     @property
     def params(self) -> dict[str, Any]:
@@ -59,6 +61,8 @@ class Artifact:
         if name not in self.spec["files"]:
             do = nearest(name, sorted(self.spec["files"]))
             raise BadInput(f"{self.stage} {self.digest[:12]} holds no file {name!r}", where=str(self.path), do=do)
+        if self.bring is not None:
+            self.bring()
         check_file(self, name)
         return self.path / name
 
@@ -93,11 +97,20 @@ def tidy(work: Path) -> None:
 def open_artifact(path: Path) -> Artifact:
     """The artifact in a folder, its spec checked and its data not yet read. Damaged if the spec is not sound."""
     try:
-        spec = json.loads(read_regular(path / SPEC, SPEC_BYTES))
+        data = read_regular(path / SPEC, SPEC_BYTES)
+    except (OSError, BadInput) as err:
+        raise _damage(path, f"{SPEC} cannot be read: {type(err).__name__}: {err}") from err
+    return artifact_of(data, path)
+
+
+def artifact_of(data: bytes, path: Path) -> Artifact:
+    """The artifact of which this is the spec, in that folder. Damaged if the spec is not sound."""
+    try:
+        spec = json.loads(data)
         body = {key: value for key, value in spec.items() if key != "checksum"}
         recipe = Recipe(spec["stage"], spec["version"], spec["params"], tuple(spec["inputs"]))
         sound = spec["checksum"] == _checksum(body) and spec["digest"] == recipe.digest
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, BadInput) as err:
+    except (ValueError, LookupError, TypeError, AttributeError, BadInput) as err:
         raise _damage(path, f"{SPEC} cannot be read: {type(err).__name__}: {err}") from err
     if not sound:
         raise _damage(path, f"{SPEC} does not match its own checksum")

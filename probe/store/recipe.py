@@ -10,7 +10,7 @@ from typing import Any
 from probe.errors import BadInput
 
 SHORT = 16  # hex digits of a digest in a folder's name: 64 bits; the full digest is in spec.json and is checked
-RESERVED = ("partial", "damaged", "locks", "leases", "published")
+RESERVED = ("partial", "damaged", "locks", "leases", "published", "slurm")
 _STAGE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _FULL = re.compile(r"[0-9a-f]{64}")
 

@@ -59,6 +59,11 @@ def in_order() -> list[Study]:
     return sorted(map(study, studies.names()), key=lambda each: (each.order, each.name))
 
 
+def jobs_named(*names: str) -> "list[Job]":
+    """All measurements of these studies, in the store of $PROBE_STORE: how a worker on another machine finds them."""
+    return [job for jobs in targets_of(names) for job in jobs]
+
+
 def targets_of(names: Sequence[str], store: Path | None = None) -> "list[list[Job]]":
     """The measurements each study wants, in the order in which they should start."""
     return [study(name).jobs(store) for name in names]
