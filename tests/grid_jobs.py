@@ -1,41 +1,36 @@
-"""Jobs for tests of other places: workers there call these functions by name. A study of real jobs, made in seconds."""
+"""Real jobs, made in seconds, for tests of other places: workers there call `quick` by its name."""
 
-from toy_jobs import Toy, diamond
+from dataclasses import dataclass
+from pathlib import Path
 
+from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.run_job import RunJob
 from probe.engine.job import Job
-from probe.families import Family, families
-from probe.studies import studies
+from probe.models.loading.load import Loaded, save_folder
+from probe.rl.labels import Gold
+from probe.rl.pretrain import pretrain
+from probe.rl.train import GRPO
+from probe.store import Recipe, Store
 
 
-@families.register("quick-code")
-def quick_code() -> Family:
-    """Code and prose in equal parts, hardly trained."""
-    return Family((0.5, 0.5, 0.5, 0.5), 1.0, 1.0, 1.0, 1.0, steps={"tiny": 4})
+@dataclass(frozen=True)
+class Short(OrganismJob):
+    """An organism that was hardly trained."""
+
+    steps: int = 4
+
+    @property
+    def recipe(self) -> Recipe:  # type: ignore[override]
+        return Recipe("organism", 1, {"family": self.family, "seed": self.seed, "steps": self.steps})
+
+    def make(self, store: Store, work: Path) -> None:
+        save_folder(Loaded(*pretrain(self.family, self.size, self.seed, steps=self.steps)), work)
 
 
-@studies.register("quick", order=5, in_all=False)
 def quick() -> list[Job]:
-    """Two organisms of a few steps, and two RL batches of each."""
-    from probe.checkpoints.organism_job import OrganismJob
-    from probe.checkpoints.run_job import RunJob
+    """An organism of a few steps, and two RL batches of it."""
     from probe.rewards import rewards
-    from probe.rl.labels import Gold
-    from probe.rl.train import GRPO
 
     small = {"batches": 2, "save_every": 2, "prompts": 4, "samples": 4, "updates": 1, "seed": 9}
     recipe = GRPO(rewards.get("format")(), **small)  # type: ignore[arg-type]
-    return [RunJob("format", OrganismJob("quick-code", "tiny", seed), recipe, Gold()) for seed in (0, 1)]
-
-
-TOYS = {
-    "diamond": diamond(),
-    "clearly": diamond(fails="clearly"),
-    "obscurely": diamond(fails="obscurely"),
-    "fatally": diamond(fails="fatally"),
-    "twice": Toy("top", (Toy("hurt", fails="twice"), Toy("other"))),
-}
-
-
-def toys(name: str) -> list[Job]:
-    """Toys of `toy_jobs`."""
-    return [TOYS[name]]
+    return [RunJob("format", Short("latent-code", "tiny", 0), recipe, Gold())]

@@ -4,29 +4,35 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grid_jobs
 import pytest
+from ray_head import Head, environment, ray_head, told
 from s3_server import free_port, make_bucket, s3_server
 from store_cases import tree
-from toy_jobs import FILE, MENDED, Toy, starts
+from toy_jobs import FILE, MAKER, MENDED, Toy, starts, toys
+from typer.testing import CliRunner
 
+from probe.cli import app
 from probe.engine.executor import Executor, in_this_process, make
 from probe.engine.grid.choose import place_named
 from probe.engine.grid.made import not_in_store
-from probe.engine.grid.ray_cluster import Ray
+from probe.engine.grid.ray_cluster import Ray, _connect, _imported
 from probe.engine.grid.resources import Resources
 from probe.engine.grid.slurm import Slurm
 from probe.engine.grid.source import Source
+from probe.engine.grid.worker import error_in, make_named
 from probe.engine.job import Job
 from probe.engine.listener import Listener
-from probe.engine.plan import plan
+from probe.engine.plan import Plan, plan
 from probe.engine.pool import Pool
 from probe.engine.submit import TRIES, Outcome, submit
 from probe.errors import BadInput, ProbeError
-from probe.store import Store
+from probe.store import Store, Unreachable
 
 pytestmark = pytest.mark.xdist_group("grid")
 ROOT = Path(__file__).parents[1]
@@ -35,36 +41,28 @@ PATHS = os.pathsep.join([str(Path(__file__).parent), str(ROOT), *(path for path 
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What workers inherit: where the tests are, and a token of the cluster that is not written into anyone's home."""
-    token = tmp_path_factory.mktemp("ray") / "token"
-    token.write_text("0" * 64)
-    told = {"PYTHONPATH": PATHS, "RAY_AUTH_TOKEN_PATH": str(token), "RAY_memory_monitor_refresh_ms": "0"}
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
-    yield
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What workers inherit: where the tests are, and how Ray is told to be."""
+    folder = tmp_path_factory.mktemp("ray")
+    with told({"PYTHONPATH": PATHS} | environment(folder)):
+        yield folder
 
 
 @pytest.fixture(scope="module")
-def ray_cluster(surroundings: None) -> Iterator[None]:
-    """One cluster for all tests, of two workers."""
-    from probe.engine.grid.ray_cluster import _connect, _imported
-
-    ray = _imported()
-    _connect(ray, Ray(STUDY, size=2))
-    yield
-    ray.shutdown()
+def head(surroundings: Path) -> Iterator[Head]:
+    """One cluster for all tests, of two workers, and the connection of this process to it."""
+    with ray_head(surroundings) as started:
+        ray = _imported()
+        _connect(ray, Ray(STUDY, started.address))
+        yield started
+        ray.shutdown()
 
 
 @pytest.fixture(params=["ray", "submitit"])
 def elsewhere(request: pytest.FixtureRequest) -> Callable[[Source], Executor]:
     if request.param == "ray":
-        request.getfixturevalue("ray_cluster")
-        return lambda source: Ray(source, size=2)
+        address = request.getfixturevalue("head").address
+        return lambda source: Ray(source, address)
     request.getfixturevalue("surroundings")
     return lambda source: Slurm(source, "local", 2)
 
@@ -77,7 +75,11 @@ class Heard(Listener):
         self.done.append(job.label.removeprefix("toy "))
 
 
-def made(store: Store, jobs: list[Job]) -> dict[str, dict[str, bytes]]:
+def names(missing: Plan) -> list[str]:
+    return [job.name for job in missing.todo.values()]  # type: ignore[attr-defined]
+
+
+def made(store: Store) -> dict[str, dict[str, bytes]]:
     """The files of what the store holds, by stage and digest."""
     return {f"{each.stage} {each.digest}": tree(store.find(each.digest).path) for each in store.artifacts()}
 
@@ -87,7 +89,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, by
     """The study made in this process."""
     store = Store(tmp_path_factory.mktemp("straight"))
     make(grid_jobs.quick(), store, executor=in_this_process)
-    return made(store, grid_jobs.quick())
+    return made(store)
 
 
 def test_a_study_leaves_the_same_bytes_wherever_it_is_made(
@@ -95,50 +97,56 @@ def test_a_study_leaves_the_same_bytes_wherever_it_is_made(
 ) -> None:
     store, heard = Store(tmp_path), Heard()
     make(grid_jobs.quick(), store, listener=heard, executor=elsewhere(STUDY))
-    assert made(store, grid_jobs.quick()) == straight
-    assert len(straight) == 4 and len(heard.done) == 4
+    assert made(store) == straight
+    assert len(straight) == 2 and len(heard.done) == 2
     assert plan(grid_jobs.quick(), store).todo == {}
 
 
 def test_the_pool_leaves_them_too(tmp_path: Path, straight: dict[str, dict[str, bytes]]) -> None:
     make(grid_jobs.quick(), store := Store(tmp_path), executor=Pool(2))
-    assert made(store, grid_jobs.quick()) == straight
+    assert made(store) == straight
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, elsewhere: Callable[[Source], Executor]) -> None:
-    store, (top,) = Store(tmp_path), grid_jobs.toys("twice")
-    make([top], store, executor=elsewhere(Source("grid_jobs:toys", ("twice",))))
+    store, (top,) = Store(tmp_path), toys("twice")
+    make([top], store, executor=elsewhere(Source("toy_jobs:toys", ("twice",))))
     assert store.get(top.recipe).file(FILE).read_text() == "top(hurt(),other())"
     assert starts(store, top.needs[0]) == 3
 
 
-def test_a_worker_that_dies_each_time_is_an_error(tmp_path: Path, elsewhere: Callable[[Source], Executor]) -> None:
-    store, (top,) = Store(tmp_path), grid_jobs.toys("fatally")
+def test_a_worker_that_dies_each_time_is_an_error(tmp_path: Path, head: Head) -> None:
+    """Ray tries again by itself; of other places see the verb, below."""
+    store, (top,) = Store(tmp_path), toys("fatally")
     with pytest.raises(ProbeError, match=r"(?s)toy right failed.*terminated abruptly.*run the same command again"):
-        make([top], store, executor=elsewhere(Source("grid_jobs:toys", ("fatally",))))
+        make([top], store, executor=Ray(Source("toy_jobs:toys", ("fatally",)), head.address))
     assert starts(store, top.needs[1]) == TRIES
-    assert [job.name for job in plan([top], store).todo.values()] == ["right", "top"]  # type: ignore[attr-defined]
+    assert names(plan([top], store)) == ["right", "top"]
 
 
-@pytest.mark.parametrize(
-    ("how", "kind", "said"),
-    [
-        ("clearly", BadInput, r"^toy right: no such thing \[here\]\n  -> look there$"),
-        ("obscurely", ProbeError, r"toy right: failed: ValueError: a strange value"),
-    ],
-)
 def test_an_error_of_a_job_is_named_not_tried_again_and_the_rest_is_kept(
-    tmp_path: Path, elsewhere: Callable[[Source], Executor], how: str, kind: type[ProbeError], said: str
+    tmp_path: Path, elsewhere: Callable[[Source], Executor]
 ) -> None:
-    store, (top,) = Store(tmp_path), grid_jobs.toys(how)
-    source = Source("grid_jobs:toys", (how,))
-    with pytest.raises(kind, match=said):
+    store, (top,), source = Store(tmp_path), toys("clearly"), Source("toy_jobs:toys", ("clearly",))
+    with pytest.raises(BadInput, match=r"^toy right: no such thing \[here\]\n  -> look there$"):
         make([top], store, executor=elsewhere(source))
     assert starts(store, top.needs[1]) == 1
-    assert "right" in [job.name for job in plan([top], store).todo.values()]  # type: ignore[attr-defined]
+    assert names(plan([top], store)) in (["left", "right", "top"], ["right", "top"])
     (store.root / MENDED).touch()
-    make([top], store, executor=elsewhere(source))
+    make([top], store, executor=in_this_process)
     assert store.get(top.recipe).file(FILE).read_text() == "top(left(base()),right(base()))"
+
+
+def test_what_a_worker_says_of_an_error_is_the_error(tmp_path: Path) -> None:
+    """Ours with its kind and its advice; any other with its name; what could not reach the store is raised there."""
+    (job,) = toys("obscurely")
+    about = ("toy_jobs:toys", ("obscurely",), job.recipe.digest, str(tmp_path))
+    error = error_in(make_named(*about))
+    assert str(error).startswith("failed: ValueError: a strange value [worker]")
+    assert isinstance(error_in(make_named("grid_jobs:nothing", (), "0", str(tmp_path))), BadInput)
+    with pytest.raises(Unreachable):
+        make_named(*about[:3], f"http://127.0.0.1:{free_port()}/store")
+    (tmp_path / MENDED).touch()
+    assert error_in(make_named(*about)) is None and Store(tmp_path).holds(job.recipe)
 
 
 @pytest.fixture(scope="module")
@@ -148,16 +156,15 @@ def bucket() -> Iterator[str]:
 
 
 def test_workers_with_copies_of_their_own_share_a_store_on_s3(
-    tmp_path: Path,
-    surroundings: None,
-    bucket: str,
-    monkeypatch: pytest.MonkeyPatch,
-    straight: dict[str, dict[str, bytes]],
+    tmp_path: Path, surroundings: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The store is one; what workers read is brought to them, and what they make is there for whoever asks."""
     monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "workers"))
-    make(grid_jobs.quick(), Store(bucket), executor=Slurm(STUDY, "local", 2))
+    (top,) = toys("diamond")
+    make([top], Store(bucket), executor=Slurm(Source("toy_jobs:toys", ("diamond",)), "local", 2))
     monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "reader"))
-    assert made(Store(bucket), grid_jobs.quick()) == straight
+    assert plan([top], Store(bucket)).todo == {}
+    assert Store(bucket).get(top.recipe).file(FILE).read_text() == "top(left(base()),right(base()))"
 
 
 def test_what_a_worker_made_in_another_store_is_not_done(tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_what_a_worker_made_in_another_store_is_not_done(tmp_path: Path) -> None
 
 def test_a_worker_with_other_code_says_so() -> None:
     with pytest.raises(BadInput, match="knows no job 00000000") as caught:
-        Source("grid_jobs:toys", ("diamond",)).job("0" * 64)
+        Source("toy_jobs:toys", ("diamond",)).job("0" * 64)
     assert "same commit" in caught.value.do
     for function in ("no_such_module:jobs", "grid_jobs:nothing", "grid_jobs"):
         with pytest.raises(BadInput, match="on this machine"):
@@ -205,19 +212,24 @@ def test_the_verb_tries_what_died_again_and_says_how_each_ended(tmp_path: Path, 
     assert len(place.started) == min(deaths + 1, TRIES)
 
 
-def test_a_job_that_no_node_can_hold_is_refused_at_once(tmp_path: Path, ray_cluster: None) -> None:
-    place = Ray(STUDY, needs=lambda job: Resources(1, 2, 1e15))
+def test_a_job_that_no_node_can_hold_is_refused_at_once(tmp_path: Path, head: Head) -> None:
+    place = Ray(STUDY, head.address, needs=lambda job: Resources(1, 2, 1e15))
     with pytest.raises(BadInput, match=r"2 GPU \(at most 0 GPU\), 1000000.0 GB"):
         make(grid_jobs.quick(), Store(tmp_path), executor=place)
 
 
-@pytest.mark.parametrize("address", ["ray://127.0.0.1:PORT", "ray://127.0.0.1", "ray://:x"])
-def test_a_cluster_that_does_not_answer_is_said_at_once(tmp_path: Path, address: str) -> None:
-    """In a process of its own, which has no cluster."""
-    place = address.replace("PORT", str(free_port()))
-    done = probe(tmp_path, "run", "quick", "--on", place, "--store", tmp_path / "store")
-    assert done.returncode == 2, done.stderr
-    assert f"error: the Ray cluster {place} cannot be reached" in done.stderr or "is no address" in done.stderr
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("ray://127.0.0.1:PORT", "cannot be reached"),
+        ("ray://127.0.0.1", "is no address"),
+        ("ray://:x", "is no address"),
+        ("ray://no.such.host.invalid:10001", "cannot be reached"),
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_said_at_once(address: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        _connect(_imported(), Ray(STUDY, address.replace("PORT", str(free_port()))))
 
 
 PLACES = {
@@ -260,7 +272,42 @@ def test_without_slurm_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         make([Toy("base")], Store(tmp_path), executor=Slurm(STUDY, "slurm"))
 
 
-def probe(place: Path, *words: object) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", "from probe.cli import main; main()", *map(str, words)]
-    here = {"PYTHONPATH": PATHS, "PROBE_PLUGINS": "grid_jobs", "MPLBACKEND": "agg"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=place, env=os.environ | here, check=False)
+def test_a_study_runs_on_ray_from_the_command_line(
+    tmp_path: Path, surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster that is started for it, and a store behind a URL; what it leaves is there for others."""
+    url, command = f"file://{tmp_path}/shared", [sys.executable, "-c", "from probe.cli import main; main()"]
+    words = ("run", "quick", "--on", "ray", "--workers", "1", "--store", url, "--figures", str(tmp_path / "figures"))
+    here = os.environ | {"PROBE_PLUGINS": "grid_study", "MPLBACKEND": "agg", "PROBE_CACHE": str(tmp_path / "one")}
+    done = subprocess.run([*command, *words], capture_output=True, text=True, cwd=tmp_path, env=here, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs to make" in done.stderr
+    monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "two"))
+    assert [each.read_table().num_rows for each in Store(url).artifacts("nothing")] == [0, 0]
+
+
+def test_a_place_that_is_none_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["run", "tiny", "--on", "condor", "--dry", "--store", "store"])
+    assert done.exit_code == 2 and "there is no place 'condor' to run on" in done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_cluster_that_is_lost_is_said_and_what_is_finished_is_kept(tmp_path: Path, head: Head) -> None:
+    """The last of this file: its head node is killed while a job runs on it."""
+    store, (top,) = Store(tmp_path), toys("slow")
+
+    def kill() -> None:
+        while not (store.root / "partial" / top.needs[1].recipe.folder / MAKER).exists():
+            time.sleep(0.05)
+        head.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(ProbeError, match=rf"(?s)Ray cluster {head.address} is lost.*run the same command again"):
+        make([top], store, executor=Ray(Source("toy_jobs:toys", ("slow",)), head.address))
+    killer.join()
+    assert store.holds(top.needs[0].recipe)
+    assert names(plan([top], store)) == ["slow", "top"]

@@ -83,3 +83,18 @@ def line(pause: float = 0.0) -> tuple[Toy, ...]:
     first, second, other = Toy("a"), Toy("b"), Toy("d")
     slow = Toy("c", (first, second), pause)
     return first, second, slow, other, Toy("e", (slow, other))
+
+
+TOYS = {
+    "diamond": diamond(),
+    "clearly": diamond(fails="clearly"),
+    "obscurely": Toy("strange", fails="obscurely"),
+    "fatally": diamond(fails="fatally"),
+    "slow": Toy("top", (Toy("first"), Toy("slow", pause=60.0))),
+    "twice": Toy("top", (Toy("hurt", fails="twice"), Toy("other"))),
+}
+
+
+def toys(name: str) -> list[Toy]:
+    """Those of that name: a worker on another machine finds them by it."""
+    return [TOYS[name]]

@@ -74,6 +74,13 @@ def store(held: "Store") -> Iterator[Finding]:
             damaged += 1
             yield Finding("failed", "store", f"{err.what} [{err.where}]: {err.do}")
     yield Finding("ok", "store", f"store {held.root}: {len(folders) - damaged} of {len(folders)} artifacts are whole")
+    if held.remote is not None:
+        there = held.artifacts()
+        for each in there:
+            if not held.holds(each.recipe):
+                what = f"{each.stage} {each.digest[:12]} is not whole [{held.shown}]: run what makes it again"
+                yield Finding("failed", "store", what)
+        yield Finding("ok", "store", f"store {held.shown}: {len(there)} artifacts, of which these were copies")
     for removal in gc.candidates(held.root, {path.name for path in folders}):
         yield Finding("warning", "store", f"{removal.why}: {removal.path} ({removal.bytes / 1e6:.1f} MB)")
 

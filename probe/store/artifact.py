@@ -52,6 +52,11 @@ class Artifact:
         return self.spec["params"]
 
     @property
+    def recipe(self) -> Recipe:
+        """What it was made from, as its spec says."""
+        return Recipe(self.stage, self.spec["version"], self.params, self.inputs)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The recipe's inputs: digests and pins."""
         return tuple(self.spec["inputs"])

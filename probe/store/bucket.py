@@ -89,7 +89,7 @@ class Bucket:
         with self.told():
             try:
                 if self._objects:
-                    fs.pipe_file(path, data, mode="create")
+                    _pipe_new(fs, path, data)
                 else:
                     with self._whole(path, replace=False) as place:
                         fs.pipe_file(place, data)
@@ -181,6 +181,16 @@ class Bucket:
             return BadInput(f"{self.shown} cannot be a store", where=said, do="set PROBE_STORE to a folder or a URL")
         do = f"look whether it is up, and at the credentials in the environment, {again}"
         return Unreachable(f"the store {self.shown} cannot be reached", where=said, do=do)
+
+
+def _pipe_new(fs: Any, path: str, data: bytes) -> None:
+    """FileExistsError where something is there. Where the service has no such request, it is looked at before."""
+    try:
+        fs.pipe_file(path, data, mode="create")
+    except (TypeError, NotImplementedError):
+        if fs.exists(path):
+            raise FileExistsError(path) from None
+        fs.pipe_file(path, data)
 
 
 def _name_local(place: Path, path: Path, replace: bool) -> None:

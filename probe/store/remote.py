@@ -154,9 +154,9 @@ class Remote:
         work, aside = (self.root / folder / name for folder in ("partial", "damaged"))
         try:
             self._fetch(artifact, work)
-            for path in (place, aside):
-                path.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(place):
+                aside.parent.mkdir(parents=True, exist_ok=True)
                 place.rename(aside)
             os.replace(work, place)
             sync(place.parent)

@@ -6,6 +6,7 @@ ever hold is refused at once: Ray would wait for such a node for ever. `ray stop
 of others.
 """
 
+import logging
 import os
 import socket
 import warnings
@@ -145,15 +146,33 @@ def _imported() -> ModuleType:
 
 def _connect(ray: ModuleType, place: Ray) -> None:
     quiet = {"log_to_driver": False, "configure_logging": False}
-    if place.address == LOCAL:
-        cores = place.size or os.cpu_count() or 1
-        ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
-        return
-    _check_answers(place.address)
+    if place.address != LOCAL:
+        _check_answers(place.address)
     try:
-        ray.init(place.address, **quiet)
+        with _warnings_off():
+            if place.address == LOCAL:
+                cores = place.size or os.cpu_count() or 1
+                ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
+            else:
+                ray.init(place.address, **quiet)
     except Exception as err:
-        raise _not_reached(place.address, f"{type(err).__name__}: {err}") from err
+        said = _first_line(err)
+        if place.address != LOCAL:
+            raise _not_reached(place.address, said) from err
+        do = "look at the logs below /tmp/ray, or run it without --on"
+        raise ProbeError("a Ray cluster cannot be started on this machine", where=said, do=do) from err
+
+
+@contextmanager
+def _warnings_off() -> Iterator[None]:
+    """Ray warns at each start that its token authentication is on, as it should be."""
+    log = logging.getLogger("ray")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _check_answers(address: str) -> None:
@@ -169,7 +188,11 @@ def _check_answers(address: str) -> None:
 
 def _not_reached(address: str, why: str) -> BadInput:
     do = "look whether its head node is up, the port (10001 as a rule) and the token (RAY_AUTH_TOKEN)"
-    return BadInput(f"the Ray cluster {address} cannot be reached", where=why.splitlines()[0][:300], do=do)
+    return BadInput(f"the Ray cluster {address} cannot be reached", where=why, do=do)
+
+
+def _first_line(err: Exception) -> str:
+    return f"{type(err).__name__}: {err}".splitlines()[0][:300]
 
 
 @contextmanager
@@ -179,8 +202,7 @@ def _lost(ray: ModuleType, address: str) -> Iterator[None]:
         yield
     except (ConnectionError, ray.exceptions.RaySystemError, ray.exceptions.RpcError) as err:
         do = "bring its head node back and run the same command again: finished work is kept"
-        said = f"{type(err).__name__}: {err}".splitlines()[0][:300]
-        raise ProbeError(f"the Ray cluster {address} is lost", where=said, do=do) from err
+        raise ProbeError(f"the Ray cluster {address} is lost", where=_first_line(err), do=do) from err
 
 
 def _check_fits(job: Job, needed: Resources, nodes: list[dict[str, float]]) -> None:

@@ -6,6 +6,7 @@ is raised here, for whoever starts workers again.
 
 import json
 import os
+import sys
 from typing import Any
 
 from probe.engine.grid.source import Source
@@ -22,8 +23,11 @@ def make_named(function: str, arguments: tuple[str, ...], digest: str, address: 
     try:
         if address:
             os.environ["PROBE_STORE"] = address  # what a job opens itself, and what its source looks at
-        one_thread()
-        make_one(Source(function, arguments).job(digest), os.environ.get("PROBE_STORE", ""))
+        os.environ["OMP_NUM_THREADS"] = "1"  # read by torch, should it be loaded only later
+        job = Source(function, arguments).job(digest)
+        if "torch" in sys.modules:
+            one_thread()
+        make_one(job, os.environ.get("PROBE_STORE", ""))
     except Unreachable:
         raise
     except Exception as err:
