@@ -1,6 +1,6 @@
 """Memory and time worked out by hand for a 7B pair, from the manifest and from a checkpoint's own files."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,12 @@ from outside_checkpoints import save_tiny
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.resolve import resolve
 from probe.data import Problem
+from probe.engine.grid.resources import Resources
 from probe.engine.job import Job
 from probe.errors import BadInput
-from probe.experiments.budget import BANDWIDTH, CORE_FLOPS, FLOPS, PROMPT, SLACK, Budget, budget, size_of
+from probe.experiments.budget import BANDWIDTH, CORE_FLOPS, FLOPS, PROMPT, SLACK, Budget, Work, budget, peak, size_of
 from probe.experiments.compare.job import CompareJob
+from probe.experiments.resources import GPU, resources
 from probe.models.loading.manifest import load_manifest
 from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
@@ -80,3 +82,26 @@ def test_what_cannot_be_known_is_said(tmp_path: Path) -> None:
         size_of(resolve(str(tmp_path), MANIFEST))
     with pytest.raises(BadInput, match="needs no GPU"):
         size_of(resolve("latent-code-tiny-0", MANIFEST))
+
+
+@dataclass(frozen=True)
+class Working(Job):
+    """A job that says what it does to checkpoints."""
+
+    work: tuple[Work, ...]
+
+
+def test_what_a_job_takes_of_a_node_by_hand() -> None:
+    """One core on organisms; on a GPU as many as the peak fills and memory to load; without one, memory for all."""
+    before, after = (resolve(name, MANIFEST, dtype="bfloat16", device_map="auto") for name in PAIR)
+    weights, cache = 7_615_616_512, 2 * 28 * 4 * 128 * 2 * 64 * (PROMPT + 3072)
+    one = Working((Work(before, rows=64, new=3072),))
+    assert resources(one) == Resources(1, 1, SLACK + 4 * weights)
+    assert peak(one.work) == 2 * weights + cache + SLACK < GPU
+    four = Working((Work(before, rows=64, new=3072, copies=4), Work(after, read=10)))
+    assert resources(four) == Resources(1, 2, SLACK + 4 * weights)
+    assert GPU < peak(four.work) == 5 * 2 * weights + cache + SLACK < 2 * GPU
+    here = replace(before, device_map=None)
+    assert resources(Working((Work(here, rows=64, new=3072),))) == Resources(1, 0, 2 * weights + cache + SLACK)
+    organism = resolve("latent-code-tiny-0", MANIFEST)
+    assert resources(Working((Work(organism, rows=64, new=20),))) == Resources(1, 0, 0.0) == resources(Working(()))

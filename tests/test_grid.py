@@ -272,6 +272,22 @@ def test_without_slurm_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         make([Toy("base")], Store(tmp_path), executor=Slurm(STUDY, "slurm"))
 
 
+def test_what_slurm_is_asked_for_and_a_refusal_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sbatch` as it refuses a job; the script that it was given is kept."""
+    (tmp_path / "sbatch").write_text(f'#!/bin/sh\ncp "$1" {tmp_path}/script\necho "invalid partition" >&2\nexit 1\n')
+    (tmp_path / "srun").touch()
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    settings = (("partition", "gpu"), ("time", "90"), ("account", "me"))
+    place = Slurm(STUDY, "slurm", needs=lambda job: Resources(2, 1, 7e9), settings=settings)
+    with pytest.raises(BadInput, match=r"Slurm takes no job \[.*invalid partition"):
+        make([Toy("base")], Store(tmp_path / "store"), executor=place)
+    asked = {line.removeprefix("#SBATCH ") for line in (tmp_path / "script").read_text().splitlines()}
+    wanted = {"--partition=gpu", "--account=me", "--time=90", "--cpus-per-task=2", "--gpus-per-node=1", "--mem=7GB"}
+    assert wanted <= asked and "--job-name=probe-toy" in asked
+
+
 def test_a_study_runs_on_ray_from_the_command_line(
     tmp_path: Path, surroundings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

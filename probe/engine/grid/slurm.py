@@ -135,11 +135,11 @@ class _Submitted:
         parameters: dict[str, Any] = {
             "name": f"probe-{job.recipe.stage}",
             "cpus_per_task": needed.cpus,
-            "gpus_per_node": needed.gpus,
             "mem_gb": max(1, round((needed.memory or CORE * needed.cpus) / 1e9)),
             "timeout_min": _minutes(given.pop("time", None)),
+            "slurm_additional_parameters": given,
         }
-        return parameters | {f"slurm_{name}": value for name, value in given.items()}
+        return parameters | ({"gpus_per_node": needed.gpus} if needed.gpus else {})
 
 
 def _imported() -> ModuleType:
