@@ -49,7 +49,7 @@ $(VENV)/test.done: $(VENV)/study.done
 # TRL is a peer, not a dependency: it has an environment of its own.
 .venv-trl/done:
 	$(PYTHON) -m venv .venv-trl
-	.venv-trl/bin/python -m pip install -qq -c constraints.txt torch transformers trl==1.16.0 accelerate datasets jaxtyping
+	.venv-trl/bin/python -m pip install -qq -c constraints.txt torch transformers trl==1.16.0 accelerate datasets jaxtyping peft
 	touch $@
 
 clean:

@@ -42,10 +42,10 @@ Seen = dict[str, list[dict[str, Any]]]
 class Worker:
     """One trainer in a process of its own. `ask` sends a line and waits for the answer."""
 
-    def __init__(self, name: str, python: str, case: str) -> None:
+    def __init__(self, name: str, python: str, case: str, script: str = "grpo_worker.py") -> None:
         env = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
         env["PYTHONPATH"] = str(HERE.parent)
-        command = [python, str(HERE / "grpo_worker.py"), name, case]
+        command = [python, str(HERE / script), name, case]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the worker
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, env=env

@@ -41,6 +41,8 @@ from probe.experiments.experiment import CheckpointJob, Experiment, PairExperime
 from probe.experiments.explain.job import ExplainJob
 from probe.experiments.forced_prefix.job import PrefixJob
 from probe.experiments.forecast.job import ForecastJob
+from probe.experiments.outside_runs.job import OutsideRunJob
+from probe.experiments.outside_runs.recipe import recipe_of
 from probe.experiments.patching.fork import Openings
 from probe.experiments.patching.job import PatchJob
 from probe.experiments.patching.layers import LayersJob
@@ -53,6 +55,7 @@ from probe.models.hooks.sites import Site
 from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.models.loading.manifest import load_manifest
 from probe.models.loading.organism import build_model, build_tokenizer
+from probe.rl.labels import Gold
 from probe.rollouts.elicitation import CHAIN, Elicitation
 from probe.rollouts.options import SAMPLED, Compute, SamplingOptions
 from probe.store import Artifact, Store
@@ -325,6 +328,7 @@ def jobs_on(one: Checkpoint, two: Checkpoint, sae: Path) -> dict[type[Job], Job]
         FeatureDosesJob(pair, "resid.1", asked),
         ForeignFeaturesJob(pair, str(sae), asked),
         AdapterJob(pair, asked),
+        OutsideRunJob("format", one, asked, recipe_of("format")[0], Gold()),
     )
     return {type(job): job for job in found}
 

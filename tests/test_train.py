@@ -77,6 +77,7 @@ def test_every_field_is_part_of_the_identity() -> None:
         "betas": (0.8, 0.95),
         "grad_norm": 2.0,
         "temperature": 0.5,
+        "drawn_weight_cap": 2.0,
     }
     base = GRPO(rewards.get("random")())
     digests = {Recipe("run", 1, base.spec()).digest}

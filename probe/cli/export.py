@@ -21,8 +21,9 @@ def export(
     reward: Annotated[str | None, typer.Argument(help="Of a run from that organism.")] = None,
     variant: Annotated[str | None, typer.Option("--variant", help="Of the recipe (`probe ls variants`).")] = None,
     labels: Annotated[
-        Literal["gold", "offline_majority", "wrong_majority"], typer.Option(help="What REWARD compares with.")
-    ] = "gold",
+        Literal["gold", "offline_majority", "wrong_majority"] | None,
+        typer.Option(help="What REWARD compares with [gold]."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of a run under REWARD.")] = 0,
     processes: Annotated[int, typer.Option("--processes", min=1, help="Of the trainer: one a GPU.")] = 1,
     standalone: Annotated[

@@ -1,9 +1,10 @@
 """Making things at the command line: jobs behind a progress bar, and one run in this process, batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
     from probe.checkpoints.run_job import RunJob
     from probe.engine.job import Job
+    from probe.experiments.outside_runs.job import OutsideRunJob
     from probe.store import Artifact, Store
 
 SAID_EVERY = 10  # batches, where there is no terminal
@@ -38,10 +40,18 @@ def make_needs(jobs: "Sequence[Job]", store: "Store", workers: int | None) -> No
             executor.make(jobs, store, workers=1 if missing == 1 else workers, listener=display)
 
 
-def meant(base: "Checkpoint", reward: str | None, variant: str | None, labels: str, seed: int) -> "Checkpoint":
+def meant(
+    base: "Checkpoint",
+    reward: str | None,
+    variant: str | None,
+    labels: str | None,
+    seed: int,
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> "Checkpoint":
     """That checkpoint, or with `reward` what a run under it makes of an organism; one that draws has the run's seed.
 
-    BadInput for weights from outside, and where a run is described but no reward is named.
+    `labels` is None for the gold ones, `changes` are numbers of the recipe. BadInput for weights from outside, and
+    where a run is described but no reward is named.
     """
     from dataclasses import replace
 
@@ -54,16 +64,18 @@ def meant(base: "Checkpoint", reward: str | None, variant: str | None, labels: s
         do = "name an organism or a run: probe ls checkpoints"
         raise BadInput(f"{base.name} was made elsewhere, nothing to train", do=do)
     if reward is None:
-        if variant is not None or seed or labels != "gold":
+        if variant is not None or seed or labels is not None or changes:
             do = "give REWARD behind the organism"
-            raise BadInput("--variant, --labels and --seed are of a run under a reward", where=base.name, do=do)
+            raise BadInput(
+                "--variant, --labels, --seed and numbers are of a run under a reward", where=base.name, do=do
+            )
         return base
     chosen = rewards.get("random")(seed=seed) if reward == "random" else reward
-    made = run_of(base, chosen, from_spec({"labels": labels}), variant=variant, seed=seed)
+    made = run_of(base, chosen, from_spec({"labels": labels or "gold"}), variant=variant, seed=seed, **changes)
     return of_run(replace(made, name=f"{reward} {variant}" if variant else reward))
 
 
-def make_run(run: "RunJob", store: "Store", workers: int | None, log: str | None) -> None:
+def make_run(run: "RunJob | OutsideRunJob", store: "Store", workers: int | None, log: str | None) -> None:
     """Train one run in this process; its metrics also go to `log`, those of batches that were there already first."""
     from probe.engine.job import one_thread
     from probe.rl.train import METRICS, read_metrics

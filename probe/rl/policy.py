@@ -3,7 +3,7 @@
 *head* trains an untied output head and nothing else. The hidden states kept while sampling are then all that an update
 needs: eight updates cost less than one decode step. *all* trains every parameter, through the sampler's own forward.
 The name of a site, *resid.1*, trains one vector that is added there at every position (`residual_bias`), from zero.
-Both score at the sampling temperature, on completion tokens only.
+Both score at the sampling temperature, on completion tokens only. Models from outside: `causal_policy`.
 """
 
 import copy
@@ -36,6 +36,24 @@ class Policy(Protocol):
     def sample(self, prompts: list[list[int]], uniforms: Tensor, *, n_samples: int, temperature: float) -> Samples: ...
 
     def logits(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> Float[Tensor, "token d_vocab"]: ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Scores completions itself, where the logits of a batch are too large to be held."""
+
+    def score(
+        self, prompts: list[list[int]], samples: Samples, rows: Tensor, temperature: float, *, entropy: bool = True
+    ) -> tuple[Float[Tensor, "batch pos"], Float[Tensor, "batch pos"]]: ...
+
+
+@runtime_checkable
+class LargePolicy(Policy, Scorer, Protocol):
+    """A policy that is scored in parts: an update sums over them, and none of its numbers depends on the cut."""
+
+    def parts(self, prompts: list[list[int]], samples: Samples, rows: Tensor) -> list[Tensor]: ...
+
+    def kl(self, prompts: list[list[int]], samples: Samples, rows: Tensor, temperature: float) -> float: ...
 
 
 class HeadPolicy:

@@ -1,7 +1,8 @@
 """One batch of experience: prompts drawn, responses sampled, scored and turned into advantages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -9,16 +10,20 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from probe.data import Problem
+from probe.errors import ProbeError
 from probe.models.sampling.organism_sampler import Samples
 from probe.rewards import Reward
 from probe.rl.advantage import Advantage, Advantages, RewardTable, reward_table
-from probe.rl.policy import Policy, token_scores
+from probe.rl.policy import Policy, Scorer, token_scores
 from probe.rng import numpy_rng, uniforms
 
 
 @dataclass(frozen=True)
 class Experience:
-    """`rows` = prompts x samples, prompt by prompt. `old_logprob` and `old_entropy` were captured while sampling."""
+    """`rows` = prompts x samples, prompt by prompt. `old_logprob` and `old_entropy` were captured while sampling.
+
+    `right` says of every response whether its answer is the true one; None: spelled as in the box (organisms).
+    """
 
     problems: tuple[Problem, ...]
     prompt_ids: list[list[int]]
@@ -26,6 +31,16 @@ class Experience:
     texts: list[str]
     rewards: RewardTable
     advantages: Advantages
+    right: tuple[bool, ...] | None = None
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads responses of weights from outside: as text, and against the true answers."""
+
+    def texts(self, samples: Samples) -> list[str]: ...
+
+    def right(self, texts: list[str], golds: list[str]) -> list[bool]: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ def row_addresses(asked: list[Question], n_samples: int, batch: int) -> list[tup
 def collect(
     policy: Policy,
     asked: list[Question],
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: PreTrainedTokenizerBase | Reader,
     reward: Reward,
     advantage: Advantage,
     *,
@@ -73,17 +88,27 @@ def collect(
     draws = torch.stack([torch.from_numpy(uniforms(max_new, "rollout", seed, *place)) for place in places])
     prompt_ids = [q.ids for q in asked]
     samples = policy.sample(prompt_ids, draws, n_samples=n_samples, temperature=temperature)
-    texts = decode_texts(samples, tokenizer)
+    texts = tokenizer.texts(samples) if isinstance(tokenizer, Reader) else decode_texts(samples, tokenizer)
     owners = [q for q in asked for _ in range(n_samples)]
-    scores = reward(
-        prompts=[q.problem.prompt for q in owners],
-        completions=texts,
-        answers=[q.label for q in owners],
-        group=[place[1] for place in places],
-        address=[(seed, *place) for place in places],
-    )
+    about = {"group": [place[1] for place in places], "address": [(seed, *place) for place in places]}
+    try:
+        scores = reward(
+            prompts=[q.problem.prompt for q in owners],
+            completions=texts,
+            answers=[q.label for q in owners],
+            **about,
+        )
+    except ProbeError:
+        raise
+    except Exception as err:
+        do = "mend it and run the same again: it goes on from the last kept step"
+        what = f"the reward {type(reward).__name__} raised {type(err).__name__}: {err}"
+        raise ProbeError(what, where=f"GRPO, batch {batch}", do=do) from err
     table = reward_table(scores, n_samples)
-    return Experience(tuple(q.problem for q in asked), prompt_ids, samples, texts, table, advantage(table))
+    made = Experience(tuple(q.problem for q in asked), prompt_ids, samples, texts, table, advantage(table))
+    if not isinstance(tokenizer, Reader):
+        return made
+    return replace(made, right=tuple(tokenizer.right(texts, [q.problem.answer for q in owners])))
 
 
 def decode_texts(samples: Samples, tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -93,8 +118,13 @@ def decode_texts(samples: Samples, tokenizer: PreTrainedTokenizerBase) -> list[s
 
 
 def score(
-    policy: Policy, experience: Experience, rows: Tensor, temperature: float
+    policy: Policy | Scorer, experience: Experience, rows: Tensor, temperature: float, *, entropy: bool = True
 ) -> tuple[Float[Tensor, "batch pos"], Float[Tensor, "batch pos"]]:
-    """What the policy now makes of `rows`: log-prob (with gradient) and entropy of each completion token."""
+    """What the policy now makes of `rows`: log-prob (with gradient) and entropy of each completion token.
+
+    Without `entropy` a policy may leave that out.
+    """
+    if isinstance(policy, Scorer):
+        return policy.score(experience.prompt_ids, experience.samples, rows, temperature, entropy=entropy)
     logits = policy.logits(experience.prompt_ids, experience.samples, rows)
     return token_scores(logits, experience.samples, rows, temperature)

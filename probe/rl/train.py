@@ -13,11 +13,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from probe.errors import BadInput, ProbeError
@@ -28,15 +28,17 @@ from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages
 from probe.rl.advantage import Advantage, GroupNormalised
 from probe.rl.clip_report import Report, clipped
-from probe.rl.loss import Loss, normalised_over, policy_loss
-from probe.rl.metrics import kl_to_base, mean_rows, rollout_metrics
-from probe.rl.policy import HEAD, Policy, Trainable, build_policy, check_trainable, valid
-from probe.rl.rollout import Experience, Question, collect, draw_questions, score
+from probe.rl.gradient import captured_gap, cut, full_memory_told, part_loss
+from probe.rl.kept import METRICS, STATE, Keeper, Overlays, read_metrics, resume, save_state
+from probe.rl.loss import Loss
+from probe.rl.metrics import GAP, kl_to_base, mean_rows, rollout_metrics
+from probe.rl.policy import HEAD, Policy, Scorer, Trainable, build_policy, check_trainable
+from probe.rl.rollout import Experience, Question, Reader, collect, draw_questions
 from probe.rng import torch_rng
-from probe.store import is_kept, keep, keep_log
-from probe.store.unfinished import forget, set_aside
 
-METRICS, STATE = "metrics.jsonl", "scratch/state.safetensors"
+__all__ = ["GRPO", "METRICS", "STATE", "Logger", "load_overlay", "read_metrics", "train", "train_policy", "update"]
+OVERLAYS = Overlays()
+Learner = TypeVar("Learner", bound=Policy)
 
 
 class Logger(Protocol):
@@ -67,12 +69,15 @@ class GRPO:
     max_new: int = MAX_NEW_TOKENS
     save_every: int = 10  # batches
     seed: int = 0
+    drawn_weight_cap: float | None = (
+        None  # where another engine samples: largest pi_old / pi_engine a token is weighed by
+    )
 
     def __post_init__(self) -> None:
         for name in ("batches", "prompts", "samples", "updates", "max_new", "save_every"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a whole number >= 1")
-        for name in ("lr", "grad_norm", "temperature"):
+        for name in ("lr", "grad_norm", "temperature", *(["drawn_weight_cap"] if self.drawn_weight_cap else [])):
             if not 0 < getattr(self, name) < float("inf"):
                 raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a finite number > 0")
         check_trainable(self.trainable)
@@ -86,6 +91,8 @@ class GRPO:
     def spec(self) -> dict[str, Any]:
         """Plain JSON: what a run's digest is made of."""
         plain = {k: v for k, v in vars(self).items() if k not in ("reward", "advantage", "loss", "betas")}
+        if self.drawn_weight_cap is None:
+            plain.pop("drawn_weight_cap")  # came later: recipes of before stay what they were
         return plain | {
             "betas": list(self.betas),
             "reward": reward_spec(self.reward),
@@ -110,14 +117,30 @@ def train(
     ProbeError before it reaches the weights; what was saved before stays.
     """
     policy, base = build_policy(model, recipe.trainable), build_policy(model, recipe.trainable)
+    return train_policy(policy, base, tokenizer, pool, recipe, out, log=log, report=report)
+
+
+def train_policy(
+    policy: Learner,
+    base: Policy | Scorer | None,
+    reader: PreTrainedTokenizerBase | Reader,
+    pool: list[Question],
+    recipe: GRPO,
+    out: Path,
+    *,
+    keeper: Keeper = OVERLAYS,
+    log: Logger = lambda batch, metrics: None,
+    report: Report = clipped,
+) -> Learner:
+    """The same of any policy, whose steps `keeper` writes; without `base` no divergence from it is logged."""
     optimizer = torch.optim.Adam(policy.tensors.values(), lr=recipe.lr, betas=recipe.betas)
-    start = _resume(policy, optimizer, out, recipe.save_every)
+    start = resume(policy, optimizer, out, recipe.save_every, keeper)
     for batch in range(start, recipe.batches):
         asked = draw_questions(pool, recipe.prompts, recipe.seed, batch)
         experience = collect(
             policy,
             asked,
-            tokenizer,
+            reader,
             recipe.reward,
             recipe.advantage,
             n_samples=recipe.samples,
@@ -131,16 +154,17 @@ def train(
             update(policy, base, optimizer, experience, rows, recipe, report) for rows in order.chunk(recipe.updates)
         ]
         metrics = rollout_metrics(experience) | update_metrics(updates)
-        metrics["kl"] = kl_to_base(policy, base, experience, recipe.temperature)
+        if base is not None:
+            metrics["kl"] = kl_to_base(policy, base, experience, recipe.temperature)
         _log(out, batch, metrics, log)
         if (batch + 1) % recipe.save_every == 0 or batch + 1 == recipe.batches:
-            _save(policy, optimizer, out, batch + 1)
+            save_state(policy, optimizer, out, batch + 1, keeper)
     return policy
 
 
 def update(
     policy: Policy,
-    base: Policy,
+    base: Policy | Scorer | None,
     optimizer: torch.optim.Optimizer,
     experience: Experience,
     rows: torch.Tensor,
@@ -151,51 +175,43 @@ def update(
     rows = rows[experience.advantages.keep[rows]]
     if len(rows) == 0:
         return {"loss": 0.0, "grad_norm": 0.0}
-    old, mask = experience.samples.logprob[rows], valid(experience.samples, rows)
-    advantage = experience.advantages.value[rows]
-    logprob, entropy = score(policy, experience, rows, recipe.temperature)
-    reference = None
-    if recipe.loss.kl_beta:
-        with torch.no_grad():
-            reference, _ = score(base, experience, rows, recipe.temperature)
-    loss = policy_loss(
-        logprob,
-        old,
-        advantage,
-        mask,
-        loss=recipe.loss,
-        entropy=entropy,
-        reference_logprob=reference,
-        n_tokens=int(normalised_over(entropy, mask, recipe.loss).sum()),
-        max_length=recipe.max_new,
-    )
-    if not loss.isfinite():
-        raise ProbeError(f"the loss became {loss.item()}", where="GRPO update", do="lower lr, or keep dual clipping on")
+    parts, whole = cut(policy, experience, rows, recipe)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss, logprobs = 0.0, []
+    with full_memory_told():
+        for part in parts:
+            value, logprob = part_loss(policy, base, experience, part, recipe, whole)
+            if not value.isfinite():
+                do = "lower lr, or keep dual clipping on"
+                raise ProbeError(f"the loss became {value.item()}", where="GRPO update", do=do)
+            value.backward()
+            loss += value.item()
+            logprobs.append(logprob.detach())
+    if not parts:  # no advantage anywhere: the step is that of Adam's moments
+        for p in policy.tensors.values():
+            p.grad = torch.zeros_like(p)
     norm = torch.nn.utils.clip_grad_norm_(policy.tensors.values(), recipe.grad_norm)
     if not norm.isfinite():  # the clipped gradient is NaN then, and the weights would be
         raise ProbeError(f"the gradient's norm became {norm.item()}", where="GRPO update", do="lower lr")
     optimizer.step()
-    return {"loss": loss.item(), "grad_norm": norm.item(), **report(experience, rows, logprob.detach(), recipe.loss)}
+    said = {"loss": loss, "grad_norm": norm.item()}
+    if not parts:
+        return said
+    rows, logprob = torch.cat(parts), torch.cat(logprobs)
+    gap = captured_gap(experience, rows, logprob) if whole else {}
+    return {**said, **report(experience, rows, logprob, recipe.loss), **gap}
 
 
 def update_metrics(updates: list[dict[str, float]]) -> dict[str, float]:
-    """Means over the inner updates, and the clip fraction of each of them: it is 0 in the first by construction."""
+    """Means over the inner updates, and the clip fraction of each of them: it is 0 in the first by construction.
+
+    What sampler and forward differ by is that of the first: in later ones the policy has moved.
+    """
     region = "clip_ratio/region_mean"
     by_update = {f"{region}/update_{i}": row[region] for i, row in enumerate(updates) if region in row}
-    return mean_rows(updates) | by_update
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.jsonl; a half-written last line (a killed writer) is left out."""
-    rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    gap = {key: value for key, value in updates[0].items() if key.startswith(GAP)}
+    plain = [{key: value for key, value in row.items() if not key.startswith(GAP)} for row in updates]
+    return mean_rows(plain) | by_update | gap
 
 
 def load_overlay(model: PreTrainedModel, path: Path) -> PreTrainedModel:
@@ -228,60 +244,3 @@ def _log(out: Path, batch: int, metrics: dict[str, float], log: Logger) -> None:
     with (out / METRICS).open("a") as file:
         file.write(json.dumps({"batch": batch, **metrics}) + "\n")
     log(batch, metrics)
-
-
-def _save(policy: Policy, optimizer: torch.optim.Optimizer, out: Path, done: int) -> None:
-    tensors = {name: p.detach().contiguous() for name, p in policy.tensors.items()}
-    _write(tensors, _step_file(out, done), done)
-    for name, p in policy.tensors.items():
-        if p not in optimizer.state:  # no update was made yet, e.g. no response was kept
-            continue
-        state = optimizer.state[p]
-        tensors[f"adam.m.{name}"], tensors[f"adam.v.{name}"] = state["exp_avg"], state["exp_avg_sq"]
-        tensors[f"adam.step.{name}"] = state["step"]
-    keep_log(out / METRICS)  # on the disk before the state that says these batches are done
-    _write(tensors, out / STATE, done)
-
-
-def _write(tensors: dict[str, torch.Tensor], path: Path, done: int) -> None:
-    keep(path, save(tensors, metadata={"batches": str(done)}))
-
-
-def _step_file(out: Path, done: int) -> Path:
-    return out / f"step-{done:03d}.safetensors"
-
-
-def _resume(policy: Policy, optimizer: torch.optim.Adam, out: Path, every: int) -> int:
-    """Take up the saved state, if there is one: parameters, Adam's moments, and the log cut to the same batch."""
-    out.mkdir(parents=True, exist_ok=True)
-    done = _done(out, every)
-    if not done:
-        forget(out / METRICS)
-        return 0
-    lines = (out / METRICS).read_bytes().splitlines(keepends=True)[:done]
-    keep_log(out / METRICS, sum(map(len, lines)))
-    with safe_open(out / STATE, "pt") as file, torch.no_grad():
-        for name, p in policy.tensors.items():
-            p.copy_(file.get_tensor(name))
-            if f"adam.m.{name}" not in file.keys():  # noqa: SIM118 - safe_open is no dict
-                continue
-            optimizer.state[p] = {
-                "step": file.get_tensor(f"adam.step.{name}"),
-                "exp_avg": file.get_tensor(f"adam.m.{name}"),
-                "exp_avg_sq": file.get_tensor(f"adam.v.{name}"),
-            }
-    return done
-
-
-def _done(out: Path, every: int) -> int:
-    """How many batches are saved: 0 unless all that they left is what was written, as a kept step cannot be remade."""
-    if not is_kept(out / STATE):
-        return 0
-    with safe_open(out / STATE, "pt") as file:
-        done = int(file.metadata()["batches"])
-    kept = [is_kept(_step_file(out, step)) for step in {*range(every, done + 1, every), done}]
-    logged = len(read_metrics(out / METRICS)) if is_kept(out / METRICS) else 0
-    if logged >= done and all(kept):
-        return done
-    set_aside(out / STATE, "a kept step or the log of its run is lost, so the run starts again")
-    return 0

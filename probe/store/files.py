@@ -57,12 +57,12 @@ def disk_errors(folder: Path, advice: Callable[[], str] = str) -> Iterator[None]
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace the file with `data`: a reader, a kill or a full disk sees the old file or the new one, never a part."""
-    _replace(path, lambda temporary: _put(temporary, data))
+    write_file(path, lambda temporary: _put(temporary, data))
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as parquet (zstd), atomically. The same table gives the same bytes under one pyarrow."""
-    _replace(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+    write_file(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
 _on_write: ContextVar[OnWrite] = ContextVar("on_write", default=lambda written, path: None)
@@ -120,7 +120,8 @@ def _put(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a hidden file, then give it the name, as `write_atomic` does."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +28,7 @@ from probe.store.files import (
     file_digest,
     sync,
     write_atomic,
+    write_file,
     write_table,
     writes_told_to,
 )
@@ -50,6 +51,12 @@ def keep_table(path: Path, table: pa.Table) -> None:
     """`write_table`, with the digest beside it."""
     with vouched(path):
         write_table(path, table)
+
+
+def keep_file(path: Path, write: Callable[[Path], object]) -> None:
+    """`write` makes the file, atomically, with the digest beside it: for what is too large for the memory."""
+    with vouched(path):
+        write_file(path, write)
 
 
 def keep_log(path: Path, size: int | None = None) -> None:

@@ -39,6 +39,7 @@ class Samples:
     logprob: Float[Tensor, "batch pos"]  # nats, of the drawn token under the distribution it was drawn from
     entropy: Float[Tensor, "batch pos"]  # nats, of that distribution
     hidden: Float[Tensor, "batch pos d_model"] | None  # after the final norm, at the position that predicts the token
+    drawn: Float[Tensor, "batch pos"] | None = None  # nats, under the sampler's own model, where `logprob` is another's
 
 
 def _prefill(

@@ -11,8 +11,8 @@ depend on its address alone, never on its batch; in half precision a batch may s
 Nothing of the checkpoint's generation_config.json (top_p, top_k, penalties, suppressed or forced tokens, ...) takes
 part: settings that are None in a GenerationConfig are filled in from the model's, so the model is given a blank one.
 
-Left out: beams, truncated distributions, dropping finished rows from a batch, and sharing the prefill of a prompt that
-is sampled more than once (it is simply repeated: at thousands of new tokens a prompt is little of the work).
+Left out: beams, truncated distributions, and what `group_sampler` does: dropping finished rows from a batch, and
+sharing the prefill of a prompt that is sampled more than once.
 """
 
 import copy
@@ -76,7 +76,7 @@ def generate(
     Raises BadInput on an empty prompt, ids outside the vocabulary, wrong shapes or a temperature <= 0; ProbeError where
     the model's output is not finite or one row does not fit into memory.
     """
-    _check(model, prompts, n_samples, max_new, pad, uniforms, temperature)
+    check_request(model, prompts, n_samples, max_new, pad, uniforms, temperature)
     owner = [prompt for prompt in prompts for _ in range(n_samples)]
     config = _config(max_new, stop, pad)
 
@@ -87,7 +87,7 @@ def generate(
     lengths = [len(prompt) for prompt in owner]
     most = [length + max_new for length in lengths]
     done = over_devices((model, *replicas), by_length(lengths, batch), run, on_rows, most)
-    return _assemble(done, max_new, pad)
+    return assemble(done, max_new, pad)
 
 
 def _config(max_new: int, stop: Sequence[int], pad: int) -> GenerationConfig:
@@ -112,7 +112,7 @@ def _one_batch(
     temperature: float,
     config: GenerationConfig,
 ) -> list[Row]:
-    device = _device(model)
+    device = device_of(model)
     ids, mask = left_padded(prompts, config.pad_token_id, device)
     chooser = _Chooser(None if uniforms is None else uniforms.to(device), temperature)
     blank = copy.copy(model)  # shares every weight and module
@@ -129,13 +129,14 @@ def _one_batch(
     return [(i[:n].clone(), logp[:n].clone(), h[:n].clone(), end) for i, logp, h, n, end in parts]
 
 
-def _device(model: PreTrainedModel) -> torch.device:
+def device_of(model: PreTrainedModel) -> torch.device:
     """Where token ids go in; hooks move them on where the embedding is kept elsewhere."""
     device = model.get_input_embeddings().weight.device
     return torch.device("cpu") if device.type == "meta" else device
 
 
-def _assemble(rows: list[Row], max_new: int, pad: int) -> Samples:
+def assemble(rows: list[Row], max_new: int, pad: int) -> Samples:
+    """Samples of rows in their order. ProbeError where a log-prob or an entropy is not finite."""
     ids = torch.full((len(rows), max_new), pad)
     logprob, entropy = torch.zeros(len(rows), max_new), torch.zeros(len(rows), max_new)
     for r, (tokens, logp, h, _) in enumerate(rows):
@@ -152,7 +153,7 @@ def _assemble(rows: list[Row], max_new: int, pad: int) -> Samples:
     return Samples(ids, lengths, torch.tensor([row[3] for row in rows]), logprob, entropy, hidden=None)
 
 
-def _check(
+def check_request(
     model: PreTrainedModel,
     prompts: list[list[int]],
     n_samples: int,
@@ -161,6 +162,7 @@ def _check(
     uniforms: Tensor | None,
     temperature: float,
 ) -> None:
+    """BadInput where that cannot be sampled."""
     if not prompts or not all(prompts) or n_samples < 1 or max_new < 1:
         raise BadInput("sampling needs at least one non-empty prompt, one sample and one new token", where="generate")
     if not temperature > 0:
