@@ -365,7 +365,7 @@ def test_every_job_on_weights_from_outside_is_made_in_the_calling_process(tmp_pa
 
 # Experiments on texts, and on what is made here
 NO_WEIGHTS = (
-    *("antithetic", "built_in", "cues", "elicitation_scale", "explain", "forecast", "published_outputs"),
+    *("antithetic", "built_in", "cues", "elicitation_scale", "explain", "forecast", "fork_clips", "published_outputs"),
     *("response_law", "reward_audit", "rl_runs", "variants", "weight_path"),
 )
 
