@@ -156,6 +156,25 @@ TOKENS = pa.schema(
     ]
 )
 
+SIDES = ("before", "after")
+PAIRED = pa.schema(  # one text under both checkpoints, a row a token
+    [
+        ("problem", pa.string()),
+        ("sample", pa.int32()),
+        ("pos", pa.int32()),  # index within the completion
+        ("token", pa.int32()),
+        ("piece", pa.string()),  # what it spells; pieces put together are the text
+        *((f"logprob_{side}", pa.float32()) for side in SIDES),  # nats
+        *((f"entropy_{side}", pa.float32()) for side in SIDES),  # nats
+        *((f"rank_{side}", pa.int32()) for side in SIDES),  # 0 where the token is the first choice
+        *((f"fork_{side}", pa.bool_()) for side in SIDES),
+        ("kl", pa.float32()),  # nats, KL(before || after)
+        ("other", pa.list_(pa.int32())),  # first choices of either, each once
+        ("other_piece", pa.list_(pa.string())),
+        *((f"other_{side}", pa.list_(pa.float32())) for side in SIDES),  # log-prob of each, nats
+    ]
+)
+
 
 def check_schema(table: pa.Table, schema: pa.Schema, *, where: str) -> pa.Table:
     """The table with the schema's columns in its order; a missing column or a wrong type is named."""

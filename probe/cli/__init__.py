@@ -28,6 +28,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     patch,
     prefix,
     probes,
+    report,
     run,
     sample,
     score,

@@ -47,15 +47,15 @@ def score(
     model: PreTrainedModel, prompts: Texts, completions: Texts, *, temperature: float = 1.0, batch: int = 128
 ) -> TokenScores:
     """Log-prob, entropy, margin and rank of every completion token under `model`, at most `batch` rows at a time."""
-    _check([model], prompts, completions, temperature)
+    check_texts([model], prompts, completions, temperature)
     head = head_of(model)
 
     def columns(rows: list[int]) -> Float[Tensor, "4 token"]:
-        hidden = _predicting(model, prompts, completions, rows)
+        hidden = predicting(model, prompts, completions, rows)
         targets = torch.tensor([t for r in rows for t in completions[r]])
         return torch.stack([x.float() for x in stream_scores(hidden, head, targets, temperature=temperature)])
 
-    logprob, entropy, margin, rank = _in_batches(columns, prompts, completions, batch)
+    logprob, entropy, margin, rank = in_batches(columns, prompts, completions, batch)
     lengths = [len(c) for c in completions]
     return TokenScores(
         row=np.repeat(np.arange(len(completions)), lengths),
@@ -78,14 +78,14 @@ def kl(
     batch: int = 128,
 ) -> Float[np.ndarray, "token"]:
     """KL(before || after) of the next-token distribution at every completion token, nats, row by row."""
-    _check([before, after], prompts, completions, temperature)
+    check_texts([before, after], prompts, completions, temperature)
     heads = head_of(before), head_of(after)
 
     def column(rows: list[int]) -> Float[Tensor, "1 token"]:
-        p, q = (_predicting(model, prompts, completions, rows) for model in (before, after))
+        p, q = (predicting(model, prompts, completions, rows) for model in (before, after))
         return stream_kl(p, heads[0], q, heads[1], temperature=temperature)[None].float()
 
-    return _in_batches(column, prompts, completions, batch)[0]
+    return in_batches(column, prompts, completions, batch)[0]
 
 
 def head_of(model: PreTrainedModel) -> Head:
@@ -94,7 +94,7 @@ def head_of(model: PreTrainedModel) -> Head:
     return Head(parts.head_weight, parts.head_bias, parts.softcap, parts.scale)
 
 
-def _in_batches(
+def in_batches(
     columns: Callable[[list[int]], Float[Tensor, "column token"]], prompts: Texts, completions: Texts, batch: int
 ) -> Float[np.ndarray, "column all"]:
     """`columns` of some rows at a time, put together in the order of the rows."""
@@ -127,7 +127,7 @@ def _batches(lengths: list[int], batch: int) -> list[list[int]]:
     return batches
 
 
-def _predicting(
+def predicting(
     model: PreTrainedModel, prompts: Texts, completions: Texts, rows: list[int]
 ) -> Float[Tensor, "token d_model"]:
     """The final states that predict the completion tokens, row by row."""
@@ -142,7 +142,7 @@ def _predicting(
     return hidden[predicts.to(hidden.device)]
 
 
-def _check(models: list[PreTrainedModel], prompts: Texts, completions: Texts, temperature: float) -> None:
+def check_texts(models: list[PreTrainedModel], prompts: Texts, completions: Texts, temperature: float) -> None:
     if len(prompts) != len(completions) or not prompts:
         raise BadInput(f"{len(prompts)} prompts and {len(completions)} completions", where="score", do="give one each")
     empty = [i for i, (p, c) in enumerate(zip(prompts, completions, strict=True)) if not p or not c]

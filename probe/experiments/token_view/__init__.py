@@ -1,0 +1,1 @@
+"""What do both checkpoints of a pair make of every token that either of them wrote?"""

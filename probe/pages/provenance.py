@@ -1,0 +1,38 @@
+"""Where do a page's numbers come from, and what makes them again? Artifacts with digests and versions, and commands."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from probe import __version__
+from probe.engine.job import Job
+from probe.experiments.compare.job import CompareJob
+from probe.grammar import GRAMMARS
+from probe.rollouts.options import SAMPLED
+from probe.store import Store
+
+ABOUT = ("stage", "digest", "version", "commit", "dirty", "versions")
+
+
+def told(store: Store, jobs: Iterable[Job], commands: Sequence[str]) -> dict[str, Any]:
+    """Of each artifact that was read what it is; all are in the store."""
+    artifacts = []
+    for job in jobs:
+        spec = store.get(job.recipe).spec
+        artifacts.append({"label": job.label, **{key: spec.get(key) for key in ABOUT}})
+    return {"probe": __version__, "artifacts": artifacts, "commands": list(commands)}
+
+
+def commands(job: CompareJob) -> list[str]:
+    """What is typed to make the page, and each table behind it, again."""
+    pair = " ".join(shlex.quote(each.name) for each in job.pair.sides.values())
+    asked, options, outside = job.elicitation, job.options, job.pair.is_outside
+    said = ""
+    if asked.problems.name not in GRAMMARS or outside:
+        said += f" --problems {shlex.quote(asked.problems.name)} --limit {len(asked.problems.problems)}"
+        said += f" --template {shlex.quote(asked.template)} --max-new {options.max_new}"
+    if outside:
+        said += f" --dtype {job.pair.before.dtype}"
+    said += f" --samples {options.samples}" if options.samples != SAMPLED.samples else ""
+    said += f" --temperature {options.temperature:g}" if options.temperature != SAMPLED.temperature else ""
+    return [f"probe {verb} {pair}{said}" for verb in ("report", "compare", "explain")]
