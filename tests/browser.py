@@ -9,6 +9,7 @@ with Browser.found() as browser:             skips, with the reason, where there
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -24,6 +25,15 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 20.0
 KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40, "ArrowUp": 38, "Home": 36, "End": 35, "Tab": 9, "Enter": 13}
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe whose ends are none of 3 and 4, which the shell is about to set."""
+    low = os.pipe()
+    high = tuple(fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in low)
+    for each in low:
+        os.close(each)
+    return high[0], high[1]
 
 
 class Page:
@@ -65,12 +75,12 @@ class Browser:
     """The process, what was said on its pipes, and what its pages logged."""
 
     def __init__(self, program: str, profile: str) -> None:
-        read_ours, write_its = os.pipe()
-        read_its, write_ours = os.pipe()
+        read_ours, write_its = _pipe()
+        read_its, write_ours = _pipe()
         # the protocol's pipes are file descriptors 3 and 4 of the browser
         words = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
         words += [f"--user-data-dir={profile}", "--no-first-run", "--disable-dev-shm-usage", "about:blank"]
-        shell = ["sh", "-c", f'exec "$@" 3<&{read_its} 4>&{write_its}', "sh", *words]
+        shell = ["bash", "-c", f'exec "$@" 3<&{read_its} 4>&{write_its}', "bash", *words]
         self.process = subprocess.Popen(
             shell, pass_fds=(read_its, write_its), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
