@@ -7,6 +7,7 @@
     explain(pair)                why accuracy changed: the verdict over rival explanations
     forecast(checkpoint)         what RL under each reward will change, before any RL
     steer(pair)                  does steering by hand do what RL did?
+    report(pair)                 all of it on one page; token_view(pair): every token under both, in a notebook
     features(pair)               which features did RL write, and which did it turn up?
     adapter(pair)                how few latents beside the MLPs of before make it behave like after?
     dictionary(name)             somebody's sparse dictionary, whoever made it
@@ -27,6 +28,7 @@ _PUBLIC = {
     **dict.fromkeys(("compare", "cross_sample", "load", "pair", "patch", "probes", "steer", "train"), "probe.api"),
     **dict.fromkeys(("weight_path", "weights"), "probe.api"),
     **dict.fromkeys(("explain", "forecast"), "probe.verdicts"),
+    **dict.fromkeys(("report", "token_view"), "probe.reports"),
     **dict.fromkeys(("adapter", "dictionary", "features"), "probe.latents"),
     "Store": "probe.store",
 }
@@ -45,7 +47,9 @@ __all__ = [
     "pair",
     "patch",
     "probes",
+    "report",
     "steer",
+    "token_view",
     "train",
     "weight_path",
     "weights",

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from probe.measures import PairData
 from probe.pages import embed, measures, tokens
 from probe.pages import responses as page_responses
 from probe.pages.pack import LEVEL_NATS, TOP, Both, Nats, Texts, Whole, packed, plain, unpacked
+from probe.pages.strip import strip
 from probe.pages.svg import sanitised
 
 TEXTS = st.text(st.characters(), max_size=80)
@@ -285,3 +287,35 @@ def test_a_page_is_replaced_and_a_strangers_is_not(tmp_path: Path) -> None:
 def test_folders_of_pages_are_plain_names() -> None:
     assert embed.folder_of(["Qwen/Qwen2.5-7B", "../../etc"]) == Path("reports/Qwen-Qwen2.5-7B--etc")
     assert embed.folder_of(["", "a\x00b"]) == Path("reports/unnamed--a-b")
+
+
+# ---- a still figure
+
+
+def test_a_strip_draws_every_token_where_it_stands() -> None:
+    table = made_pages.paired([["ab", "\nc\n", "", "d" * 130, "\x1b$x$"]])
+    drawn = strip(table, ("one", "two"), "entropy")
+    assert len(drawn.table) == 2 * table.num_rows and "5 tokens" in drawn.caption
+    told = [row["value"] for row in drawn.table if row["side"] == "before"]
+    assert told == pytest.approx(table["entropy_before"].to_pylist())
+    texts = "".join(text.get_text() for text in drawn.figure.axes[0].texts)
+    assert texts == "ab↵c↵·" + "d" * 130 + "?$x$"
+    heights = [text.get_position()[1] for text in drawn.figure.axes[0].texts]
+    assert heights == sorted(heights) and len(set(heights)) == 5
+    assert len(strip(table, ("one", "two")).figure.axes) == 1  # KL has one value a token
+    lines = list(drawn.figure.axes[1].lines)
+    assert len(lines) >= sum(table["fork_after"].to_pylist()) > 0
+
+
+def test_a_strip_of_nothing_is_refused() -> None:
+    table = made_pages.paired([["a"]])
+    for rows, colour in ((table.slice(0, 0), "kl"), (table, "hue")):
+        with pytest.raises(BadInput):
+            strip(rows, ("one", "two"), colour)  # type: ignore[arg-type]
+
+
+def test_all_of_the_template_goes_into_a_package() -> None:
+    about = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = about["tool"]["setuptools"]["package-data"]["probe.pages"]
+    held = {path.name for path in Path(embed.__file__).parent.iterdir() if path.suffix in (".html", ".css", ".js")}
+    assert set(listed) == held == {"report.html", "report.css", *embed.SCRIPTS}

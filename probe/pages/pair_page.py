@@ -70,6 +70,17 @@ class PairPage:
         }
         return Page(self.compare.pair.label, data, figures.markup(drawings))
 
+    def tokens_page(self, store: Store) -> Page:
+        """The responses alone, token by token: for a notebook."""
+        places = {problem.id: place for place, problem in enumerate(self.compare.elicitation.problems.problems)}
+        data = {
+            "kind": "tokens",
+            "about": self._about([]),
+            "responses": self._responses(store, warm=True),
+            "tokens": self._tokens(store, places),
+        }
+        return Page(self.compare.pair.label, data, {})
+
     def _about(self, rows: Rows) -> dict[str, Any]:
         job = self.compare
         asked, pair = job.elicitation, job.pair
@@ -91,17 +102,16 @@ class PairPage:
             ],
         }
 
-    def _responses(self, store: Store) -> dict[str, Any]:
-        before, after, cold_before, cold_after = (
-            store.get(job.recipe).read_table(RESPONSES) for job in self.compare.sampled[:4]
-        )
+    def _responses(self, store: Store, warm: bool = False) -> dict[str, Any]:
+        jobs = self.compare.sampled[: 2 if warm else 4]
+        tables = [store.get(job.recipe).read_table(RESPONSES) for job in jobs]
         asked = self.compare.elicitation.problems.problems
         known = leaked(asked) if _has_read(self.compare) else None
         problems = {
             each.id: responses.problem(each.prompt, each.answer, None if known is None else each.id in known)
             for each in asked
         }
-        return responses.told([(before, after), (cold_before, cold_after)], problems, self.most)
+        return responses.told(list(zip(tables[::2], tables[1::2], strict=True)), problems, self.most)
 
     def _tokens(self, store: Store, places: dict[str, int]) -> dict[str, Any] | None:
         if self.tokens is None:
