@@ -215,6 +215,26 @@ def test_compare_measures_a_pair_and_keeps_it(place: Place) -> None:
     assert "only before" in shown
 
 
+def test_a_report_tells_what_compare_and_explain_left(place: Place) -> None:
+    place.made("train", "run")
+    few = ("raw", "run", "--limit", 12, "--samples", 2)
+    told = json.loads(place.made("report", *few, "--json", "--workers", 1).stdout)
+    page, numbers = Path(told["page"]), json.loads(Path(told["numbers"]).read_text(encoding="utf-8"))
+    assert page == Path("reports/raw--run/index.html") and told["bytes"] == page.stat().st_size
+    for verb in ("compare", "explain", "report"):
+        assert "everything is there" in place.made(verb, *few, "--dry").stderr
+    found = json.loads(place.made("compare", *few, "--json").stdout)["changes"]
+    assert [row["value"] for row in numbers["measures"]["rows"]] == pytest.approx([row["value"] for row in found])
+    verdicts = json.loads(place.made("explain", *few, "--json").stdout)["verdicts"]
+    assert [each["sentence"] for each in numbers["verdicts"]] == [each["verdict"] for each in verdicts]
+    assert len(numbers["responses"]["pairs"]) == numbers["responses"]["of"] == 36
+    assert numbers["tokens"]["after"]["starts"][-1] == len(numbers["tokens"]["after"]["kl"])
+    assert "pair_changes" in {each["name"] for each in numbers["figures"]}
+    assert "probe compare raw run" in numbers["provenance"]["commands"][1]
+    page.write_text("mine")
+    assert "in the way" in place.made("report", *few, code=2).stderr
+
+
 def test_an_organism_is_compared_with_a_folder(place: Place) -> None:
     done = place.made("compare", "raw", place.folder, "--limit", 20)
     assert "raw -> folder, chain (synthetic), template none, T = 1" in done.stdout
@@ -228,6 +248,7 @@ BUDGET = {"weights", "cache", "memory", "sampling_hours", "reading_hours", "hour
 FITTED = {"fits", "fit_memory", "fitting_hours", "disk"}
 ON_PAIRS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", *LARGE, "--problems", "chain"),
+    "report": ("report", *LARGE, "--problems", "chain"),
     "explain": ("explain", *LARGE, "--problems", "chain"),
     "prefix": ("prefix", LARGE[0], "--problems", "chain"),
     "contamination": ("contamination", *LARGE, "--problems", "chain"),
@@ -242,7 +263,7 @@ ON_PAIRS: dict[str, tuple[str, ...]] = {
     "dictionary": ("dictionary", "fit", *LARGE, "--problems", "chain"),
 }
 WEIGHTS_7B = 7_615_616_512 * 2  # bytes in bf16
-READING = ("compare", "contamination", "probes", "steer", "patch", "features", "dictionary", "adapter")
+READING = ("compare", "report", "contamination", "probes", "steer", "patch", "features", "dictionary", "adapter")
 
 
 @pytest.fixture
@@ -267,10 +288,15 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
     words = (*ON_PAIRS[name], "--dtype", "bfloat16")
     told = dry(place, *words)
     assert set(told) == BUDGET | FITTED | {"of"}
-    copies = {"compare": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3, "features": 2, "adapter": 3}
+    copies = {"compare": 2, "report": 2, "patch": 3, "layers": 4, "weights": 2, "cross-sample": 3, "features": 2}
+    copies |= {"adapter": 3}
     held = copies.get(name, 1)  # of the weights, in one job at once
     assert told["weights"] == held * WEIGHTS_7B
-    assert told["memory"] > told["weights"] + told["cache"] if name != "compare" else told["memory"] > told["weights"]
+    assert (
+        told["memory"] > told["weights"] + told["cache"]
+        if name not in ("compare", "report")
+        else told["memory"] > told["weights"]
+    )
     assert told["hours"] == pytest.approx(sum(told[f"{what}_hours"] for what in ("sampling", "reading", "fitting")))
     fits = {"features": 6, "dictionary": 1, "adapter": 15}.get(name, 0)
     assert told["fits"] == fits

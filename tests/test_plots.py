@@ -26,6 +26,7 @@ from plot_rows_fork_clips import watched
 from plot_rows_inside import ALL, HEAD, NOISE, inside, patched, weights
 from plot_rows_law import head_and_all, laws, planted
 from plot_rows_layers import lent
+from plot_rows_pair import compared
 from plot_rows_paths import paths
 from plot_rows_prompts import prompted
 from plot_rows_responders import rows_of
@@ -70,6 +71,7 @@ def drawn(rows):
     made_up |= {"paths": paths(), "features": featured(), "adapters": adapted()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     of["prompt_shares"] = prompted()
+    of["pair_changes"] = compared()
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)
     return Drawings({name: found for name in NAMES if (found := figures.get(name)(of[name])) is not None})

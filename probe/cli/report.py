@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from probe.cli import settings
+from probe.cli.compare_rollouts import meant
 from probe.cli.dry_run import announce
 from probe.cli.groups import command
 from probe.cli.show import emit, messages, say
+from probe.errors import BadInput
 
 if TYPE_CHECKING:
+    from probe.pages.outputs_page import OutputsPage
     from probe.pages.pair_page import PairPage
 
+WHAT = f"{settings.CHECKPOINT} Or outputs: a published data set, or the file BEFORE."
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the page [reports/BEFORE--AFTER].")]
 Prompts = Annotated[str | None, typer.Option(help="Templates the base is also tried under [as `probe compare`].")]
 Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs of responses on the page, at each temperature.")]
@@ -20,9 +24,9 @@ Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs of responses o
 
 @command("report", place=62)
 def report(
-    before: settings.Before,
-    after: settings.After,
+    before: Annotated[str, typer.Argument(help=WHAT)],
     run: settings.Asked,
+    after: settings.MaybeAfter = None,
     out: Out = None,
     pairs: Pairs = 256,
     prompts: Prompts = None,
@@ -30,6 +34,7 @@ def report(
     temperature: settings.Warm = 1.0,
     prefix: settings.Prefix = "",
     devices: settings.Devices = "",
+    grading: settings.Labels = None,
     dry: settings.Dry = False,
     as_json: settings.AsJson = False,
 ) -> None:
@@ -37,20 +42,55 @@ def report(
 
     The verdict, figures, every measure with what it means, prompts and responses side by side, and the same text token
     by token under both models. What `probe compare` and `probe explain` left in the store is read, what is missing is
-    made. Beside the page lies report.json with the same numbers.
+    made. Beside the page lies report.json with the same numbers. Outputs without weights (a published data set, or two
+    files as `probe compare-rollouts` takes them) have a page without tokens.
     """
-    from probe.pages.pair_page import pair_page
+    outputs = _outputs(before, after, run.held.root)
+    if outputs:
+        from probe.experiments.published_outputs.job import published_job
+        from probe.pages.outputs_page import OutputsPage
 
-    pair = run.pair(before, after)
-    asked, options = run.of(pair.before, temperature=temperature, samples=samples, prefix=prefix)
-    tried = settings.other_prompts(prompts, asked, pair.before, run.manifest)
-    page = pair_page(pair, asked, options, tried, run.compute(devices), pairs)
+        page: PairPage | OutputsPage = OutputsPage(published_job(outputs, grading), pairs)
+    else:
+        page = _of_pair(
+            before, after, run, pairs, prompts, devices, temperature=temperature, samples=samples, prefix=prefix
+        )
     if dry:
         return announce(page.jobs, run.held, run.workers, page.label, as_json)
     _write(page, run, out, as_json)
 
 
-def _write(page: "PairPage", run: settings.Making, out: Path | None, as_json: bool) -> None:
+def _outputs(before: str, after: str | None, root: Path) -> list[Path]:
+    """The outputs meant: files, or a published data set; none, where checkpoints are meant."""
+    from probe.models.loading.manifest import load_manifest
+
+    first = Path(before)
+    if after is not None:
+        return [first, Path(after)] if first.is_file() and Path(after).is_file() else []
+    if before in load_manifest().datasets or any(first.glob("data-*.arrow")):
+        return [meant(first, root)]
+    raise BadInput("one name is no pair", where=before, do="give BEFORE and AFTER, or a published data set")
+
+
+def _of_pair(
+    before: str,
+    after: str | None,
+    run: settings.Asked,
+    pairs: int,
+    prompts: str | None,
+    devices: str,
+    **ask: Any,
+) -> "PairPage":
+    """The page of two checkpoints."""
+    from probe.pages.pair_page import pair_page
+
+    pair = run.pair(before, after)
+    asked, options = run.of(pair.before, **ask)
+    tried = settings.other_prompts(prompts, asked, pair.before, run.manifest)
+    return pair_page(pair, asked, options, tried, run.compute(devices), pairs)
+
+
+def _write(page: "PairPage | OutputsPage", run: settings.Making, out: Path | None, as_json: bool) -> None:
     """Make what is missing, write the page and say where it is."""
     from probe.engine.executor import make
     from probe.engine.pool import pool_size

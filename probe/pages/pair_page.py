@@ -41,7 +41,7 @@ class PairPage:
     @property
     def jobs(self) -> list[Job]:
         """All of it."""
-        return [job for job in (self.compare, self.explain, self.tokens) if job is not None]
+        return [job for job in (self.tokens, self.compare, self.explain) if job is not None]
 
     @property
     def label(self) -> str:

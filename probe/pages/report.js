@@ -101,6 +101,7 @@ function heading() {
   main.append(make("h1", {}, make("bdi", {}, it.before), " → ", make("bdi", {}, it.after)));
   const words = [`${it.n_problems} problems of ${it.problems}`];
   if (it.leak) words.push(`(${it.leak})`);
+  if (it.grading) words.push(`${it.grading} labels`);
   if (it.template) words.push(`template ${it.template}`);
   if (it.samples) words.push(`${it.samples} samples at T = ${it.temperature} and one greedy, at most ${it.max_new} tokens`);
   main.append(make("p", { class: "quiet" }, words.join(", ").replace(", (", " (")));
@@ -115,7 +116,7 @@ const TILES = { accuracy: "accuracy", code_share: "share in code", parse_rate: "
 function tiles() {
   const warm = Math.max(...data.measures.rows.map((row) => row.temperature));
   const found = data.measures.rows.filter((row) => row.temperature === warm && row.name in TILES && row.reward === data.about.after && ["", "all"].includes(row.varying));
-  return make("ul", { class: "tiles" }, found.map((row) => {
+  return !found.length ? null : make("ul", { class: "tiles" }, found.map((row) => {
     const both = row.before === null ? null : make("span", { class: "nowrap" }, `${number(row.before, 2)} → ${number(row.after, 2)}`);
     return make("li", {}, make("span", { class: "what" }, TILES[row.name]), make("span", { class: "big" }, number(row.value, 3, row.before !== null)), make("span", { class: "about" }, both, make("span", { class: "nowrap" }, interval(row.lo, row.hi))));
   }));
@@ -185,7 +186,8 @@ function measures() {
 function figures() {
   return make("div", { class: "figures" }, data.figures.map((one) => {
     const drawn = [...document.querySelectorAll("#drawings > .drawn")].find((each) => each.dataset.figure === one.name);
-    return make("figure", {}, drawn ?? make("p", { class: "about" }, "not drawn"), make("figcaption", {}, one.caption), make("details", {}, make("summary", {}, `${one.name}: the numbers drawn`), make("pre", { tabindex: 0 }, one.csv)));
+    const broad = (drawn?.querySelector("svg")?.viewBox.baseVal.width ?? 0) > 300; // points
+    return make("figure", { class: broad ? "broad" : null }, drawn ?? make("p", { class: "about" }, "not drawn"), make("figcaption", { class: drawn ? "heard" : null }, `${one.title}. ${one.caption}`), make("details", {}, make("summary", {}, `${one.name}: the numbers drawn`), make("pre", { tabindex: 0 }, one.csv)));
   }));
 }
 

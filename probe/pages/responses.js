@@ -5,6 +5,7 @@ const SWITCHES = { CC: "code → code", CL: "code → prose", LC: "prose → cod
 const HEIGHT = 56, LONG = 20000; // pixels of a row; characters shown at first
 const isCut = (side) => side.stop === "length";
 const FILTERS = {
+  name: ["After", (pair) => pair.name ?? data.about.after, (key) => key],
   temperature: ["Sampling", (pair) => String(pair.temperature), (key) => at(Number(key))],
   cell: ["Right", (pair) => pair.cell, (key) => CELLS[key]],
   switch: ["Strategy", (pair) => pair.switch, (key) => SWITCHES[key]],

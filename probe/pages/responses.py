@@ -19,12 +19,18 @@ KEY = ("problem", "sample")
 Problems = Mapping[str, Mapping[str, Any]]
 
 
-def told(tables: Sequence[tuple[pa.Table, pa.Table]], problems: Problems, most: int) -> dict[str, Any]:
-    """Of each pair of RESPONSES tables the first `most` pairs, first samples first; how many there are in all."""
+def told(
+    tables: Sequence[tuple[pa.Table, pa.Table]], problems: Problems, most: int, names: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Of each pair of RESPONSES tables the first `most` pairs, first samples first; how many there are in all.
+
+    `names`: of the system after, where there are several.
+    """
     places = {name: place for place, name in enumerate(problems)}
     pairs, of = [], 0
-    for before, after in tables:
+    for place, (before, after) in enumerate(tables):
         found = _pairs(before, after, places)
+        found = [{"name": names[place]} | pair for pair in found] if names else found
         of += len(found)
         pairs += found[:most]
     return {
