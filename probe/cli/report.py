@@ -15,8 +15,9 @@ from probe.errors import BadInput
 if TYPE_CHECKING:
     from probe.pages.outputs_page import OutputsPage
     from probe.pages.pair_page import PairPage
+    from probe.pages.study_page import StudyPage
 
-WHAT = f"{settings.CHECKPOINT} Or outputs: a published data set, or the file BEFORE."
+WHAT = f"{settings.CHECKPOINT} Or outputs (a data set, or the file BEFORE); or a study."
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the page [reports/BEFORE--AFTER].")]
 Prompts = Annotated[str | None, typer.Option(help="Templates the base is also tried under [as `probe compare`].")]
 Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs of responses on the page, at each temperature.")]
@@ -35,6 +36,7 @@ def report(
     prefix: settings.Prefix = "",
     devices: settings.Devices = "",
     grading: settings.Labels = None,
+    figures: settings.Figures = settings.FIGURES,
     dry: settings.Dry = False,
     as_json: settings.AsJson = False,
 ) -> None:
@@ -43,8 +45,13 @@ def report(
     The verdict, figures, every measure with what it means, prompts and responses side by side, and the same text token
     by token under both models. What `probe compare` and `probe explain` left in the store is read, what is missing is
     made. Beside the page lies report.json with the same numbers. Outputs without weights (a published data set, or two
-    files as `probe compare-rollouts` takes them) have a page without tokens.
+    files as `probe compare-rollouts` takes them) have a page without tokens; a study has one of its figures and runs.
     """
+    from probe.pages.embed import folder_of
+
+    study = _study(before, after, figures)
+    if study is not None:
+        return _written(study.page(run.held).write(out or folder_of(study.names)), as_json)
     outputs = _outputs(before, after, run.held.root)
     if outputs:
         from probe.experiments.published_outputs.job import published_job
@@ -60,6 +67,14 @@ def report(
     _write(page, run, out, as_json)
 
 
+def _study(name: str, after: str | None, figures: Path) -> "StudyPage | None":
+    """The study of that name, if one is meant."""
+    from probe.pages.study_page import StudyPage
+    from probe.studies import studies, study
+
+    return StudyPage(study(name), figures) if after is None and name in studies.names() else None
+
+
 def _outputs(before: str, after: str | None, root: Path) -> list[Path]:
     """The outputs meant: files, or a published data set; none, where checkpoints are meant."""
     from probe.models.loading.manifest import load_manifest
@@ -69,7 +84,7 @@ def _outputs(before: str, after: str | None, root: Path) -> list[Path]:
         return [first, Path(after)] if first.is_file() and Path(after).is_file() else []
     if before in load_manifest().datasets or any(first.glob("data-*.arrow")):
         return [meant(first, root)]
-    raise BadInput("one name is no pair", where=before, do="give BEFORE and AFTER, or a published data set")
+    raise BadInput("one name is no pair", where=before, do="give BEFORE and AFTER, a published data set, or a study")
 
 
 def _of_pair(
@@ -100,7 +115,11 @@ def _write(page: "PairPage | OutputsPage", run: settings.Making, out: Path | Non
     store = run.held
     with Progress(messages(), store, pool_size(run.workers)) as progress:
         make(page.jobs, store, workers=run.workers, listener=progress)
-    paths = page.page(store).write(out or folder_of(page.names))
+    _written(page.page(store).write(out or folder_of(page.names)), as_json)
+
+
+def _written(paths: list[Path], as_json: bool) -> None:
+    """Say where the page is."""
     told: dict[str, Any] = {"page": str(paths[0]), "numbers": str(paths[1]), "bytes": paths[0].stat().st_size}
     if as_json:
         return emit(told)

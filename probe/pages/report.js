@@ -40,7 +40,7 @@ function number(value, digits = 3, sign = false) {
 }
 const interval = (lo, hi) => (lo === null || lo === undefined || hi === null ? "" : `[${number(lo)}, ${number(hi)}]`);
 const chance = (p) => (p === null || p === undefined ? "" : p < 0.001 ? "<.001" : number(p));
-const at = (temperature) => (temperature ? `sampled at T = ${temperature}` : "greedy");
+const at = (temperature) => (temperature ? `sampled at T = ${temperature}` : data.kind === "outputs" ? "greedy, or temperature not told" : "greedy");
 
 /** The packed parts spelled out (see pack.py). */
 async function unpacked(value) {
@@ -98,6 +98,7 @@ theme(THEMES.includes(asked.get("theme")) ? asked.get("theme") : "system");
 
 function heading() {
   const it = data.about;
+  if (data.kind === "study") return main.append(make("h1", {}, `Study ${it.study}`), make("p", { class: "sentence" }, it.question));
   main.append(make("h1", {}, make("bdi", {}, it.before), " → ", make("bdi", {}, it.after)));
   const words = [`${it.n_problems} problems of ${it.problems}`];
   if (it.leak) words.push(`(${it.leak})`);
@@ -179,6 +180,16 @@ function measures() {
   return [make("p", { class: "about" }, "A change is after − before, paired by problem; intervals are 95 %, clustered by problem; Holm’s family is every tested row of all groups. Click a heading to sort."),
     make("div", { class: "controls" }, make("label", {}, "Of", group), make("label", {}, "Search", search), count),
     make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table of measures" }, make("table", {}, make("thead", {}, make("tr", {}, heads)), body))];
+}
+
+// ---- of a study, every run that it measures
+
+function runs() {
+  const columns = [["measured", ""], ["digest", "mono"], ...["accuracy", "share in code"].flatMap((name) => [[`${name}, change`, "number"], ["95 % interval", "number"]])];
+  const told = (one) => (one ? [number(one.value, 3, true), interval(one.lo, one.hi)] : ["", ""]);
+  const rows = data.runs.map((run) => [run.label, run.digest.slice(0, 16), ...told(run.accuracy), ...told(run.code_share)]);
+  const held = data.runs.filter((run) => run.held).length;
+  return [make("p", { class: "about" }, `${held} of ${rows.length} measurements are in the store that the page was made from; changes are of the last step, sampled.`), plainTable(columns, rows, "Measurements of the study")];
 }
 
 // ---- figures, and where it all comes from

@@ -143,6 +143,14 @@ function responses(held, tokens) {
 
 async function start() {
   const only = data.kind === "tokens";
+  if (data.kind === "study") {
+    heading();
+    section("figures", "Figures", figures());
+    section("runs", "Runs", runs());
+    section("provenance", "Provenance", provenance());
+    document.documentElement.dataset.ready = "yes";
+    return;
+  }
   if (!only) {
     heading();
     const found = data.verdicts.length ? data.verdicts.map(verdict) : [make("p", { class: "about" }, "No verdict was made.")];
