@@ -1,7 +1,7 @@
 """Pages of outputs without weights, and of studies: what they are made from, and what they lack."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +98,9 @@ def test_a_study_has_a_page_of_its_figures_and_runs(tmp_path: Path) -> None:
     make([Told(1)], store, workers=1)
     save("mine", drawing(), folder, {"inputs": [Told(1).recipe.digest, Told(2).recipe.digest]})
     save("others", drawing(), folder, {"inputs": [Told(3).recipe.digest]})
+    named = plain(StudyPage(replace(STUDY, figures=("others",)), folder).page(store).data)
+    assert [each["name"] for each in named["figures"]] == ["others", "mine"]  # its own before others
+    assert "another version" in named["provenance"]["artifacts"][0]["label"]
     page = StudyPage(STUDY, folder).page(store)
     told = plain(page.data)
     assert [each["name"] for each in told["figures"]] == ["mine"] == list(page.figures)

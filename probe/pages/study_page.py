@@ -1,7 +1,8 @@
 """The page of a study: the figures that were drawn of it, their tables, and an index of every run that it measures.
 
-A figure is of a study where it was drawn from one of the study's measurements (the digests beside it say so). Numbers
-of runs are read where the store holds them; nothing is made.
+A figure is of a study that names it, or where it was drawn from one of the study's measurements (the digests beside it
+say so). One that was drawn from measurements of other versions of the code says that. Numbers of runs are read where
+the store holds them; nothing is made.
 """
 
 import inspect
@@ -64,12 +65,13 @@ class StudyPage:
         for path in sorted(self.figures.glob("*.json")):
             try:
                 record = json.loads(path.read_bytes())
-                mine = digests & set(record["provenance"]["inputs"])
+                current = bool(digests & set(record["provenance"]["inputs"]))
             except (OSError, ValueError, KeyError, TypeError) as err:
                 do = "draw it again: probe figure NAME"
                 raise BadInput("this is no record of a figure", where=str(path), do=do) from err
+            mine = current or path.stem in self.study.figures
             if mine and all(path.with_suffix(end).is_file() for end in (".svg", ".csv")):
-                found.append(record | {"figure": path.stem})
+                found.append(record | {"figure": path.stem, "current": current})
         return sorted(found, key=lambda record: (_name(record) not in self.study.figures, _name(record)))
 
     def _figure(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -83,9 +85,10 @@ def _name(record: dict[str, Any]) -> str:
 
 def _artifact(record: dict[str, Any]) -> dict[str, Any]:
     """A figure as the table of provenance tells it."""
+    age = "" if record["current"] else ", made by another version of the code"
     return {
         "stage": "figure",
-        "label": f"{_name(record)}, of {len(record['provenance']['inputs'])} measurements",
+        "label": f"{_name(record)}, of {len(record['provenance']['inputs'])} measurements{age}",
         "digest": str(record.get("table_sha256", "")),
         "versions": record.get("versions"),
     }
