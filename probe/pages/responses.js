@@ -79,7 +79,7 @@ function responses(held, tokens) {
   const shown = make("div", {}), count = make("span", { class: "about", role: "status" });
   const list = virtualList("Pairs of responses", listed, detail);
   const search = make("input", { type: "search", placeholder: "in prompts and responses" });
-  const selects = Object.entries(FILTERS).map(([name, [words, key, told]]) => {
+  const selects = Object.entries(FILTERS).filter(([name]) => name !== "name" || pairs.some((pair) => pair.name)).map(([name, [words, key, told]]) => {
     const counts = new Map();
     for (const pair of pairs) counts.set(key(pair, problems), (counts.get(key(pair, problems)) ?? 0) + 1);
     const options = [...counts].sort().map(([each, n]) => make("option", { value: each }, `${told(each)} (${n})`));
