@@ -9,6 +9,8 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+from s3fs import S3FileSystem
+
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -30,6 +32,7 @@ def s3_server() -> Iterator[str]:
     os.environ.update(ENVIRONMENT, AWS_ENDPOINT_URL=address)
     try:
         _wait_for(address, server)
+        S3FileSystem.clear_instance_cache()  # one of another server would be taken for this one's
         yield address
     finally:
         server.kill()
