@@ -401,7 +401,7 @@ def new_or_old() -> str:
     rotated, turned = (
         [with_interval(share("python_all", f"{of} {kind}")) for of in ("rl", "walk")] for kind in ("rotated", "turned")
     )
-    told = {side: table("minimal_sets", mark="told", side=side) for side in ("before", "after")}
+    told = {side: [r for r in table("minimal_sets", mark="told") if r["side"] == side] for side in ("before", "after")}
     sizes = sorted(int(row["level"]) for row in told["before"])
     doses = {
         way: with_interval(
@@ -421,10 +421,23 @@ def new_or_old() -> str:
         f"most; between two halves of the base's own problems they are {said(min(halves))} to {said(max(halves))}. "
         f"Under `python`, all weights, latents that both write in another direction carry {rotated[0]} of the change "
         f"over the same texts (a walk as long: {rotated[1]}), latents at another strength {turned[0]} ({turned[1]}). "
-        f"Turned by hand in the base, {sizes[0]} or {sizes[-1]} of its latents bring .8 of RL's change of the code "
+        f"Turned by hand in the base, {sizes[0]} to {sizes[-1]} of its latents bring .8 of RL's change of the code "
         f"share in {len(told['before'])} of 6 pairs, and taken back they undo it in {len(told['after'])} of 6. Ten of "
         f"them take the base to {doses['10 latents 1']}, the difference of means at their norm to "
         f"{doses['10 difference 1']}"
+    )
+
+
+def little() -> str:
+    """How well the best latent tells code, beside that of a dictionary that was never trained."""
+    scores = table("dictionary_controls", mark="score", name="best_auroc", reward="ground_truth_all")
+    own, none = (
+        next(row for row in scores if row["level"].startswith(f"strategy {part} latent"))
+        for part in ("rl", "untrained")
+    )
+    return (
+        f"The best latent of the fitted dictionary tells code at the fork with AUROC {with_interval(own)} under the "
+        f"true reward, that of a dictionary that was never trained with {with_interval(none)}"
     )
 
 
@@ -467,6 +480,7 @@ def found_alone() -> str:
 @pytest.mark.parametrize(
     "text",
     [
+        little,
         found_again,
         found_alone,
         one_of_them,
