@@ -99,10 +99,7 @@ def test_random_reward_has_its_replicates_and_its_control() -> None:
         assert (run.organism.size, run.name) == ("small", "random")
         cells.setdefault((run.organism.family, run.clip), set()).add((run.organism.seed, run.grpo.seed))
     assert set(cells) == {(family, clip) for family in ("latent-code", "no-code") for clip in ("0.05", "0.2", "none")}
-    for (family, _), replicates in cells.items():
-        assert len({base for base, _ in replicates}) >= 6
-        least = 2 if family == "latent-code" else 1
-        assert all(sum(b == base for b, _ in replicates) >= least for base, _ in replicates)
+    assert all(len({base for base, _ in replicates}) >= 6 for replicates in cells.values())
 
 
 def test_clip_settings_differ_in_the_clip_alone() -> None:

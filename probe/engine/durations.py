@@ -1,8 +1,8 @@
 """How long will these jobs take? Means of what the store has recorded, else what the job says of itself (`TYPICAL`).
 
 Jobs of one stage differ by an order of magnitude between model sizes, and measurements by what is measured: a kind is a
-stage, with what its recipe says it is of (the parameter "what"), and a size (the parameter "size", its own or that of
-the artifact it stems from).
+stage, with what its recipe says it is of (the parameter "what", else "study"), and a size (the parameter "size", its
+own or that of the artifact it stems from).
 """
 
 from collections import defaultdict
@@ -39,7 +39,8 @@ def expected(job: Job, known: Mapping[Kind, float]) -> float:
 
 
 def _what(stage: str, params: Mapping[str, Any]) -> str:
-    return f"{stage} {params['what']}" if "what" in params else stage
+    of = params.get("what") or params.get("study")
+    return f"{stage} {of}" if of else stage
 
 
 def _size(job: Job) -> str:

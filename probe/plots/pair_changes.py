@@ -45,7 +45,7 @@ def pair_changes(rows: Rows) -> Drawing | None:
     if not lines:
         return None
     figure, axes = panels(1, len(temperatures), width=DOUBLE, height=0.4 + 0.19 * len(lines), sharey=True, sharex=True)
-    table: list[Row] = []
+    table: list[Row] = [{"mark": "null", "value": 0.0}]
     for axis, temperature in zip(axes[0], temperatures, strict=True):
         for place, words in enumerate(lines):
             for row in pick(found[words], temperature=temperature):

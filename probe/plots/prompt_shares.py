@@ -54,7 +54,7 @@ def _panel(axes: Axes, rows: Sequence[Row], prompts: Sequence[str]) -> list[Row]
     if own:
         null_line(axes, own["value"], upright=True)
         bar(axes, 0, estimate(own), LOOK, flat=True, hollow=True)
-        table.append(columns_of(own, KEPT, mark="own", null=own["value"]))
+        table += [columns_of(own, KEPT, mark=mark, null=own["value"]) for mark in ("own", "null")]
     for row in pick(rows, side="after"):
         bar(axes, 1 + prompts.index(str(row["reward"])), estimate(row), LOOK, flat=True)
         table.append(columns_of(row, KEPT, mark="prompt"))

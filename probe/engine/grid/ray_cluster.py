@@ -9,6 +9,7 @@ of others.
 import logging
 import os
 import socket
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from probe.store import Store, Unreachable
 
 LOCAL = "ray"
 ANSWER = 10.0  # seconds in which a head node answers
+PAUSE = 2.0  # seconds between two tries
 
 
 @dataclass(frozen=True)
@@ -154,13 +156,25 @@ def _connect(ray: ModuleType, place: Ray) -> None:
                 cores = place.size or os.cpu_count() or 1
                 ray.init(address="local", num_cpus=cores, include_dashboard=False, **quiet)
             else:
-                ray.init(place.address, **quiet)
+                _as_client(ray, place.address, quiet)
     except Exception as err:
         said = _first_line(err)
         if place.address != LOCAL:
             raise _not_reached(place.address, said) from err
         do = "look at the logs below /tmp/ray, or run it without --on"
         raise ProbeError("a Ray cluster cannot be started on this machine", where=said, do=do) from err
+
+
+def _as_client(ray: ModuleType, address: str, options: dict[str, bool]) -> None:
+    """A head that is busy may not have a server for one more client in time: it is asked TRIES times."""
+    for left in reversed(range(TRIES)):
+        try:
+            ray.init(address, **options)
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
+            time.sleep(PAUSE)
 
 
 @contextmanager
