@@ -97,32 +97,6 @@ def head_and_all() -> str:
     )
 
 
-def at_random(family: str, clip: str, temperature: str, **wanted: str) -> dict[str, str]:
-    return one(
-        "random_reward", family=family, clip=clip, temperature=temperature, name="accuracy", side="change", **wanted
-    )
-
-
-def random_reward() -> str:
-    """What a reward without information does at 650k parameters, at the binding clip and without one."""
-    parts = []
-    for temperature, decoding in (("0.0", "greedy"), ("1.0", "at T = 1")):
-        latent, none, gap = (
-            at_random(family, "0.05", temperature, mark=mark)
-            for family, mark in (("latent-code", "mean"), ("no-code", "mean"), ("latent-code - no-code", "difference"))
-        )
-        parts.append(
-            f"{decoding} `latent-code` changes by {said(latent['value'], 3, sign=True)} "
-            f"[{said(latent['lo'], 3)}, {said(latent['hi'], 3)}] and `no-code` by {said(none['value'], 3, sign=True)}, "
-            f"a difference of {said(gap['value'], 3)} [{said(gap['lo'], 3)}, {said(gap['hi'], 3)}]"
-        )
-    free = at_random("latent-code", "none", "0.0", mark="mean")
-    return (
-        f"At clip .05, {parts[0]}; {parts[1]}. Without clipping {free['n_destroyed']} of {free['n_runs']} "
-        "`latent-code` runs are destroyed."
-    )
-
-
 HEAD, ALL = "ground_truth", "ground_truth_all"  # what was trained under the true reward
 
 
@@ -501,7 +475,6 @@ def found_alone() -> str:
         bases,
         switched,
         head_and_all,
-        random_reward,
         read_off,
         moved,
         steered,
