@@ -13,7 +13,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.dictionaries.causes.recovered_change import nats_from, recovered_change

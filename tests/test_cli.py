@@ -269,7 +269,7 @@ READING = ("compare", "report", "contamination", "probes", "steer", "patch", "fe
 @pytest.fixture
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is fetched, nothing is looked up, and no weights are read."""
-    for name in ("probe.checkpoints.checkpoint.fetch", "probe.checkpoints.checkpoint.load_folder"):
+    for name in ("probe.checkpoints.outside.fetch", "probe.checkpoints.checkpoint.load_folder"):
         monkeypatch.setattr(name, lambda *about, **more: pytest.fail(f"{about} was asked for"))
 
 

@@ -12,8 +12,9 @@ import torch
 from outside_checkpoints import save_tiny
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.data import Problem

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.dictionaries.activation import ReLU
 from probe.dictionaries.dictionary import Dictionary

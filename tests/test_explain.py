@@ -11,8 +11,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.experiments.built_in.job import BuiltInJob

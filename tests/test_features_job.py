@@ -13,8 +13,9 @@ import torch
 from typer.testing import CliRunner
 
 from probe.activations.shards import Activations
-from probe.checkpoints.checkpoint import Checkpoint, Folder, of_organism, of_run
+from probe.checkpoints.checkpoint import Checkpoint, of_organism, of_run
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.run_job import RunJob
 from probe.cli import app

@@ -9,8 +9,9 @@ import pytest
 from outside_checkpoints import save_tiny
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder
 from probe.cli import app
 from probe.errors import BadInput
 from probe.experiments.forced_prefix.job import MEASURED, PYTHON, PrefixJob, prefix_for

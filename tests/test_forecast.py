@@ -13,8 +13,9 @@ from outside_checkpoints import save_tiny
 from tables import table
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import OrganismJob, train_problems
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.run_job import VotesJob
 from probe.cli import app
 from probe.data import Estimate

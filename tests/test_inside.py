@@ -13,7 +13,8 @@ import torch
 from outside_checkpoints import byte_tokenizer, save_tiny
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.errors import BadInput

@@ -14,8 +14,9 @@ from outside_checkpoints import KINDS, qwen_tokenizer, save_tiny
 from typer.testing import CliRunner
 
 import probe.experiments
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.resolve import resolve
 from probe.cli import app

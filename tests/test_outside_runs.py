@@ -11,7 +11,8 @@ from outside_checkpoints import save_tiny
 from outside_policies import KINDS
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.resolve import resolve
 from probe.cli import app
 from probe.errors import BadInput

@@ -13,8 +13,9 @@ import pytest
 import torch
 from outside_checkpoints import byte_tokenizer, save_tiny
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder, Hub, of_organism, of_run
+from probe.checkpoints.checkpoint import Checkpoint, of_organism, of_run
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder, Hub
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.run_job import RunJob
 from probe.errors import BadInput

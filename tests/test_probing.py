@@ -10,7 +10,8 @@ import torch
 from typer.testing import CliRunner
 
 from probe.activations.shards import Activations
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.data import Strategy

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from outside_checkpoints import save_tiny
 
-from probe.checkpoints.checkpoint import Folder, Hub
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder, Hub
 from probe.checkpoints.pair import Pair
 from probe.checkpoints.resolve import job_of, resolve
 from probe.errors import BadInput
@@ -87,7 +87,7 @@ def test_two_checkpoints_are_the_same_where_their_identity_is(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two ids of the hub differ without a look at their commits, and one that is not pinned is itself: no network."""
-    monkeypatch.setattr("probe.checkpoints.checkpoint.fetch", lambda *about: pytest.fail("the hub was asked"))
+    monkeypatch.setattr("probe.checkpoints.outside.fetch", lambda *about: pytest.fail("the hub was asked"))
     one, two = (str(save_tiny("llama", tmp_path / name)) for name in ("one", "two"))
     other = str(save_tiny("llama", tmp_path / "three", seed=1))
     (tmp_path / "adapter").mkdir()

@@ -14,7 +14,8 @@ import torch
 from matplotlib.collections import PolyCollection
 from typer.testing import CliRunner
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
 from probe.cli import app
 from probe.engine.listener import heard_by

@@ -19,7 +19,8 @@ from outside_checkpoints import save_tiny, tiny
 from store_cases import tree
 
 from probe.activations.collect import Text, collect
-from probe.checkpoints.checkpoint import Checkpoint, Folder
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Folder
 from probe.engine.listener import heard_by
 from probe.experiments.responses import PART, SampleJob
 from probe.models.hooks.sites import site

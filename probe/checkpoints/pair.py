@@ -68,13 +68,14 @@ class Pair:
 
     @property
     def kind(self) -> str:
-        """As rows name it: "base" alone, "null", or "rl"."""
-        return "base" if self.after is None else "null" if self.is_null else "rl"
+        """As rows name it: "base" alone, "null" (the same weights, or a change that no training made), or "rl"."""
+        made = self.after.kept if self.after else None
+        return "base" if self.after is None else "null" if self.is_null else made.kind if made else "rl"
 
     @property
     def informative(self) -> bool | None:
         """Whether the reward says which answer is right; None where there was no run here."""
-        run = self.after.run if self.after else None
+        run = self.after.trained if self.after else None
         return declared(run.grpo.reward).informative if run else None
 
     @property
@@ -93,7 +94,7 @@ class Pair:
 
     def reward_key(self, study: str, temperature: float) -> RowKey:
         """The key of rows that are averaged over seeds: `reward` and `rl_seed` are those of the run."""
-        run, after = self.after and self.after.run, self.after or self.before
+        run, after = self.after and self.after.trained, self.after or self.before
         named = run.name if run else self.after.name if self.after else ""
         seed = run.grpo.seed if run else 0
         about: dict[str, Any] = {"reward": named, "rl_seed": seed, "step": after.step, "temperature": temperature}

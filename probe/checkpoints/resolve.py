@@ -13,8 +13,9 @@ import re
 from functools import partial
 from pathlib import Path
 
-from probe.checkpoints.checkpoint import HUB_ID, Checkpoint, Folder, Hub
+from probe.checkpoints.checkpoint import HUB_ID, Checkpoint
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Folder, Hub
 from probe.checkpoints.run_job import RunJob
 from probe.errors import BadInput
 from probe.families import families

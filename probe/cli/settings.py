@@ -205,7 +205,7 @@ def other_prompts(
 def _has_chat_template(base: "Checkpoint") -> bool:
     """Whether the checkpoint's files hold one. Weights that are not here yet are taken to."""
     try:
-        folder = base.source.files()  # type: ignore[union-attr]
+        folder = base.origin.files()  # type: ignore[union-attr]
     except BadInput:
         return True
     file = folder / "tokenizer_config.json"

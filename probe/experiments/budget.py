@@ -136,11 +136,11 @@ def behind(jobs: Iterable[Job]) -> list[Job]:
 
 def size_of(checkpoint: Checkpoint) -> Size:
     """From the manifest, else from the files where they are. BadInput where neither says it."""
-    entry, source = checkpoint.entry, checkpoint.source
+    entry, origin = checkpoint.entry, checkpoint.origin
     if entry is not None and entry.parameters and entry.shape:
         return Size(entry.parameters, entry.shape)
-    if checkpoint.is_outside:
-        return _size_in(source.files())  # type: ignore[union-attr]
+    if origin is not None:
+        return _size_in(origin.files())
     raise BadInput(f"{checkpoint.name} is made here: it needs no GPU", do="see the jobs instead")
 
 

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from probe.checkpoints.checkpoint import Checkpoint, Folder, Hub
+from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import VERSION as ORGANISMS
 from probe.checkpoints.organism_job import OrganismJob
+from probe.checkpoints.outside import Outside
 from probe.checkpoints.run_job import RunJob, load_step
 from probe.engine.job import Job
 from probe.engine.listener import report
@@ -70,7 +71,7 @@ class SampleJob(CheckpointJob):
         loaded, problems = self.checkpoint.load(store), self.elicitation.problems.problems
         prompts, forced = self.elicitation.prompts(loaded.tokenizer, problems)
         check_lengths(loaded, prompts, self.options.max_new)
-        sample, tables, done = self._sample(loaded), [], 0
+        sample, tables, done = self._sample(loaded, store), [], 0
         for number, places in enumerate(parts_of(prompts, self.checkpoint.is_outside)):
             file = work / "scratch" / f"part-{number:04d}.parquet"
             if not is_kept(file):
@@ -90,17 +91,17 @@ class SampleJob(CheckpointJob):
         column = [place for place in places for _ in range(self.options.samples)]
         return rollouts.append_column("place", pa.array(column, pa.int32()))
 
-    def _sample(self, loaded: Loaded) -> Sample:
+    def _sample(self, loaded: Loaded, store: Store) -> Sample:
         """The sampler that knows these weights."""
         source = self.checkpoint.source
-        if not isinstance(source, Folder | Hub):
+        if not isinstance(source, Outside):
             return organism_sampler(loaded)
         if self.options.sampler == "transformers":
             return transformers_sampler(loaded, self.compute)
         if self.checkpoint.adapter:
             do = "save the merged model first"
             raise BadInput("vLLM reads whole checkpoints", where=self.checkpoint.name, do=do)
-        return vllm_sampler(loaded, source.files(), self.checkpoint.dtype)
+        return vllm_sampler(loaded, source.files(store), self.checkpoint.dtype)
 
 
 @dataclass(frozen=True)

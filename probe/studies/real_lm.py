@@ -1,10 +1,11 @@
-"""Do a prompt, first words and a direction move the strategy of a real language model, as they move an organism's?
+"""Do a prompt, first words, a direction and RL move the strategy of a real language model, as they do an organism's?
 
 SmolLM2-135M-Instruct at 4 bits (`probe fetch smollm2-135m`), on calculations with one to three operations that no one
 has seen. It is asked for a program (`ask-code`), for words (`ask-words`), for neither (`chat`), and with the first line
 of a program put into its mouth; code and prose are read off the middle layers, and it is steered along their direction
-beside random ones. Whatever the manifest has that was trained from it is compared with it in the same way; RL on it is
-no part of this study yet: a run of the recipe starts from organisms alone.
+beside random ones. Then it is trained on other calculations under `ask-code` by GRPO (LoRA of rank 16, 12 batches of
+8 questions x 8 responses, 2 updates each, lr 2e-4), once under `python` and once under `random`, and compared with its
+base beside a random change as large. So is whatever the manifest has that was trained from it.
 
 Looked at before this was written: six word problems under `chat` and under two system prompts that ask for a program
 and for words, 72 tokens, greedy and sampled (no response of 54 was code; few answers were right), and one random
@@ -19,11 +20,23 @@ Written down before any run of it:
                   than what the other responses to the same question tell
     steered       the fitted direction moves the share of code further than every random one of its length
     null          the same weights twice: every interval of a difference holds 0
+
+Written down before any run of RL on it, when the base's responses were known (under `ask-code` code in .52 of the
+sampled ones, in every greedy one; of the sampled ones .68 say "python"; none is right):
+
+    python        after 12 batches code is up by more than .2 on questions it was not trained on, T = 1, interval
+                  without 0; "python" stands in more than .9 of them
+    random        the change's interval holds 0, for code and for "python"
+    random change one as large as that of `python` moves neither: both intervals hold 0
+    sharpened     under `python` held-out entropy falls, interval without 0: what rises was the likeliest before
+    still wrong   accuracy stays below .05 under both rewards
+    by hand       the direction fitted on the base, added to it, recovers more than half of what `python` did to the
+                  share of code; the random directions' limits hold 0
 """
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from probe.studies import studies
 
@@ -31,32 +44,52 @@ if TYPE_CHECKING:
     from probe.checkpoints.checkpoint import Checkpoint
     from probe.checkpoints.pair import Pair
     from probe.engine.job import Job
+    from probe.experiments.outside_runs.job import OutsideRunJob
     from probe.rollouts.elicitation import Elicitation
     from probe.tasks.benchmarks import ProblemSet
 
-MODEL = "smollm2-135m"
+STUDY, MODEL = "real-lm", "smollm2-135m"
 ASKED, OTHERS = "ask-code", ("ask-words", "chat")
 FIRST = "```python\n"
 LEVELS, PER_LEVEL = (1, 2, 3), 12  # operations; problems of each
+TRAINED_ON, DRAW = 40, 1  # problems a level, and the seed of their draw: none of those that are asked
 SITES = ("resid.10", "resid.15", "resid.20")
 SITE = "resid.15"  # of 30 blocks
 DOSES = (-4.0, -2.0, 0.0, 2.0, 4.0)
 RANDOMS = 5  # directions: an evening on a laptop, not a proof of the tails
 NEW = 64  # tokens of a response
-FIGURES = ("prompt_shares", "probe_accuracy", "steering")
+REWARDS = ("python", "random")
+FIGURES = ("prompt_shares", "probe_accuracy", "steering", "real_run")
 
 
-@studies.register("real-lm", order=70, in_all=False, apart=True, figures=FIGURES, dataset=MODEL)
+@studies.register(STUDY, order=70, in_all=False, apart=True, figures=FIGURES, dataset=MODEL)
 def real_lm(store: Path | None = None) -> "list[Job]":
-    """A real language model: prompts, first words, probes, steering."""
+    """A real language model: prompts, first words, probes, steering, RL."""
     from probe.checkpoints.pair import Pair
+    from probe.experiments.outside_runs.curve import OutsideCurveJob
+    from probe.experiments.outside_runs.kept import checkpoint_of
+    from probe.rollouts.options import SamplingOptions
     from probe.store import Store
     from probe.tasks.published_data import held_at
 
     if held_at(MODEL, Store(store).root) is None:
         return []
     base = _named(MODEL, store)
-    return [job for pair in (Pair(base), *_trained(base, store)) for job in _measured(pair)]
+    made = [run_of(base, reward) for reward in REWARDS]
+    twice = SamplingOptions(samples=2, max_new=NEW)
+    pairs = [Pair(base), *(Pair(base, checkpoint_of(run)) for run in made), *_trained(base, store)]
+    curves = [OutsideCurveJob(STUDY, run, _asked(ASKED), twice) for run in made]
+    return [*_measured(pairs[0]), *curves, *(job for pair in pairs[1:] for job in _measured(pair))]
+
+
+def run_of(base: "Checkpoint", reward: str) -> "OutsideRunJob":
+    """GRPO on it, under that reward."""
+    from probe.experiments.outside_runs.job import OutsideRunJob
+    from probe.experiments.outside_runs.recipe import labels_of, recipe_of
+
+    sizes: dict[str, Any] = {"prompts": 8, "samples": 8, "updates": 2, "batches": 12, "save_every": 4, "max_new": NEW}
+    grpo, lora = recipe_of(reward, lr=2e-4, **sizes)
+    return OutsideRunJob(reward, base, _asked(ASKED, other_calculations()), grpo, labels_of(reward), lora)
 
 
 def _measured(pair: "Pair") -> "list[Job]":
@@ -80,11 +113,22 @@ def _measured(pair: "Pair") -> "list[Job]":
     return jobs if pair.after else [*jobs, PrefixJob(pair.before, asked, FIRST, twice)]
 
 
-def _asked(template: str) -> "Elicitation":
+def _asked(template: str, problems: "ProblemSet | None" = None) -> "Elicitation":
     from probe.models.loading.manifest import load_manifest
     from probe.rollouts.elicitation import Elicitation
 
-    return Elicitation(short_calculations(), template, load_manifest().template(template), extract="final_number")
+    asked = problems or short_calculations()
+    return Elicitation(asked, template, load_manifest().template(template), extract="final_number")
+
+
+def other_calculations() -> "ProblemSet":
+    """What it is trained on: as long, drawn anew."""
+    from probe.tasks.random_calculation import random_calculations
+
+    asked = short_calculations()
+    known = {problem.prompt for problem in asked.problems}
+    drawn = tuple(p for p in random_calculations(TRAINED_ON, DRAW, LEVELS) if p.prompt not in known)
+    return replace(asked, problems=drawn, pin=f"generated: {TRAINED_ON} a level, levels {LEVELS}, draw {DRAW}")
 
 
 def short_calculations() -> "ProblemSet":

@@ -25,7 +25,6 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from probe.activations.shards import Activations
-from probe.checkpoints.checkpoint import Folder, Hub
 from probe.checkpoints.pair import Pair
 from probe.data import Estimate
 from probe.dictionaries.dictionary import Dictionary
@@ -130,8 +129,8 @@ def names_of(pair: Pair) -> Iterator[str]:
         yield each.name
         if each.organism:
             yield each.organism.label
-        elif isinstance(each.source, Folder | Hub):
-            yield each.source.label
+        elif each.origin:
+            yield each.origin.label
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ measured on a GPU yet.
 
 from dataclasses import dataclass
 
-from probe.experiments.budget import BYTES, FLOPS, PROMPT, SLACK, Size, budget, size_of
+from probe.experiments.budget import BYTES, PROMPT, SLACK, Size, budget, size_of
 from probe.experiments.outside_runs.job import OutsideRunJob
 from probe.models.loading.entries import Shape
 from probe.rl.head_scores import LOGITS
@@ -51,7 +51,7 @@ def cost_of(job: OutsideRunJob) -> RunCost:
         weights=held,
         memory=held + cast + max(sampled.cache, _activations(job, size) + logits) + SLACK,
         sampling_hours=sampled.sampling_hours,
-        training_hours=_operations(job, size) / FLOPS[job.checkpoint.dtype] / 3600,
+        training_hours=sampled.reading_hours,
         disk=len(job.steps) * kept + 12.0 * trained,
     )
 
@@ -83,9 +83,3 @@ def _activations(job: OutsideRunJob, size: Size) -> float:
     if not job.memory.recompute:
         return float(tokens * shape.layers * block)
     return float(tokens * (shape.layers * width * shape.d_model + block))
-
-
-def _operations(job: OutsideRunJob, size: Size) -> float:
-    tokens = job.grpo.batches * job.grpo.prompts * job.grpo.samples * (PROMPT + job.grpo.max_new)
-    each = (4 if job.lora else 6) + 2 * job.memory.recompute + 2 * (job.checkpoint.dtype != "float32")
-    return float(each * size.parameters * tokens)

@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
-from probe.checkpoints.checkpoint import Checkpoint, Hub
+from probe.checkpoints.checkpoint import Checkpoint
+from probe.checkpoints.outside import Hub
 from probe.checkpoints.run_job import READ_VOTES
 from probe.engine.job import Job
 from probe.engine.listener import report
 from probe.errors import BadInput
-from probe.experiments.budget import Work
+from probe.experiments.budget import PROMPT, Work
 from probe.experiments.experiment import CheckpointJob
 from probe.experiments.outside_runs.card import card
 from probe.experiments.outside_runs.labels import answers_of, label_report
@@ -99,9 +100,16 @@ class OutsideRunJob(CheckpointJob):
 
     @property
     def work(self) -> tuple[Work, ...]:
-        """What is sampled while training."""
+        """What is sampled while training, and the passes of its updates."""
         rows = self.grpo.batches * self.grpo.prompts * self.grpo.samples
-        return (Work(self.checkpoint, rows, self.grpo.max_new, self.memory.rows),)
+        read = rows * (PROMPT + self.grpo.max_new) * self.operations // 2
+        return (Work(self.checkpoint, rows, self.grpo.max_new, self.memory.rows, read),)
+
+    @property
+    def operations(self) -> int:
+        """A weight and token of an update: forward 2, backward 4 (by LoRA 2), and what is computed again 2 each."""
+        again = self.memory.recompute + (self.checkpoint.dtype != "float32")  # old log-probs, in bf16
+        return (4 if self.lora else 6) + 2 * again
 
     @property
     def base_name(self) -> str:
