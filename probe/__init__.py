@@ -3,6 +3,7 @@
     load(name)                   a checkpoint: of the manifest, a folder, a hub id
     pair(before, after)          two of them, before RL and after
     train(organism, reward)      GRPO on a model organism, measured
+    train_outside(base, reward)  GRPO on any causal language model
     compare(pair)                everything that differs
     explain(pair)                why accuracy changed: the verdict over rival explanations
     forecast(checkpoint)         what RL under each reward will change, before any RL
@@ -31,6 +32,7 @@ _PUBLIC = {
     **dict.fromkeys(("report", "token_view"), "probe.reports"),
     **dict.fromkeys(("adapter", "dictionary", "features"), "probe.latents"),
     "Store": "probe.store",
+    "train_outside": "probe.training",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "steer",
     "token_view",
     "train",
+    "train_outside",
     "weight_path",
     "weights",
 ]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from outside_checkpoints import save_tiny
 
+import probe
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.outside import Folder
 from probe.checkpoints.pair import Pair
@@ -116,3 +117,18 @@ def test_a_pair_of_a_run_is_measured_like_any_other(tmp_path: Path) -> None:
     assert pair.informative is False
     key = pair.reward_key("mine", 1.0)
     assert (key.reward, key.rl_seed, key.step) == ("random", 0, 2)
+
+
+def test_the_python_face_trains_any_causal_model(tmp_path: Path) -> None:
+    base, store = save_tiny("qwen2", tmp_path / "base"), Store(tmp_path / "s")
+    ask, where = {"limit": 4, "max_new": 6}, {"store": store, "progress": False}
+    how: dict[str, Any] = {"problems": "random-calculation", "ask": ask, "lora": 2, "where": where, **SIZES}
+    made = probe.train_outside(str(base), "random", **how)
+    assert len(made.log) == 2 and "reward" in made.log[0]
+    assert (made.pair.kind, made.null_pair.kind) == ("rl", "null") and made.checkpoint.step == 2
+    assert store.holds(made.job.recipe) and not store.holds(made.null_pair.trained.needs[0].recipe)
+    assert len(made.job.elicitation.problems.problems) == 4 and "kept after 1, 2 batches" in repr(made)
+    with pytest.raises(BadInput, match="is made here"):
+        probe.train_outside("latent-code-tiny-0", "random", problems="gsm8k")
+    with pytest.raises(BadInput, match="no preset 'paper'"):
+        probe.train_outside(str(base), "random", problems="random-calculation", preset="paper")

@@ -86,10 +86,8 @@ def outside_job(
 ) -> "OutsideRunJob":
     """The run that is meant. BadInput for what does not go together, or is missing."""
     from probe.api import asked
-    from probe.experiments.outside_runs.job import VOTES, OutsideRunJob
-    from probe.experiments.outside_runs.recipe import labels_of, recipe_of
+    from probe.experiments.outside_runs.described import described
     from probe.rl.causal_policy import Memory
-    from probe.rl.variants import variants
 
     if options.problems is None:
         do = "--problems gsm8k, or a file with a problem and an answer a row"
@@ -99,18 +97,15 @@ def outside_job(
     changes: dict[str, Any] = numbers.changes
     if options.all_weights or options.lora is not None:
         changes["lora"] = options.lora
-    grpo, lora = recipe_of(reward, options.preset, seed=seed, kl=options.kl, **changes)
     ask = {"limit": options.limit, "template": options.template, "keep_readable": options.keep_readable}
     columns = dict(settings.pair_of(each, "--columns", "problem=their.column") for each in options.columns or ())
     elicitation, _ = asked(base, manifest, problems=options.problems, columns=columns or None, **ask)  # type: ignore[arg-type]
     for why, n in elicitation.problems.left_out:
         say(f"left out of {options.problems}, {n} rows: {why}")
-    grpo = variants.get(variant)(grpo) if variant else grpo
     usual = Memory()
     memory = Memory(options.micro_tokens or usual.tokens, options.batch or usual.rows, options.recompute)
-    name = f"{reward} {variant}" if variant else reward
-    source = labels_of(reward, labels)
-    return OutsideRunJob(name, base, elicitation, grpo, source, lora, options.votes or VOTES, memory)
+    about: dict[str, Any] = {"preset": options.preset, "variant": variant, "labels": labels, "votes": options.votes}
+    return described(base, reward, elicitation, memory=memory, seed=seed, kl=options.kl, **about, **changes)
 
 
 def announce_run(job: "OutsideRunJob", as_json: bool) -> None:

@@ -84,12 +84,10 @@ def real_lm(store: Path | None = None) -> "list[Job]":
 
 def run_of(base: "Checkpoint", reward: str) -> "OutsideRunJob":
     """GRPO on it, under that reward."""
-    from probe.experiments.outside_runs.job import OutsideRunJob
-    from probe.experiments.outside_runs.recipe import labels_of, recipe_of
+    from probe.experiments.outside_runs.described import described
 
     sizes: dict[str, Any] = {"prompts": 8, "samples": 8, "updates": 2, "batches": 12, "save_every": 4, "max_new": NEW}
-    grpo, lora = recipe_of(reward, lr=2e-4, **sizes)
-    return OutsideRunJob(reward, base, _asked(ASKED, other_calculations()), grpo, labels_of(reward), lora)
+    return described(base, reward, _asked(ASKED, other_calculations()), lr=2e-4, **sizes)
 
 
 def _measured(pair: "Pair") -> "list[Job]":
