@@ -28,6 +28,7 @@ from plot_rows_law import head_and_all, laws, planted
 from plot_rows_layers import lent
 from plot_rows_pair import compared
 from plot_rows_paths import paths
+from plot_rows_prompt_steering import between_prompts
 from plot_rows_prompts import prompted
 from plot_rows_real_run import trained_outside
 from plot_rows_responders import rows_of
@@ -72,6 +73,7 @@ def drawn(rows):
     made_up |= {"paths": paths(), "features": featured(), "adapters": adapted()}
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     of["prompt_shares"], of["real_run"] = prompted(), trained_outside()
+    of["prompt_steering"] = between_prompts()
     of["pair_changes"] = compared()
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)

@@ -32,6 +32,13 @@ sampled ones, in every greedy one; of the sampled ones .68 say "python"; none is
     still wrong   accuracy stays below .05 under both rewards
     by hand       the direction fitted on the base, added to it, recovers more than half of what `python` did to the
                   share of code; the random directions' limits hold 0
+
+Written down when the steering along code - prose was known to move nothing (.48 to .52, within the random directions;
+AUROC .53 [.39, .67] at best: under one prompt the draw decides, not the question), before any steering between prompts:
+
+    prompt        along the mean difference from `chat` to `ask-code`, added under `chat` from the prompt's last token
+                  on, at some dose code is above .3, beyond every random direction of its length
+    both          accuracy stays below .05 at every dose
 """
 
 from dataclasses import replace
@@ -49,17 +56,18 @@ if TYPE_CHECKING:
     from probe.tasks.benchmarks import ProblemSet
 
 STUDY, MODEL = "real-lm", "smollm2-135m"
-ASKED, OTHERS = "ask-code", ("ask-words", "chat")
+ASKED, OTHERS, START = "ask-code", ("ask-words", "chat"), "chat"
 FIRST = "```python\n"
 LEVELS, PER_LEVEL = (1, 2, 3), 12  # operations; problems of each
 TRAINED_ON, DRAW = 40, 1  # problems a level, and the seed of their draw: none of those that are asked
 SITES = ("resid.10", "resid.15", "resid.20")
 SITE = "resid.15"  # of 30 blocks
 DOSES = (-4.0, -2.0, 0.0, 2.0, 4.0)
+PROMPT_DOSES = (-1.0, 0.0, 0.5, 1.0, 2.0)  # distances between the two prompts
 RANDOMS = 5  # directions: an evening on a laptop, not a proof of the tails
 NEW = 64  # tokens of a response
 REWARDS = ("python", "random")
-FIGURES = ("prompt_shares", "probe_accuracy", "steering", "real_run")
+FIGURES = ("prompt_shares", "probe_accuracy", "steering", "prompt_steering", "real_run")
 
 
 @studies.register(STUDY, order=70, in_all=False, apart=True, figures=FIGURES, dataset=MODEL)
@@ -91,24 +99,28 @@ def run_of(base: "Checkpoint", reward: str) -> "OutsideRunJob":
 
 
 def _measured(pair: "Pair") -> "list[Job]":
-    """The base alone: prompts, first words, probes, doses. What was made of it: compared, probed and steered too."""
+    """The base alone: prompts, first words, probes, doses. What was made of it: compared, probed and steered."""
     from probe.checkpoints.pair import Pair
     from probe.experiments.compare.job import CompareJob
     from probe.experiments.forced_prefix.job import PrefixJob
     from probe.experiments.probing.job import ProbesJob
     from probe.experiments.steering.job import SteerJob
+    from probe.experiments.steering.prompts import PromptSteerJob
     from probe.models.loading.manifest import load_manifest
     from probe.rollouts.options import SamplingOptions
 
     twice, fourfold, once = (SamplingOptions(samples=n, max_new=NEW) for n in (2, 4, 1))
     tried = tuple((name, load_manifest().template(name)) for name in OTHERS)
-    asked = _asked(ASKED)
+    asked, base = _asked(ASKED), pair.before
     jobs: list[Job] = [
-        CompareJob(pair if pair.after else Pair(pair.before, pair.before), asked, twice, tried),
+        CompareJob(pair if pair.after else Pair(base, base), asked, twice, tried),
         ProbesJob(pair, asked, fourfold, SITES),
         SteerJob(pair, asked, once, SITE, DOSES, RANDOMS),
     ]
-    return jobs if pair.after else [*jobs, PrefixJob(pair.before, asked, FIRST, twice)]
+    if pair.after:
+        return jobs
+    toward = PromptSteerJob(base, _asked(START), asked, once, SITE, PROMPT_DOSES, RANDOMS)
+    return [*jobs, PrefixJob(base, asked, FIRST, twice), toward]
 
 
 def _asked(template: str, problems: "ProblemSet | None" = None) -> "Elicitation":

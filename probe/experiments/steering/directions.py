@@ -1,6 +1,7 @@
 """Along which direction do code and prose part, in this checkpoint? The directions that `steering` goes along.
 
     samples of the subject, states at the prompt's last token -> mean of code - mean of prose, at every residual site
+    with another prompt `toward`, nothing sampled             -> mean under it - mean under the own prompt
 
 They are fitted on problems that are never steered on: chains of the training split, else an addressed third of the
 problems. The site to steer at, unless it is named, is that of `default_site`.
@@ -11,7 +12,7 @@ bits may differ.
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,14 @@ COMPUTE = Compute(batch=256)
 
 @dataclass(frozen=True)
 class FitJob(CheckpointJob):
-    """Where code and prose part, at every residual site."""
+    """Where code and prose part, at every residual site; with `toward`, where two prompts part."""
 
     checkpoint: Checkpoint
     elicitation: Elicitation = CHAIN
     options: SamplingOptions = FIT
     backend: str = "hooks"
     compute: Compute = field(default=COMPUTE, compare=False)
+    toward: Elicitation | None = None  # of the same problems
 
     def __post_init__(self) -> None:
         check_known(self.backend)
@@ -66,19 +68,20 @@ class FitJob(CheckpointJob):
     def recipe(self) -> Recipe:
         about = self.options.spec() | self.elicitation.spec() | self.checkpoint.spec
         about |= {} if self.backend == "hooks" else {"backend": self.backend}
+        about |= {"toward": self.toward.spec()} if self.toward else {}
         params = {"fitted_on": [p.id for p in fitted_on(self.elicitation)]}
         return Recipe("direction", VERSION, params | about, self.checkpoint.inputs)
 
     @property
     def label(self) -> str:
-        return f"{self.checkpoint.name} direction of code"
+        return f"{self.checkpoint.name} direction of {self.toward.template if self.toward else 'code'}"
 
     @property
     def work(self) -> tuple[Work, ...]:
         """Samples, and every question read once."""
         n, options = len(self.request.problems), self.options
-        rows = n * options.samples
-        return (Work(self.checkpoint, rows, options.max_new, self.compute.batch, read=n * PROMPT),)
+        rows, prompts = (0, 2) if self.toward else (n * options.samples, 1)
+        return (Work(self.checkpoint, rows, options.max_new, self.compute.batch, read=n * prompts * PROMPT),)
 
     @property
     def request(self) -> Request:
@@ -87,16 +90,27 @@ class FitJob(CheckpointJob):
 
     def make(self, store: Store, work: Path) -> None:
         loaded, request = self.checkpoint.load(store), self.request
-        own = backend(self.backend, loaded)
-        code = answer(loaded, request, own=own).code_share
+        own, problems = backend(self.backend, loaded), request.problems
+        sites = [Site("resid", layer) for layer in range(1, len(anatomy(loaded.model).blocks) + 1)]
+        states = last_states(own, loaded, request, sites)
+        if self.toward is None:
+            labels = self._strategies(loaded, own)
+        else:
+            there = last_states(own, loaded, replace(request, elicitation=self.toward), sites)
+            states = {each: torch.cat([states[each], there[each]]) for each in sites}
+            labels = np.repeat([False, True], len(problems))[:, None]
+            problems = (*problems, *problems)
+        rows = [_fitted(each, states[each], labels, problems) for each in sites]
+        write_table(work / "data.parquet", pa.Table.from_pylist(rows))
+
+    def _strategies(self, loaded: Loaded, own: Backend) -> Bool[np.ndarray, "problem sample"]:
+        """Which samples go on in code."""
+        code = answer(loaded, self.request, own=own).code_share
         if code.all() or not code.any():
             what = f"every sample goes on in {'code' if code.all() else 'prose'}"
             do = "take a checkpoint that uses both strategies: one that has only one has no direction between them"
             raise BadInput(what, where=self.checkpoint.name, do=do)
-        sites = [Site("resid", layer) for layer in range(1, len(anatomy(loaded.model).blocks) + 1)]
-        states = last_states(own, loaded, request, sites)
-        rows = [_fitted(each, states[each], code, request.problems) for each in sites]
-        write_table(work / "data.parquet", pa.Table.from_pylist(rows))
+        return code
 
 
 def fitted_on(elicitation: Elicitation) -> tuple[Problem, ...]:
@@ -156,5 +170,5 @@ def _fitted(
         "norm": float(states.norm(dim=1).mean()),
         "spread": float((states - mean).norm(dim=1).square().mean().sqrt()),
         "code_share": float(code.mean()),
-        "n_problems": len(states),
+        "n_problems": len(set(names)),
     }
