@@ -254,6 +254,7 @@ ON_PAIRS: dict[str, tuple[str, ...]] = {
     "contamination": ("contamination", *LARGE, "--problems", "chain"),
     "probes": ("probes", *LARGE, "--problems", "chain"),
     "steer": ("steer", *LARGE, "--problems", "chain"),
+    "toward": ("steer", LARGE[0], "--problems", "chain", "--toward", "chat"),
     "patch": ("patch", *LARGE, "--problems", "chain"),
     "layers": ("patch", *LARGE, "--problems", "chain", "--layers-from-after", "accuracy"),
     "weights": ("weights", *LARGE),
@@ -263,7 +264,18 @@ ON_PAIRS: dict[str, tuple[str, ...]] = {
     "dictionary": ("dictionary", "fit", *LARGE, "--problems", "chain"),
 }
 WEIGHTS_7B = 7_615_616_512 * 2  # bytes in bf16
-READING = ("compare", "report", "contamination", "probes", "steer", "patch", "features", "dictionary", "adapter")
+READING = (
+    "compare",
+    "report",
+    "contamination",
+    "probes",
+    "steer",
+    "toward",
+    "patch",
+    "features",
+    "dictionary",
+    "adapter",
+)
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ from probe.experiments.experiment import CheckpointJob, Experiment, PairExperime
 from probe.experiments.explain.job import ExplainJob
 from probe.experiments.forced_prefix.job import PrefixJob
 from probe.experiments.forecast.job import ForecastJob
+from probe.experiments.outside_runs.curve import OutsideCurveJob
 from probe.experiments.outside_runs.job import OutsideRunJob
 from probe.experiments.outside_runs.recipe import recipe_of
 from probe.experiments.patching.fork import Openings
@@ -51,8 +52,10 @@ from probe.experiments.probing.job import ProbesJob
 from probe.experiments.responses import PART, SampleJob
 from probe.experiments.steering.directions import FitJob
 from probe.experiments.steering.job import DoseJob, SteerJob
+from probe.experiments.steering.prompts import PromptSteerJob
 from probe.experiments.weight_difference.job import WeightsJob
 from probe.models.hooks.sites import Site
+from probe.models.loading.entries import Template
 from probe.models.loading.load import Loaded, load_folder, save_folder
 from probe.models.loading.manifest import load_manifest
 from probe.models.loading.organism import build_model, build_tokenizer
@@ -306,7 +309,7 @@ def few_asked(n: int = 12) -> Elicitation:
 def jobs_on(one: Checkpoint, two: Checkpoint, sae: Path) -> dict[type[Job], Job]:
     """Every job of an experiment on checkpoints, by its class."""
     asked, pair, both = few_asked(), Pair(one, two), sets(problems("chain", limit=8))
-    fit = FitJob(one, asked)
+    fit, run = FitJob(one, asked), OutsideRunJob("format", one, asked, recipe_of("format")[0], Gold())
     found: tuple[Job, ...] = (
         SampleJob(one, asked, SAMPLED),
         ActivationsJob(one, asked, SAMPLED),
@@ -329,7 +332,9 @@ def jobs_on(one: Checkpoint, two: Checkpoint, sae: Path) -> dict[type[Job], Job]
         FeatureDosesJob(pair, "resid.1", asked),
         ForeignFeaturesJob(pair, str(sae), asked),
         AdapterJob(pair, asked),
-        OutsideRunJob("format", one, asked, recipe_of("format")[0], Gold()),
+        run,
+        OutsideCurveJob("mine", run, asked),
+        PromptSteerJob(one, asked, replace(asked, text=Template(chat=False, system=None, text="{prompt}?"))),
     )
     return {type(job): job for job in found}
 

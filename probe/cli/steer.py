@@ -1,7 +1,7 @@
 """probe steer: does moving the residual stream by hand do what RL did?"""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -10,6 +10,11 @@ from probe.cli.experiment_command import present
 from probe.cli.groups import command
 from probe.cli.show import interval, number, p_value, shown, table
 from probe.errors import BadInput
+
+if TYPE_CHECKING:
+    from probe.checkpoints.pair import Pair
+    from probe.rollouts.elicitation import Elicitation
+    from probe.rollouts.options import SamplingOptions
 
 Rows = Sequence[dict[str, Any]]
 MEASURES = {"code_share": "code share", "accuracy": "accuracy", "parse_rate": "parsed"}
@@ -44,20 +49,61 @@ def steer(
     samples: Annotated[int, typer.Option(min=1, help="Per problem and coefficient.")] = 2,
     temperature: Annotated[float, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = 1.0,
     backend: settings.BackendName = "hooks",
+    toward: Annotated[
+        str | None,
+        typer.Option("--toward", help="A prompt template: go from the own prompt's mean state to that under it."),
+    ] = None,
 ) -> None:
     """Steer a checkpoint between code and prose by hand.
 
     The direction is the difference of the mean states, at the prompt's last token, of samples that go on in code and in
     prose. It is added in growing amounts, beside random directions of equal length. With AFTER: how much of RL's change
-    does steering the base recover, and ablating the direction in the trained model remove?
+    does steering the base recover, and ablating the direction in the trained model remove? With --toward the direction
+    is that from one prompt to another, and every new token is steered.
     """
     from probe.experiments.steering.job import COEFFICIENTS, SteerJob
 
     pair = run.pair(name, after)
     elicitation, options = run.of(pair.before, temperature=temperature, samples=samples)
+    if toward is not None:
+        return _toward(toward, pair, elicitation, options, run, site, coefficients, randoms)
     doses = _numbers(coefficients) if coefficients else COEFFICIENTS
     job = SteerJob(pair, elicitation, options, site, doses, randoms, where, backend, run.compute(batch=256))
     present(job, run, lambda result: _show(result.rows, job.label, randoms))
+
+
+def _toward(
+    name: str,
+    pair: "Pair",
+    asked: "Elicitation",
+    options: "SamplingOptions",
+    run: settings.Asking,
+    site: str | None,
+    coefficients: str | None,
+    randoms: int,
+) -> None:
+    """From one prompt to another."""
+    from dataclasses import replace
+
+    from probe.experiments.steering.prompts import COEFFICIENTS, PromptSteerJob
+    from probe.models.loading.manifest import load_manifest
+
+    if pair.after is not None:
+        raise BadInput("--toward steers one checkpoint", where=pair.label, do="leave AFTER out")
+    there = replace(asked, template=name, text=load_manifest(run.manifest).template(name))
+    doses = _numbers(coefficients) if coefficients else COEFFICIENTS
+    compute = run.compute(batch=256)
+    job = PromptSteerJob(pair.before, asked, there, options, site, doses, randoms, compute=compute)
+    present(job, run, lambda result: _show_prompts(result.rows, job.label, randoms))
+
+
+def _show_prompts(rows: Rows, title: str, randoms: int) -> None:
+    plain = [{**row, "name": row["name"].removeprefix("prompt_"), "side": ""} for row in rows]
+    table(DOSES[1:], [line[1:] for line in _dose_lines(plain)], f"{title} (random: all {randoms})", right=DOSES[1:])
+    for row in plain:
+        if row["name"] == "itself_code_share":
+            value = f"{number(row['value'])} {interval(row['lo'], row['hi'])}"
+            shown(f"that prompt itself: code share {value} (n {row['n']})")
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.pair import Pair
 from probe.engine.job import Job
 from probe.experiments import experiments
-from probe.experiments.experiment import Experiment
+from probe.experiments.experiment import CheckpointJob, Experiment
 from probe.experiments.measuring import ALONG_THE_WAY, log_rows, measure_pair
 from probe.experiments.outside_runs.job import OutsideRunJob
 from probe.experiments.outside_runs.kept import checkpoint_of, random_change_of
@@ -30,7 +30,7 @@ from probe.store import Store
 
 @experiments.register("outside-run")
 @dataclass(frozen=True)
-class OutsideCurveJob(Experiment):
+class OutsideCurveJob(CheckpointJob, Experiment):
     """Accuracy, strategy and entropy of the base, of each kept step, and of a random change as large."""
 
     FIGURES: ClassVar = ("real_run",)
@@ -49,9 +49,9 @@ class OutsideCurveJob(Experiment):
         return f"{self.run.label} along the way"
 
     @property
-    def in_process(self) -> bool:
-        """Weights from outside are worked on in the calling process."""
-        return True
+    def checkpoint(self) -> Checkpoint:  # type: ignore[override]
+        """The base."""
+        return self.run.checkpoint
 
     @property
     def after(self) -> tuple[Checkpoint, ...]:

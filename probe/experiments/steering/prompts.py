@@ -18,7 +18,7 @@ from probe.data import Outcome, Strategy
 from probe.engine.job import Job
 from probe.errors import BadInput
 from probe.experiments import experiments
-from probe.experiments.experiment import Experiment
+from probe.experiments.experiment import CheckpointJob, Experiment
 from probe.experiments.responses import RESPONSES, SampleJob
 from probe.experiments.steering.directions import COMPUTE, FIT, FitJob, chosen, fitted_on
 from probe.experiments.steering.estimates import Doses, ranges, responses
@@ -36,7 +36,7 @@ COEFFICIENTS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0)
 
 @experiments.register("steer-prompts")
 @dataclass(frozen=True)
-class PromptSteerJob(Experiment):
+class PromptSteerJob(CheckpointJob, Experiment):
     """One checkpoint, steered from one prompt toward another."""
 
     FIGURES: ClassVar = ("prompt_steering",)
@@ -55,10 +55,6 @@ class PromptSteerJob(Experiment):
             do = "give another template for the same problems"
             raise BadInput("the two prompts must differ, and ask the same problems", where="steer-prompts", do=do)
         assert self.doses  # wrong options are told now
-
-    @property
-    def in_process(self) -> bool:
-        return self.checkpoint.is_outside
 
     @property
     def params(self) -> Mapping[str, Any]:
