@@ -258,16 +258,24 @@ def test_twins_in_brief_have_both_priors_on_every_base() -> None:
 
 
 def test_a_real_language_model_is_asked_short_calculations_in_every_way(tmp_path: Path) -> None:
-    """Without its weights there is nothing to do; with them base jobs alone, all on the same problems."""
+    """Without its weights there is nothing to do; what it is trained on is asked of no one."""
     from outside_checkpoints import save_tiny
 
-    from probe.studies.real_lm import LEVELS, MODEL, PER_LEVEL, SITE, SITES, short_calculations
+    from probe.studies.real_lm import (
+        LEVELS, MODEL, PER_LEVEL, REWARDS, SITE, SITES, other_calculations, short_calculations,
+    )  # fmt: skip
 
     assert studies.get("real-lm")(tmp_path) == [] and study("real-lm").dataset == MODEL
     save_tiny("llama", tmp_path / "published" / MODEL)
     jobs = studies.get("real-lm")(tmp_path)
-    assert [type(job).__name__ for job in jobs] == ["CompareJob", "ProbesJob", "SteerJob", "PrefixJob"]
-    compared, probed, steered, forced = jobs
+    pair = ["CompareJob", "ProbesJob", "SteerJob"]
+    alone = [*pair, "PrefixJob", "PromptSteerJob"]
+    assert [type(job).__name__ for job in jobs] == [*alone, *["OutsideCurveJob"] * len(REWARDS), *pair * len(REWARDS)]
+    compared, probed, steered, forced, toward, *curves = jobs[: len(alone) + len(REWARDS)]
+    assert [job.run.name for job in curves] == list(REWARDS) and toward.toward == compared.elicitation
+    trained, never = (problems.problems for problems in (other_calculations(), short_calculations()))
+    assert len(trained) > 100 and not {p.prompt for p in trained} & {p.prompt for p in never}
+    assert {job.run.elicitation.problems for job in curves} == {other_calculations()}
     assert compared.pair.is_null and probed.pair.after is steered.pair.after is None
     asked = {job.elicitation.problems for job in jobs}
     assert asked == {short_calculations()} and len(short_calculations().problems) == len(LEVELS) * PER_LEVEL
