@@ -262,7 +262,14 @@ def test_a_real_language_model_is_asked_short_calculations_in_every_way(tmp_path
     from outside_checkpoints import save_tiny
 
     from probe.studies.real_lm import (
-        LEVELS, MODEL, PER_LEVEL, REWARDS, SITE, SITES, other_calculations, short_calculations,
+        LEVELS,
+        MODEL,
+        PER_LEVEL,
+        REWARDS,
+        SITE,
+        SITES,
+        other_calculations,
+        short_calculations,
     )  # fmt: skip
 
     assert studies.get("real-lm")(tmp_path) == [] and study("real-lm").dataset == MODEL
