@@ -7,10 +7,11 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= agg
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
+export PROBE_AXE ?= $(wildcard $(abspath $(VENV))/axe/package/axe.min.js)
 
 TORTURE_MINUTES ?= 75
 
-.PHONY: study test lint bench torture notebooks clean
+.PHONY: study test lint browser bench torture notebooks clean
 
 study: $(VENV)/study.done
 	$(BIN)/probe run all
@@ -23,6 +24,11 @@ lint: $(VENV)/test.done
 	$(BIN)/ruff format --check probe tests benchmarks notebooks torture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What the tests of the pages look through, where it can be had: Debian's Chromium (as root), and axe from npm.
+browser: $(VENV)/test.done
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
+	mkdir -p $(VENV)/axe && cd $(VENV)/axe && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz
 
 bench: $(VENV)/test.done .venv-trl/done
 	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
