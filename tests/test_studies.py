@@ -264,8 +264,9 @@ def test_a_real_language_model_is_asked_short_calculations_in_every_way(tmp_path
     from probe.studies.real_lm import (
         LEVELS,
         MODEL,
+        PAIRS,
         PER_LEVEL,
-        REWARDS,
+        RUNS,
         SITE,
         SITES,
         other_calculations,
@@ -277,9 +278,9 @@ def test_a_real_language_model_is_asked_short_calculations_in_every_way(tmp_path
     jobs = studies.get("real-lm")(tmp_path)
     pair = ["CompareJob", "ProbesJob", "SteerJob"]
     alone = [*pair, "PrefixJob", "PromptSteerJob"]
-    assert [type(job).__name__ for job in jobs] == [*alone, *["OutsideCurveJob"] * len(REWARDS), *pair * len(REWARDS)]
-    compared, probed, steered, forced, toward, *curves = jobs[: len(alone) + len(REWARDS)]
-    assert [job.run.name for job in curves] == list(REWARDS) and toward.toward == compared.elicitation
+    assert [type(job).__name__ for job in jobs] == [*alone, *["OutsideCurveJob"] * len(RUNS), *pair * PAIRS]
+    compared, probed, steered, forced, toward, *curves = jobs[: len(alone) + len(RUNS)]
+    assert [(job.run.name, job.run.grpo.seed) for job in curves] == list(RUNS) and toward.toward == compared.elicitation
     trained, never = (problems.problems for problems in (other_calculations(), short_calculations()))
     assert len(trained) > 100 and not {p.prompt for p in trained} & {p.prompt for p in never}
     assert {job.run.elicitation.problems for job in curves} == {other_calculations()}

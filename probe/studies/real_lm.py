@@ -4,7 +4,7 @@ SmolLM2-135M-Instruct at 4 bits (`probe fetch smollm2-135m`), on calculations wi
 has seen. It is asked for a program (`ask-code`), for words (`ask-words`), for neither (`chat`), and with the first line
 of a program put into its mouth; code and prose are read off the middle layers, and it is steered along their direction
 beside random ones. Then it is trained on other calculations under `ask-code` by GRPO (LoRA of rank 16, 12 batches of
-8 questions x 8 responses, 2 updates each, lr 2e-4), once under `python` and once under `random`, and compared with its
+8 questions x 8 responses, 2 updates each, lr 2e-4), once under `python` and three times under `random`, and compared with its
 base beside a random change as large. So is whatever the manifest has that was trained from it.
 
 Looked at before this was written: six word problems under `chat` and under two system prompts that ask for a program
@@ -39,6 +39,14 @@ AUROC .53 [.39, .67] at best: under one prompt the draw decides, not the questio
     prompt        along the mean difference from `chat` to `ask-code`, added under `chat` from the prompt's last token
                   on, at some dose code is above .3, beyond every random direction of its length
     both          accuracy stays below .05 at every dose
+
+Written down when seed 0 of `random` was known (entropy falls by .34 [.17, .51] where a random change as large does
+nothing, +.02 [-.11, .16]; "python" stands in .86 of the responses, before in .62; strict code does not move), before
+seeds 1 and 2 of it, which draw other rewards and other batches:
+
+    sharpened     held-out entropy falls in both, intervals without 0: a reward that says nothing makes the likely
+                  likelier
+    its words     "python" is said more often in both; strict code moves in neither
 """
 
 from dataclasses import replace
@@ -66,7 +74,8 @@ DOSES = (-4.0, -2.0, 0.0, 2.0, 4.0)
 PROMPT_DOSES = (-1.0, 0.0, 0.5, 1.0, 2.0)  # distances between the two prompts
 RANDOMS = 5  # directions: an evening on a laptop, not a proof of the tails
 NEW = 64  # tokens of a response
-REWARDS = ("python", "random")
+RUNS = (("python", 0), ("random", 0), ("random", 1), ("random", 2))  # reward, seed of the run
+PAIRS = 2  # of them, the first: compared, probed and steered too
 FIGURES = ("prompt_shares", "probe_accuracy", "steering", "prompt_steering", "real_run")
 
 
@@ -83,19 +92,19 @@ def real_lm(store: Path | None = None) -> "list[Job]":
     if held_at(MODEL, Store(store).root) is None:
         return []
     base = _named(MODEL, store)
-    made = [run_of(base, reward) for reward in REWARDS]
+    made = [run_of(base, *run) for run in RUNS]
     twice = SamplingOptions(samples=2, max_new=NEW)
-    pairs = [Pair(base), *(Pair(base, checkpoint_of(run)) for run in made), *_trained(base, store)]
+    pairs = [Pair(base), *(Pair(base, checkpoint_of(run)) for run in made[:PAIRS]), *_trained(base, store)]
     curves = [OutsideCurveJob(STUDY, run, _asked(ASKED), twice) for run in made]
     return [*_measured(pairs[0]), *curves, *(job for pair in pairs[1:] for job in _measured(pair))]
 
 
-def run_of(base: "Checkpoint", reward: str) -> "OutsideRunJob":
+def run_of(base: "Checkpoint", reward: str, seed: int = 0) -> "OutsideRunJob":
     """GRPO on it, under that reward."""
     from probe.experiments.outside_runs.described import described
 
     sizes: dict[str, Any] = {"prompts": 8, "samples": 8, "updates": 2, "batches": 12, "save_every": 4, "max_new": NEW}
-    return described(base, reward, _asked(ASKED, other_calculations()), lr=2e-4, **sizes)
+    return described(base, reward, _asked(ASKED, other_calculations()), seed=seed, lr=2e-4, **sizes)
 
 
 def _measured(pair: "Pair") -> "list[Job]":
