@@ -4,8 +4,9 @@ SmolLM2-135M-Instruct at 4 bits (`probe fetch smollm2-135m`), on calculations wi
 has seen. It is asked for a program (`ask-code`), for words (`ask-words`), for neither (`chat`), and with the first line
 of a program put into its mouth; code and prose are read off the middle layers, and it is steered along their direction
 beside random ones. Then it is trained on other calculations under `ask-code` by GRPO (LoRA of rank 16, 12 batches of
-8 questions x 8 responses, 2 updates each, lr 2e-4), once under `python` and three times under `random`, and compared with its
-base beside a random change as large. So is whatever the manifest has that was trained from it.
+8 questions x 8 responses, 2 updates each, lr 2e-4), once under `python` and three times under `random`, and compared
+with its base beside a random change as large. So is whatever the manifest has that was trained from
+it.
 
 Looked at before this was written: six word problems under `chat` and under two system prompts that ask for a program
 and for words, 72 tokens, greedy and sampled (no response of 54 was code; few answers were right), and one random
