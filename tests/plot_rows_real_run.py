@@ -1,29 +1,33 @@
-"""Rows like those of `OutsideCurveJob`, made up: one reward that brings code, one that does nothing."""
+"""Rows like those of `OutsideCurveJob`, made up: one reward that brings code, one that may do nothing."""
 
 from typing import Any
 
 from probe.measurements import COLUMNS, Row
 
 BLANK: Row = dict.fromkeys(COLUMNS)
-BASE = {"code_share": 0.52, "held_out_entropy": 0.9, "accuracy": 0.02}
-ENDS = {"python": (0.95, 0.4, 0.03), "random": (0.5, 0.88, 0.01)}
+BASE = {"code_share": 0.52, "python_share": 0.64, "held_out_entropy": 0.9, "accuracy": 0.02}
+ENDS = {  # reward, seed
+    ("python", 0): (0.95, 1.0, 0.4, 0.03),
+    ("random", 0): (0.5, 0.8, 0.7, 0.01),
+    ("random", 1): (0.55, 0.62, 0.95, 0.02),
+}
 NULL = "a random change as large"
 
 
 def trained_outside() -> list[Row]:
-    """Two runs at three kept steps, and a random change beside each."""
+    """Runs at three kept steps, and a random change beside each."""
     found: list[Row] = []
-    for reward, ends in ENDS.items():
+    for run, ends in ENDS.items():
         for i, (name, start) in enumerate(BASE.items()):
             for step in (4, 8, 12):
-                found += _rows(reward, "rl", step, name, start, start + (ends[i] - start) * step / 12)
-            found += _rows(NULL, "null", 12, name, start, start + 0.01)
+                found += _rows(run, "rl", step, name, start, start + (ends[i] - start) * step / 12)
+            found += _rows((NULL, 0), "null", 12, name, start, start + 0.01)
     return found
 
 
-def _rows(reward: str, kind: str, step: int, name: str, before: float, after: float) -> list[Row]:
+def _rows(run: tuple[str, int], kind: str, step: int, name: str, before: float, after: float) -> list[Row]:
     told: dict[str, Any] = {"study": "real-lm", "kind": kind, "family": "smollm2", "size": "", "base_seed": 0}
-    told |= {"reward": reward, "clip": "0.2", "rl_seed": 0, "step": step, "temperature": 1.0, "destroyed": False}
+    told |= {"reward": run[0], "clip": "0.2", "rl_seed": run[1], "step": step, "temperature": 1.0, "destroyed": False}
     told |= {"name": name, "n": 72, "n_problems": 36, "unit": "fraction"}
     numbers = {"before": before, "after": after, "change": after - before}
     return [
