@@ -74,6 +74,7 @@ def drawn(rows):
     of = dict.fromkeys(NAMES, rows) | {"responders": rows_of([0.1, 0.2, -0.1, 0.0], [0.1, 0.2, -0.1, 0.01])}
     of["prompt_shares"], of["real_run"] = prompted(), trained_outside()
     of["prompt_steering"] = between_prompts()
+    of["real_probes"] = of["real_steering"] = [row | {"size": "", "family": "smollm2"} for row in inside(1)]
     of["pair_changes"] = compared()
     for name, mine in made_up.items():
         of |= dict.fromkeys(study(name).figures, mine)

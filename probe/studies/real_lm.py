@@ -77,7 +77,7 @@ RANDOMS = 5  # directions: an evening on a laptop, not a proof of the tails
 NEW = 64  # tokens of a response
 RUNS = (("python", 0), ("random", 0), ("random", 1), ("random", 2))  # reward, seed of the run
 PAIRS = 2  # of them, the first: compared, probed and steered too
-FIGURES = ("prompt_shares", "probe_accuracy", "steering", "prompt_steering", "real_run")
+FIGURES = ("prompt_shares", "real_probes", "real_steering", "prompt_steering", "real_run")
 
 
 @studies.register(STUDY, order=70, in_all=False, apart=True, figures=FIGURES, dataset=MODEL)
