@@ -34,7 +34,7 @@ from probe.models.hooks.sites import Site
 from probe.models.loading.loaded import Loaded
 from probe.rng import address, numpy_rng
 from probe.rollouts.grades import grade_columns
-from probe.rollouts.respond import Request, respond
+from probe.rollouts.respond import Request, Responses, respond
 from probe.rollouts.samplers import edited_sampler
 
 Where = Literal["fork", "new", "all"]
@@ -94,12 +94,19 @@ def random_vectors(vector: Float[Tensor, "d"], n: int, *place: str | int) -> Flo
     return (draws / draws.norm(dim=1, keepdim=True) * vector.double().norm()).float()
 
 
-def answer(loaded: Loaded, request: Request, edits: Sequence[Edit] = (), *, own: Backend | None = None) -> Scores:
-    """What the model says under `edits`, graded; on plain hooks, or on a backend of its own."""
+def answered(
+    loaded: Loaded, request: Request, edits: Sequence[Edit] = (), *, own: Backend | None = None
+) -> Responses:
+    """What the model says under `edits`; on plain hooks, or on a backend of its own."""
     if edits:
         _check_prompts(loaded, request)
     sample = edited_sampler(loaded, own or backend("hooks", loaded), edits, request.compute)
-    found = respond(loaded, request.elicitation, request.options, sample, request.problems)
+    return respond(loaded, request.elicitation, request.options, sample, request.problems)
+
+
+def answer(loaded: Loaded, request: Request, edits: Sequence[Edit] = (), *, own: Backend | None = None) -> Scores:
+    """The same, graded."""
+    found = answered(loaded, request, edits, own=own)
     grades = grade_columns(found.texts, found.golds, request.elicitation.extract)
     code = [strategy == Strategy.code for strategy in grades["strategy"]]
     right = [outcome == Outcome.right for outcome in grades["outcome"]]
