@@ -60,13 +60,18 @@ def test_no_problem_was_fitted_on_and_doses_differ(store: Store, job: SteerJob) 
     found = texts(store, job)
     assert not {row["problem"] for row in found} & {p.id for p in fitted_on(mini())}
     assert [row["problem"] for row in found[:4]] == [p.id for p in PROBLEMS if p not in fitted_on(mini())][:4]
-    written = {c: [row["text"] for row in found if (row["direction"], row["coefficient"]) == (0, c)] for c in (-4, 0, 4)}
+    written = {
+        c: [row["text"] for row in found if (row["direction"], row["coefficient"]) == (0, c)] for c in (-4, 0, 4)
+    }
     assert written[-4] != written[4]
 
 
 def test_what_it_is_made_from(job: SteerJob) -> None:
     one = SteeredTextsJob(job.doses[0])
-    assert one.recipe.digest == SteeredTextsJob(SteerJob(job.pair, mini(), **OPTIONS | {"randoms": 1}).doses[0]).recipe.digest
+    assert (
+        one.recipe.digest
+        == SteeredTextsJob(SteerJob(job.pair, mini(), **OPTIONS | {"randoms": 1}).doses[0]).recipe.digest
+    )
     assert one.recipe.digest != SteeredTextsJob(job.doses[0], 3).recipe.digest
     other = replace(job, where="new")
     assert one.recipe.digest != SteeredTextsJob(other.doses[0]).recipe.digest

@@ -94,9 +94,7 @@ def random_vectors(vector: Float[Tensor, "d"], n: int, *place: str | int) -> Flo
     return (draws / draws.norm(dim=1, keepdim=True) * vector.double().norm()).float()
 
 
-def answered(
-    loaded: Loaded, request: Request, edits: Sequence[Edit] = (), *, own: Backend | None = None
-) -> Responses:
+def answered(loaded: Loaded, request: Request, edits: Sequence[Edit] = (), *, own: Backend | None = None) -> Responses:
     """What the model says under `edits`; on plain hooks, or on a backend of its own."""
     if edits:
         _check_prompts(loaded, request)

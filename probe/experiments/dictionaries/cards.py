@@ -17,7 +17,7 @@ Text is a model's, and data: it is kept as it is here, and made harmless where i
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +45,7 @@ from probe.store import Store
 CARDS = 3  # latents with rows of their own
 BINS, CONTEXTS, TOKENS, LOGITS, DRAWS = 12, 4, 5, 3, 100
 AROUND = 10  # tokens on either side of the marked one
+Said = Callable[[Sequence[int]], str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,23 +123,23 @@ def card_rows(
     """The rows of the first CARDS latents."""
     for place, latent in enumerate(latents[:CARDS]):
         active = f[:, place].double().numpy(force=True)
-        told = [*_histogram(active, read), *_contexts(active, read), *_tokens(active, read)]
+        told = [*histogram_of(active, read.known), *_contexts(active, read), *_tokens(active, read)]
         told += [*_neighbours(dictionary, latent, seed), _match(again, latent)]
         if dictionary.site.kind == "resid":
-            told += _logits(dictionary, latent, models, read, seed)
+            told += card_logits(dictionary, latent, models, read.said, seed)
         for each in told:
             yield replace(each, params=each.params | {"latent": latent})
 
 
-def _histogram(active: np.ndarray, read: Read) -> Iterator[Estimate]:
-    """Shares of all rows of a strategy, so that the bins sum to how often it fires there."""
-    edges = np.linspace(0.0, float(active.max()) or 1.0, BINS + 1)
-    which = np.where(active > 0, np.clip(np.digitize(active, edges) - 1, 0, BINS - 1), -1)
-    for group, here in (("code", read.known.code), ("prose", ~read.known.code)):
+def histogram_of(active: np.ndarray, known: Labels, lowest: float = 0.0) -> Iterator[Estimate]:
+    """Shares of all rows of a strategy above `lowest`, so that the bins sum to how often it fires there."""
+    edges = np.linspace(lowest, max(float(active.max()), lowest) or 1.0, BINS + 1)
+    which = np.where(active > lowest, np.clip(np.digitize(active, edges) - 1, 0, BINS - 1), -1)
+    for group, here in (("code", known.code), ("prose", ~known.code)):
         for place in range(BINS if here.any() else 0):
             params = {"group": group, "bin": round(float(edges[place]), 6)}
             hit = (which[here] == place).astype(float)
-            yield clustered_mean(hit, read.known.problem[here], name="latent_histogram", params=params)
+            yield clustered_mean(hit, known.problem[here], name="latent_histogram", params=params)
 
 
 def _contexts(active: np.ndarray, read: Read) -> Iterator[Estimate]:
@@ -182,18 +183,29 @@ def _match(again: Matches, latent: int) -> Estimate:
     return Estimate("latent_match", float(again.cosine[latent]), none, none, n, n, "none", again.chance)
 
 
-def _logits(dictionary: Dictionary, latent: int, models: Sequence[Loaded], read: Read, seed: int) -> Iterator[Estimate]:
-    heads, none = [unembedding(each) for each in models], float("nan")
+def card_logits(
+    dictionary: Dictionary, latent: int, models: Sequence[Loaded], said: Said, seed: int
+) -> Iterator[Estimate]:
+    """latent_logit of one latent of a dictionary of the residual stream."""
     own = [directions(dictionary, model)[latent].float().cpu() for model in dictionary.models]
+    yield from logits_of(own, models, dictionary.models, said, ("logits", seed, latent))
+
+
+def logits_of(
+    own: Sequence[Float[Tensor, "d"]], models: Sequence[Loaded], sides: Sequence[str], said: Said,
+    address: tuple[str | int, ...],
+) -> Iterator[Estimate]:  # fmt: skip
+    """latent_logit of a direction of the residual stream, one a model; `said` spells a token."""
+    heads, none = [unembedding(each) for each in models], float("nan")
     effects = [logit_effects(head, line[None])[0] for head, line in zip(heads, own, strict=True)]
     order = effects[BEFORE].argsort(descending=True, stable=True).tolist()
     chosen = {"up": order[:LOGITS], "down": order[::-1][:LOGITS]}
-    for side, head, line, effect in zip(dictionary.models, heads, own, effects, strict=True):
-        drawn = random_directions(DRAWS, dictionary.d, ("logits", seed, latent), float(line.norm()))
+    for side, head, line, effect in zip(sides, heads, own, effects, strict=True):
+        drawn = random_directions(DRAWS, len(line), address, float(line.norm()))
         null = float(logit_effects(head, drawn).abs().amax(-1).mean())
         for part, tokens in chosen.items():
             for k, token in enumerate(tokens, start=1):
-                params = {"side": side, "part": part, "k": k, "reason": read.said([token])}
+                params = {"side": side, "part": part, "k": k, "reason": said([token])}
                 sign = 1 if part == "up" else -1
                 told = Estimate("latent_logit", float(effect[token]), none, none, DRAWS, DRAWS, "none")
                 yield replace(told, null=sign * null, params=params)

@@ -9,6 +9,7 @@ of these texts: the highest entropies of each model over all tokens that one sid
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from probe.data import SIDES
 from probe.engine.job import Job
@@ -64,8 +65,13 @@ class PairedTokensJob(Job):
     def make(self, store: Store, work: Path) -> None:
         before, after = self.compare.pair.load(store)
         for side, job in zip(SIDES, self.sampled, strict=True):
-            written = store.get(job.recipe).read_table(ROLLOUTS).to_pylist()
-            rows = [row for row in written if row["sample"] == 0 and row["completion_ids"]][: self.texts]
+            rows = first_texts(store, job, self.texts)
             at = {"temperature": self.compare.options.temperature, "batch": self.compare.compute.batch}
             table = paired_tokens(rows, before, after, choices=self.choices, **at)  # type: ignore[arg-type]
             write_table(work / f"{side}.parquet", table)
+
+
+def first_texts(store: Store, job: Job, most: int) -> list[dict[str, Any]]:
+    """ROLLOUTS rows of the first sample of each problem, of at most that many, where it is not empty."""
+    written = store.get(job.recipe).read_table(ROLLOUTS).to_pylist()
+    return [row for row in written if row["sample"] == 0 and row["completion_ids"]][:most]
