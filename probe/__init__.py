@@ -9,7 +9,7 @@
     forecast(checkpoint)         what RL under each reward will change, before any RL
     steer(pair)                  does steering by hand do what RL did?
     report(pair)                 all of it on one page; token_view(pair): every token under both, in a notebook
-    features(pair)               which features did RL write, and which did it turn up?
+    features(pair)               which features did RL write, and which did it turn up? cards(features(pair)): shown
     adapter(pair)                how few latents beside the MLPs of before make it behave like after?
     dictionary(name)             somebody's sparse dictionary, whoever made it
     probes, patch, weights       what the residual stream says, where the fork is decided, how the weights moved
@@ -29,7 +29,7 @@ _PUBLIC = {
     **dict.fromkeys(("compare", "cross_sample", "load", "pair", "patch", "probes", "steer", "train"), "probe.api"),
     **dict.fromkeys(("weight_path", "weights"), "probe.api"),
     **dict.fromkeys(("explain", "forecast"), "probe.verdicts"),
-    **dict.fromkeys(("report", "token_view"), "probe.reports"),
+    **dict.fromkeys(("cards", "report", "token_view"), "probe.reports"),
     **dict.fromkeys(("adapter", "dictionary", "features"), "probe.latents"),
     "Store": "probe.store",
     "train_outside": "probe.training",
@@ -39,6 +39,7 @@ __all__ = [
     "Store",
     "__version__",
     "adapter",
+    "cards",
     "compare",
     "cross_sample",
     "dictionary",

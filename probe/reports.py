@@ -4,12 +4,13 @@ probe.report(pair).path                     an HTML file that opens from disk; i
 view = probe.token_view(pair)               shown in a notebook: one text under both models, token by token
 view.tokens("after").to_pandas()            one row a token
 view.figure(3, colour="entropy")            the same as a still figure, for papers
+probe.cards(probe.features(pair))           shown in a notebook: the latents that tell code best, a card each
 """
 
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,16 @@ from probe.checkpoints.pair import Pair
 from probe.engine.executor import make
 from probe.engine.pool import pool_size
 from probe.engine.progress import Progress
+from probe.errors import BadInput
+from probe.experiments.compare.job import CompareJob
+from probe.experiments.dictionaries.job import FeaturesJob
+from probe.experiments.result import Result
+from probe.experiments.token_view.job import PairedTokensJob
+from probe.experiments.token_view.latents import LatentTokensJob
+from probe.pages.cards import told as card_data
 from probe.pages.embed import Page, folder_of
+from probe.pages.inside import inside
+from probe.pages.pack import plain
 from probe.pages.pair_page import MOST, PairPage, pair_page
 from probe.pages.strip import Colour, strip
 from probe.plots import Drawing
@@ -78,20 +88,64 @@ class TokenView:
         return f"TokenView({self.made.compare.pair.label}): shown in a notebook; .tokens(), .figure()"
 
     def _repr_html_(self) -> str:
-        """A page within the notebook's, which neither sees nor reaches what is around it."""
-        frame = f'width="100%" height="{HEIGHT}" sandbox="allow-scripts" title="{escape(self.page.title, quote=True)}"'
-        return f'<iframe srcdoc="{escape(self.page.html, quote=True)}" {frame}></iframe>'
+        return framed(self.page)
+
+
+@dataclass(frozen=True, eq=False)
+class Cards:
+    """Feature cards of one pair: latents, the direction of code, and nulls."""
+
+    made: LatentTokensJob
+    store: Store
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """Every card as plain values: AUROC, audits, rates, histogram, logits, contexts."""
+        found = plain(card_data(self.made, self.store))["cards"]
+        return list(found)
+
+    @property
+    def page(self) -> Page:
+        """The cards alone, as a page."""
+        pair = self.made.features.pair
+        about = {side: one.name for side, one in pair.sides.items()}
+        return Page(
+            f"{pair.label} features", {"kind": "cards", "about": about, "cards": card_data(self.made, self.store)}, {}
+        )
+
+    def __repr__(self) -> str:
+        titles = ", ".join(card["title"] for card in self.told)
+        return f"Cards({self.made.features.label}: {titles or 'none'}): shown in a notebook; .told"
+
+    def _repr_html_(self) -> str:
+        return framed(self.page)
+
+
+def framed(page: Page) -> str:
+    """A page within the notebook's, which neither sees nor reaches what is around it."""
+    frame = f'width="100%" height="{HEIGHT}" sandbox="allow-scripts" title="{escape(page.title, quote=True)}"'
+    return f'<iframe srcdoc="{escape(page.html, quote=True)}" {frame}></iframe>'
 
 
 def report(
-    pair: Pair, *, out: Path | str | None = None, pairs: int = MOST, where: Where | None = None, **ask: Unpack[Ask]
+    pair: Pair,
+    *,
+    out: Path | str | None = None,
+    pairs: int = MOST,
+    cards: bool | None = None,
+    steering: bool | None = None,
+    where: Where | None = None,
+    **ask: Unpack[Ask],
 ) -> Report:
     """Write the page of a pair into the folder `out` [reports/BEFORE--AFTER]; `pairs` responses at each temperature.
 
-    What is in the store is read, what is missing is made. BadInput where a page that was not made here is in the way.
+    What is in the store is read, what is missing is made. `cards` (of latents) and `steering` (by dose) are made if
+    True and left out if False [shown where the store holds them]. BadInput where a page that was not made here is in
+    the way.
     """
-    made = pair_page(pair, *asked(pair.before, **ask), most=pairs)
-    page = made.page(_made(made.jobs, where or {}))
+    store = _store(where or {})
+    made = inside(pair_page(pair, *asked(pair.before, **ask), most=pairs), store, cards, steering)
+    page = made.page(_made(made.jobs, (where or {}) | {"store": store}))
     return Report(page, page.write(Path(out) if out else folder_of(made.names))[0])
 
 
@@ -109,10 +163,28 @@ def token_view(
     return TokenView(made, _made([made.tokens, *made.compare.sampled], where or {}))
 
 
+def cards(found: Result, *, texts: int = FEW, where: Where | None = None) -> Cards:
+    """A card of each latent that `probe.features` (`found`) tells one by one, and of what stands beside them.
+
+    Their strongest places are looked for in the first `texts` answers of each side, which both models read. BadInput
+    for the result of anything else.
+    """
+    job = found.job
+    if not isinstance(job, FeaturesJob):
+        raise BadInput("no dictionary of a pair", where=job.label, do="give what probe.features(pair) returned")
+    tokens = PairedTokensJob(CompareJob(job.pair, job.elicitation, job.options, (), job.compute), texts)
+    made = LatentTokensJob(job, tokens)
+    return Cards(made, _made([made], where or {}))
+
+
+def _store(where: Where) -> Store:
+    store = where.get("store")
+    return store if isinstance(store, Store) else Store(store)
+
+
 def _made(jobs: "list[Job]", where: Where) -> Store:
     """The store, once it holds them all."""
-    store, workers = where.get("store"), where.get("workers")
-    held = store if isinstance(store, Store) else Store(store)
+    held, workers = _store(where), where.get("workers")
     with Progress(Terminal(stderr=True, quiet=not where.get("progress", True)), held, pool_size(workers)) as shown:
         make(jobs, held, workers=workers, listener=shown)
     return held

@@ -10,6 +10,7 @@ from tables import table
 from probe.data import PAIRED, SIDES
 from probe.pages import responses, tokens
 from probe.pages.embed import Page
+from probe.pages.pack import Both, Levels, Texts
 from probe.rng import numpy_rng
 
 HOSTILE = (
@@ -61,6 +62,88 @@ def paired(texts: Sequence[Sequence[str]], others: int = 3, address: str = "page
     return pa.table({name: columns[name] for name in PAIRED.names}, schema=PAIRED)
 
 
+def estimate(value: float = 0.5, null: float | None = 0.0) -> dict[str, Any]:
+    """A number with its interval."""
+    about = {"n": 40, "n_problems": 20, "null": null, "p": 0.01}
+    return {"value": value, "lo": value - 0.1, "hi": value + 0.1} | about
+
+
+def card(thing: str, title: str, texts: Sequence[str], lowest: float = 0.0) -> dict[str, Any]:
+    """A card in which the texts stand wherever a model's can."""
+    groups = {"code": [0.1, 0.3, 0.05], "prose": [0.4, 0.1, 0.0]}
+    rate = {"before": estimate(0.3), "after": estimate(0.5), "change": estimate(0.2)}
+    logits = [
+        {"part": part, "token": text, "before": sign * 0.5, "after": sign * 0.6}
+        | {"null_before": sign * 0.2, "null_after": sign * 0.2}
+        for part, sign in (("up", 1), ("down", -1))
+        for text in texts[:3]
+    ]
+    contexts = [
+        {"problem": text, "sample": 0, "side": "after", "pos": 1, "at": 2}
+        | {"pieces": [text, " ", text, "b"], "values": [None, lowest, 1.5, 0.25]}
+        for text in texts
+    ]
+    return {
+        "thing": thing,
+        "title": title,
+        "auroc": estimate(0.7, 0.5),
+        "audits": [{"said": said, "text": texts[0]} for said in ("passed", "failed", "open")],
+        "rates": [{"group": group, **rate} for group in groups],
+        "histogram": {
+            "edges": [lowest, lowest + 1, lowest + 2],
+            "groups": groups,
+            "n": dict.fromkeys(groups, 40),
+            "n_problems": dict.fromkeys(groups, 20),
+        },
+        "logits": logits,
+        "tokens": [{"token": text} | estimate(0.2, 0.1) for text in texts[:3]],
+        "neighbours": [{"side": "before", "latent": texts[0]} | estimate(0.4, 0.2)],
+        "contexts": contexts,
+    }
+
+
+def cards(texts: Sequence[str]) -> dict[str, Any]:
+    """Two latents, the direction, and both nulls."""
+    things = {"latent:7": "Latent 7", "latent:9": "Latent 9", "direction": "The direction from prose to code"}
+    things |= {"untrained:3": "An untrained dictionary's best latent", "random": "A random direction"}
+    lines = ("direction", "random")
+    made = [card(thing, title, texts, -1.0 if thing in lines else 0.0) for thing, title in things.items()]
+    return {"site": "resid.2", "samples": 4, "nothing": None, "cards": Texts(made)}
+
+
+DOSES = (-2.0, 0.0, 2.0)
+MEASURES = ("code_share", "accuracy", "parse_rate")
+
+
+def steering(texts: Sequence[str]) -> dict[str, Any]:
+    """Three doses along two directions; at each its own text."""
+    doses = []
+    for place, c in enumerate(DOSES):
+        arms = {"fitted": 0.2 + 0.3 * place, "random": 0.5}
+        found = {arm: {name: estimate(value) for name in MEASURES} for arm, value in arms.items()}
+        doses.append({"coefficient": c, **found, "reach": {name: [0.4, 0.6] if c else None for name in MEASURES}})
+    problems = [{"id": f"p{i}", "prompt": text, "answer": text} for i, text in enumerate(texts)]
+    written = [
+        {"problem": f"p{i}", "direction": direction, "coefficient": c, "text": f"{text}|{direction}|{c:g}"}
+        | {"outcome": "right" if c > 0 else "wrong", "strategy": "code", "boxed": text, "stop": "eos", "tokens": 3}
+        for i, text in enumerate(texts)
+        for direction in (0, 1)
+        for c in DOSES
+        if c or not direction
+    ]
+    about = {"site": "resid.2", "distance": 3.0, "of_norm": 0.5, "randoms": 20, "where": "fork", "temperature": 1.0}
+    after = {name: estimate(0.9) for name in MEASURES}
+    return about | {"doses": doses, "after": after, "problems": Texts(problems), "texts": Texts(written)}
+
+
+def shades(n: int) -> dict[str, Levels | Both]:
+    """Values of `n` tokens: a latent that fires at every fourth, another never, a direction that goes up, then down."""
+    fires = np.where(np.arange(n) % 4 == 2, 1.0 + np.arange(n), 0.0)
+    columns = {"latent:7": fires, "latent:9": np.zeros(n), "untrained:3": fires[::-1].copy()}
+    line = np.linspace(-1, 1, n)
+    return {name: Levels(each) for name, each in columns.items()} | {"direction": Both.levels(line, -line, 16)}
+
+
 def page(texts: Sequence[str], name: str = "after") -> Page:
     """A whole page in which the texts stand wherever texts of others can stand."""
     n = len(texts)
@@ -86,8 +169,13 @@ def page(texts: Sequence[str], name: str = "after") -> Page:
         "verdicts": [verdict],
         "measures": {"rows": [measured], "about": {"accuracy": {"question": name, "null": name}}},
         "figures": [],
+        "cards": cards(texts),
+        "steering": steering(texts),
         "responses": responses.told([(before, after)], problems, 100),
-        "tokens": {"temperature": 1.0, **{each: tokens.told(paired(spelled), places) for each in SIDES}},
+        "tokens": {
+            "temperature": 1.0,
+            **{each: tokens.told(paired(spelled), places) | {"shades": shades(4 * n)} for each in SIDES},
+        },
         "provenance": {"probe": "0", "artifacts": [], "commands": [name]},
     }
     return Page(name, data, {})

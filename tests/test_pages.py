@@ -24,7 +24,8 @@ from probe.measurements import RowKey
 from probe.measures import PairData
 from probe.pages import embed, measures, tokens
 from probe.pages import responses as page_responses
-from probe.pages.pack import LEVEL_NATS, TOP, Both, Nats, Texts, Whole, packed, plain, unpacked
+from probe.pages.cards import shades
+from probe.pages.pack import LEVEL_NATS, TOP, Both, Levels, Nats, Texts, Whole, packed, plain, unpacked
 from probe.pages.strip import strip
 from probe.pages.svg import sanitised
 
@@ -141,6 +142,34 @@ def test_two_models_nats_are_each_ones(values: list[tuple[float, float]]) -> Non
     assert unpacked(packed(both)) == plain(both) == {"before": plain(before), "after": plain(after)}
 
 
+@given(st.lists(st.floats(-1e4, 1e4, width=32), max_size=50), st.integers(1, 255))
+def test_levels_are_right_to_half_a_step(values: list[float], steps: int) -> None:
+    mark = Levels(np.array(values), steps)
+    found, (low, high) = plain(mark), mark.limits
+    assert np.allclose(found, values, rtol=1e-3, atol=0.51 * (high - low) / steps)
+    assert unpacked(packed(mark)) == found
+
+
+@given(st.lists(st.tuples(st.floats(-1e4, 1e4, width=32), st.floats(-1e4, 1e4, width=32)), max_size=50))
+def test_two_models_levels_are_each_ones(values: list[tuple[float, float]]) -> None:
+    before, after = (np.array([pair[i] for pair in values]) for i in range(2))
+    both = Both.levels(before, after, 200)
+    found = plain(both)
+    assert unpacked(packed(both)) == found
+    step = max(map(abs, np.concatenate([before, after, [0.0]]))) / 100
+    assert np.allclose(found["before"], before, rtol=1e-3, atol=0.6 * step)
+    assert np.allclose(found["after"], after, rtol=1e-3, atol=0.6 * step)
+
+
+def test_levels_by_hand() -> None:
+    assert plain(Levels(np.array([0.0, 2.0, 1.0, 0.0]), 4)) == [0.0, 2.0, 1.0, 0.0]  # what does not fire is 0
+    assert plain(Levels(np.array([-1.0, 1.0, 0.4]), 2)) == [-1.0, 1.0, 0.0]
+    assert plain(Levels(np.zeros(3))) == [0.0] * 3 and plain(Levels(np.array([]))) == []
+    for bad in (Levels(np.array([np.nan])), Levels(np.zeros(2), 0), Levels(np.zeros(2), 256)):
+        with pytest.raises(BadInput):
+            plain(bad)
+
+
 def test_nats_by_hand() -> None:
     assert plain(Nats(np.array([0.0, TOP, 99.0]))) == [0.0, TOP, TOP]
     assert plain(Nats(np.array([0.6931]))) == pytest.approx([0.69], abs=0.011)
@@ -226,10 +255,25 @@ def test_a_hundred_long_responses_are_less_than_a_megabyte(monkeypatch: pytest.M
     sides = [made_pages.side(texts[::way], ["right"] * n, ["code"] * n, ["eos"] * n) for way in (1, -1)]
     data = {
         "responses": page_responses.told([tuple(sides)], problems, n),  # type: ignore[list-item]
-        "tokens": {side: tokens.told(table, places) for side in tokens.SIDES},
+        "tokens": {side: tokens.told(table, places) | {"shades": _shades(table, rng)} for side in tokens.SIDES},
+        "cards": made_pages.cards([text[:300] for text in texts[:6]]),
+        "steering": made_pages.steering(texts[:6]),
     }
-    size = len(json.dumps(packed(data)))
-    assert 2e5 < size < 1e6, size
+    sizes = {name: len(json.dumps(packed(each))) for name, each in data.items()}
+    assert 2e5 < sizes["responses"] + sizes["tokens"] < 9.9e5, sizes
+    assert sizes["cards"] + sizes["steering"] < 5e4, sizes  # which are as many on any page
+
+
+def _shades(table: pa.Table, rng: np.random.Generator) -> dict[str, Levels | Both]:
+    """As a pair has: three latents and an untrained one that fire at a token in twenty, a direction at each."""
+    n, names = table.num_rows, ("latent:1", "latent:2", "latent:3", "untrained:4")
+    fires = {name: np.where(rng.random(n) < 0.05, rng.exponential(1.0, n), 0.0) for name in names}
+    before = rng.standard_normal(n)
+    lines = {"direction:before": before, "direction:after": before + 0.1 * rng.standard_normal(n)}
+    columns = {name: pa.array(values, pa.float32()) for name, values in (fires | lines).items()}
+    told = shades(pa.table(columns | {"problem": table["problem"], "random:before": pa.array(before)}))
+    assert set(told) == {*fires, "direction"}
+    return told
 
 
 def _peaked(table: pa.Table, rng: np.random.Generator) -> pa.Table:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 WHAT = f"{settings.CHECKPOINT} Or outputs (a data set, or the file BEFORE); or a study."
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the page [reports/BEFORE--AFTER].")]
 Prompts = Annotated[str | None, typer.Option(help="Templates the base is also tried under [as `probe compare`].")]
+Cards = Annotated[
+    bool | None,
+    typer.Option("--cards/--no-cards", help="Feature cards, colour by latent [where the store has `probe features`]."),
+]
+Steering = Annotated[
+    bool | None,
+    typer.Option("--steering/--no-steering", help="Answers by steering dose [where the store has `probe steer`]."),
+]
 Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs of responses on the page, at each temperature.")]
 
 
@@ -31,6 +39,8 @@ def report(
     out: Out = None,
     pairs: Pairs = 256,
     prompts: Prompts = None,
+    cards: Cards = None,
+    steering: Steering = None,
     samples: settings.Samples = 8,
     temperature: settings.Warm = 1.0,
     prefix: settings.Prefix = "",
@@ -44,8 +54,10 @@ def report(
 
     The verdict, figures, every measure with what it means, prompts and responses side by side, and the same text token
     by token under both models. What `probe compare` and `probe explain` left in the store is read, what is missing is
-    made. Beside the page lies report.json with the same numbers. Outputs without weights (a published data set, or two
-    files as `probe compare-rollouts` takes them) have a page without tokens; a study has one of its figures and runs.
+    made. What `probe features` and `probe steer` left is on it too, as feature cards, a colour of tokens by latent and
+    answers at every dose; --cards and --steering make that where it is missing. Beside the page lies
+    report.json with the same numbers. Outputs without weights (a published data set, or two files as `probe
+    compare-rollouts` takes them) have a page without tokens; a study has one of its figures and runs.
     """
     from probe.pages.embed import folder_of
 
@@ -59,9 +71,12 @@ def report(
 
         page: PairPage | OutputsPage = OutputsPage(published_job(outputs, grading), pairs)
     else:
+        from probe.pages.inside import inside
+
         page = _of_pair(
             before, after, run, pairs, prompts, devices, temperature=temperature, samples=samples, prefix=prefix
         )
+        page = inside(page, run.held, cards, steering)
     if dry:
         return announce(page.jobs, run.held, run.workers, page.label, as_json)
     _write(page, run, out, as_json)

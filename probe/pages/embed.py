@@ -21,7 +21,7 @@ from probe.errors import BadInput
 from probe.pages.pack import packed, plain
 from probe.store.outputs import named_output
 
-SCRIPTS = ("report.js", "tokens.js", "responses.js")
+SCRIPTS = ("report.js", "tokens.js", "cards.js", "steering.js", "responses.js")
 PAGE, TWIN = "index.html", "report.json"
 MARK = b'<!doctype html>\n<html lang="en" data-made-by="probe">'
 SLOT = re.compile(r"\{\{(\w+)\}\}")

@@ -3,7 +3,8 @@ r"""How do half a million numbers fit into a page? Marked parts of the data: pla
     Texts    any JSON value                 -> gzip                              exact
     Whole    integers >= 0                  -> uint8, 16 or 32, gzip             exact
     Nats     numbers >= 0, 0 to TOP nats    -> uint8 on a log scale, gzip        value = S (e^{c L / 255} - 1)
-    Both     Nats of before and after       -> of before, then after - before, gzip: the two mostly agree
+    Levels   any numbers                    -> uint8 from the smallest (0 at most) to the largest in n steps, gzip
+    Both     either of before and after     -> of before, then after - before, gzip: the two mostly agree
 
 L = log(1 + TOP / S): a number of nats is right to 2 %, or .0002 where it is smaller; what is above TOP counts as TOP.
 The JSON twin holds the very numbers that the page unpacks, to three digits. Whoever wants more reads the store.
@@ -13,6 +14,7 @@ import base64
 import gzip
 import json
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,7 @@ from probe.errors import BadInput
 
 SMALL, TOP, LEVELS = 0.01, 32.0, 255
 SCALE = math.log1p(TOP / SMALL)
+LIMITS = struct.Struct("<ffB")  # in front of levels: the smallest, the largest, steps
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,47 @@ class Nats:
 
 
 @dataclass(frozen=True, eq=False)
-class Both:
-    """The same numbers under two models [n] each."""
+class Levels:
+    """Numbers of any sign [n] in `steps` equal steps (0 stays 0 where none is below it), between limits of `among`."""
 
-    before: Nats
-    after: Nats
+    values: np.ndarray
+    steps: int = LEVELS
+    among: np.ndarray | None = None
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest, 0 at most, and the largest, as they are packed."""
+        every = self.values if self.among is None else self.among
+        if not np.isfinite(every).all() or not 0 < self.steps <= LEVELS:
+            raise BadInput("levels of a page are finite, in 1 to 255 steps", where="pack")
+        low, high = np.float32(min(every.min(initial=0.0), 0.0)), np.float32(every.max(initial=0.0))
+        return float(low), float(high)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The nearest step of each [n], uint8."""
+        low, high = self.limits
+        share = (self.values.astype(np.float64) - low) / (high - low or 1.0)
+        return np.rint(np.clip(share, 0, 1) * self.steps).astype(np.uint8)
+
+    @property
+    def head(self) -> bytes:
+        """What stands in front of the codes."""
+        return LIMITS.pack(*self.limits, self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Both:
+    """The same numbers under two models [n] each; levels of both are between the same limits."""
+
+    before: Nats | Levels
+    after: Nats | Levels
+
+    @classmethod
+    def levels(cls, before: np.ndarray, after: np.ndarray, steps: int) -> "Both":
+        """Of any numbers."""
+        among = np.concatenate([before, after])
+        return cls(Levels(before, steps, among), Levels(after, steps, among))
 
 
 LEVEL_NATS = [float(f"{SMALL * math.expm1(code / LEVELS * SCALE):.3g}") for code in range(LEVELS + 1)]
@@ -79,6 +118,8 @@ def plain(value: Any) -> Any:
         return unpacked_nats(value.codes)
     if isinstance(value, Both):
         return {"before": plain(value.before), "after": plain(value.after)}
+    if isinstance(value, Levels):
+        return unpacked_levels(*value.limits, value.steps, value.codes)
     if isinstance(value, dict):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -97,7 +138,10 @@ def packed(value: Any) -> Any:
         return _part("nats", value.codes.tobytes())
     if isinstance(value, Both):
         first = value.before.codes
-        return _part("both", np.concatenate([first, value.after.codes - first]).tobytes())  # modulo 256
+        codes = np.concatenate([first, value.after.codes - first]).tobytes()  # modulo 256
+        return _part("both", codes) if isinstance(value.before, Nats) else _part("levels2", value.before.head + codes)
+    if isinstance(value, Levels):
+        return _part("levels", value.head + value.codes.tobytes())
     if isinstance(value, dict):
         return {str(key): packed(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -121,12 +165,24 @@ def unpacked(value: Any) -> Any:
     if kind == "both":
         first, apart = np.frombuffer(data, np.uint8).reshape(2, -1)
         return {"before": unpacked_nats(first), "after": unpacked_nats(first + apart)}
+    if kind in ("levels", "levels2"):
+        limits, codes = LIMITS.unpack_from(data), np.frombuffer(data[LIMITS.size :], np.uint8)
+        if kind == "levels":
+            return unpacked_levels(*limits, codes)
+        first, apart = codes.reshape(2, -1)
+        return {"before": unpacked_levels(*limits, first), "after": unpacked_levels(*limits, first + apart)}
     return np.frombuffer(data, f"<u{int(kind.removeprefix('whole')) // 8}").tolist()
 
 
 def unpacked_nats(codes: np.ndarray) -> list[float]:
     """What the codes stand for."""
     return [LEVEL_NATS[code] for code in codes.tolist()]
+
+
+def unpacked_levels(low: float, high: float, steps: int, codes: np.ndarray) -> list[float]:
+    """What the codes stand for, to four digits."""
+    known = [float(f"{low + code * (high - low) / steps:.4g}") for code in range(steps + 1)]
+    return [known[code] for code in codes.tolist()]
 
 
 def offsets(lengths: Sequence[int]) -> np.ndarray:

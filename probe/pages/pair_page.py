@@ -15,11 +15,13 @@ from probe.experiments.compare.job import CompareJob
 from probe.experiments.explain.job import ExplainJob, Prompts
 from probe.experiments.responses import RESPONSES
 from probe.experiments.token_view.job import PairedTokensJob
+from probe.experiments.token_view.latents import LatentTokensJob
 from probe.families import families
 from probe.grammar import GRAMMARS
 from probe.measurements import Rows
-from probe.pages import figures, measures, provenance, responses, tokens, verdicts
+from probe.pages import cards, figures, measures, provenance, responses, steering, tokens, verdicts
 from probe.pages.embed import Page
+from probe.pages.steering import Steered
 from probe.rollouts.elicitation import Elicitation
 from probe.rollouts.options import Compute, SamplingOptions
 from probe.store import Store
@@ -37,11 +39,14 @@ class PairPage:
     explain: ExplainJob | None = None
     tokens: PairedTokensJob | None = None
     most: int = MOST
+    cards: LatentTokensJob | None = None
+    steering: Steered | None = None
 
     @property
     def jobs(self) -> list[Job]:
         """All of it."""
-        return [job for job in (self.tokens, self.compare, self.explain) if job is not None]
+        steering = self.steering.jobs if self.steering else ()
+        return [job for job in (self.tokens, self.compare, self.explain, self.cards, *steering) if job is not None]
 
     @property
     def label(self) -> str:
@@ -64,9 +69,11 @@ class PairPage:
             "verdicts": verdicts.told(explained),
             "measures": measures.told(rows),
             "figures": figures.told(drawings),
+            "cards": cards.told(self.cards, store) if self.cards else None,
+            "steering": steering.told(self.steering, store) if self.steering else None,
             "responses": self._responses(store),
             "tokens": self._tokens(store, places),
-            "provenance": provenance.told(store, jobs, provenance.commands(self.compare)),
+            "provenance": provenance.told(store, jobs, provenance.commands(self.compare, self._flags)),
         }
         return Page(self.compare.pair.label, data, figures.markup(drawings))
 
@@ -102,6 +109,11 @@ class PairPage:
             ],
         }
 
+    @property
+    def _flags(self) -> str:
+        """What asks for the parts that are made only when asked for."""
+        return (" --cards" if self.cards else "") + (" --steering" if self.steering else "")
+
     def _responses(self, store: Store, warm: bool = False) -> dict[str, Any]:
         jobs = self.compare.sampled[: 2 if warm else 4]
         tables = [store.get(job.recipe).read_table(RESPONSES) for job in jobs]
@@ -118,10 +130,12 @@ class PairPage:
             return None
         held = store.get(self.tokens.recipe)
         tables = {side: tokens.first_texts(held.read_table(f"{side}.parquet"), self.most) for side in SIDES}
-        return {
-            "temperature": self.compare.options.temperature,
-            **{side: tokens.told(table, places) for side, table in tables.items()},
-        }
+        found = {side: tokens.told(table, places) for side, table in tables.items()}
+        if self.cards:
+            values = store.get(self.cards.recipe)
+            for side, columns in found.items():
+                columns["shades"] = cards.shades(tokens.first_texts(values.read_table(f"{side}.parquet"), self.most))
+        return {"temperature": self.compare.options.temperature, **found}
 
 
 def pair_page(

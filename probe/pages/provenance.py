@@ -23,8 +23,8 @@ def told(store: Store, jobs: Iterable[Job], commands: Sequence[str]) -> dict[str
     return {"probe": __version__, "artifacts": artifacts, "commands": list(commands)}
 
 
-def commands(job: CompareJob) -> list[str]:
-    """What is typed to make the page, and each table behind it, again."""
+def commands(job: CompareJob, flags: str = "") -> list[str]:
+    """What is typed to make the page (with `flags`), and each table behind it, again."""
     pair = " ".join(shlex.quote(each.name) for each in job.pair.sides.values())
     asked, options, outside = job.elicitation, job.options, job.pair.is_outside
     said = ""
@@ -35,4 +35,6 @@ def commands(job: CompareJob) -> list[str]:
         said += f" --dtype {job.pair.before.dtype}"
     said += f" --samples {options.samples}" if options.samples != SAMPLED.samples else ""
     said += f" --temperature {options.temperature:g}" if options.temperature != SAMPLED.temperature else ""
-    return [f"probe {verb} {pair}{said}" for verb in ("report", "compare", "explain")]
+    return [
+        f"probe {verb} {pair}{said}{flags if verb == 'report' else ''}" for verb in ("report", "compare", "explain")
+    ]

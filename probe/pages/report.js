@@ -60,6 +60,13 @@ async function unpackedPart(kind, data) {
   const spelled = (codes) => Float32Array.from(codes, (code) => NATS[code]);
   const codes = new Uint8Array(buffer);
   if (kind === "nats") return spelled(codes);
+  if (kind === "levels" || kind === "levels2") {
+    const head = new DataView(buffer), low = head.getFloat32(0, true), high = head.getFloat32(4, true), steps = head.getUint8(8), rest = codes.subarray(9);
+    const level = (each) => Float32Array.from(each, (code) => low + (code * (high - low)) / steps);
+    if (kind === "levels") return level(rest);
+    const first = rest.subarray(0, rest.length / 2), more = rest.subarray(rest.length / 2);
+    return { before: level(first), after: level(first.map((code, i) => code + more[i])) };
+  }
   const before = codes.subarray(0, codes.length / 2), apart = codes.subarray(codes.length / 2);
   return { before: spelled(before), after: spelled(before.map((code, i) => code + apart[i])) }; // modulo 256, as bytes are
 }

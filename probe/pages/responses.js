@@ -73,7 +73,7 @@ function virtualList(label, row, pick) {
 
 function responses(held, tokens) {
   const { pairs, problems, of } = held;
-  const state = { colour: asked.get("colour") in COLOURS ? asked.get("colour") : "kl", token: Number(asked.get("token") ?? 0), writer: asked.get("text") === "before" ? "before" : "after" };
+  const state = { colour: asked.get("colour") in COLOURS ? asked.get("colour") : "kl", token: Number(asked.get("token") ?? 0), writer: asked.get("text") === "before" ? "before" : "after", latent: asked.get("latent") };
   const places = {}; // of the texts that were scored, by problem and sample
   for (const side of tokens ? SIDES : []) places[side] = new Map(tokens[side].texts.map((text, place) => [`${text.problem}/${text.sample}`, place]));
   const shown = make("div", {}), count = make("span", { class: "about", role: "status" });
@@ -103,7 +103,7 @@ function responses(held, tokens) {
     list.show(found, place);
   }
   function remember() {
-    const said = new URLSearchParams({ pair: pairs.indexOf(current), text: state.writer, colour: state.colour, token: state.token });
+    const said = new URLSearchParams({ pair: pairs.indexOf(current), text: state.writer, colour: state.colour, token: state.token, ...(state.colour === "latent" ? { latent: state.latent } : {}) });
     try { history.replaceState(null, "", `#${said}`); } catch { /* a page within a page has no address of its own */ }
   }
   function detail(pair) {
@@ -141,8 +141,22 @@ function responses(held, tokens) {
 
 // ---- the page: what is plain at once, the packed parts behind it
 
+/** A section whose packed data are spelled out first; what cannot be unpacked is said in its place. */
+function unpackedSection(id, title, packedData, parts) {
+  const place = section(id, title, make("p", { role: "status" }, "Unpacking …"));
+  return async () => {
+    try {
+      const found = parts(await unpacked(packedData));
+      place.lastChild.remove();
+      place.append(...found.flat(Infinity).filter((part) => part));
+    } catch (error) {
+      place.lastChild.replaceWith(make("p", { class: "note", role: "alert" }, `This could not be unpacked (${error.message}): this browser may be too old. It is in report.json beside this page.`));
+    }
+  };
+}
+
 async function start() {
-  const only = data.kind === "tokens";
+  const only = data.kind === "tokens" || data.kind === "cards", later = [];
   if (data.kind === "study") {
     heading();
     section("figures", "Figures", figures());
@@ -158,19 +172,24 @@ async function start() {
     if (data.figures.length) section("figures", "Figures", figures());
     section("measures", "Measures", measures());
   }
-  const place = section("responses", only ? "Token by token" : "Responses", make("p", { role: "status" }, "Unpacking the responses …"));
-  if (!only) section("provenance", "Provenance", provenance());
-  try {
-    const [held, tokens] = await Promise.all([unpacked(data.responses), unpacked(data.tokens)]);
-    place.lastChild.remove();
-    if (!held.pairs.length) return place.append(make("p", { class: "note" }, "There are no pairs of responses."));
-    const { parts, start: begin } = responses(held, tokens);
-    place.append(...parts);
-    begin();
-    if (asked.has("pair")) place.scrollIntoView();
-  } catch (error) {
-    place.replaceChildren(make("p", { class: "note", role: "alert" }, `The responses could not be unpacked (${error.message}): this browser may be too old. They are in report.json beside this page.`));
+  if (data.cards) later.push(unpackedSection("features", "Feature cards", data.cards, cardsSection));
+  if (data.steering) later.push(unpackedSection("steering", "Steering", data.steering, steeringSection));
+  if (data.responses) {
+    let begin = null;
+    const fill = unpackedSection("responses", data.kind === "tokens" ? "Token by token" : "Responses", { held: data.responses, tokens: data.tokens }, ({ held, tokens }) => {
+      if (!held.pairs.length) return [make("p", { class: "note" }, "There are no pairs of responses.")];
+      const { parts, start: first } = responses(held, tokens);
+      begin = first;
+      return parts;
+    });
+    later.push(async () => {
+      await fill();
+      begin?.();
+      if (asked.has("pair")) document.getElementById("responses").scrollIntoView();
+    });
   }
+  if (!only) section("provenance", "Provenance", provenance());
+  await Promise.all(later.map((fill) => fill()));
   document.documentElement.dataset.ready = "yes";
 }
 start();
