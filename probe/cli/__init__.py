@@ -25,6 +25,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     import_rollouts,
     ls,
     mend,
+    neuronpedia,
     patch,
     prefix,
     probes,

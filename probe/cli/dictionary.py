@@ -50,7 +50,7 @@ def fit(
 
     if saelens and out is None:
         raise BadInput("no folder to write to", where="--saelens", do="give --out FOLDER")
-    job = _job(run, fitting, name, after, site, samples, temperature, trainer)
+    job = job_of(run, fitting, name, after, site, samples, temperature, trainer)
     store, workers = run.held, run.workers
     if run.dry:
         return announce([job], store, workers, job.label, run.as_json)
@@ -81,7 +81,7 @@ def show(
     emit(about) if as_json else table(SHOWN, _lines(about), name, right=SHOWN[1:])
 
 
-def _job(
+def job_of(
     run: settings.Asking,
     fitting: Fitting,
     name: str,
@@ -91,6 +91,7 @@ def _job(
     warm: float,
     trainer: Literal["probe", "saelens"],
 ) -> "DictionaryJob":
+    """The dictionary meant: of a checkpoint, or of both of a pair. BadInput for a pair and SAELens' trainer."""
     from probe.experiments.dictionaries.comparisons import RL, Comparisons, alone
     from probe.experiments.dictionaries.job import default_site
 
