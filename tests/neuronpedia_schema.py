@@ -1,7 +1,7 @@
 """Neuronpedia's rows as it declares them, strictly: no other column, no other type. Read off its own sources.
 
-Neuron, Activation, Source, SourceSet, SourceRelease, Model: hijohnnylin/neuronpedia, apps/webapp/prisma/schema.prisma at
-008d5040ab97abd5c44d92d190b30034ad7a6e97 (Float[] never null, Int 32 bits, required without a default; relations left
+Neuron, Activation, Source, SourceSet, SourceRelease, Model: apps/webapp/prisma/schema.prisma of hijohnnylin/neuronpedia
+at 008d5040ab97abd5c44d92d190b30034ad7a6e97 (Float[] never null, Int 32 bits, required without a default; relations left
 out). Vector: the yup schema of POST /api/vector/new in its web app (STEER_STRENGTH_MIN and MAX of lib/utils/steer).
 What could not be had: a validator of theirs that runs without their database, so no file was imported by them.
 """

@@ -1,4 +1,4 @@
-"""The files for Neuronpedia pass the schema it declares, hold what the dictionary says, and keep hostile text as text."""
+"""The files for Neuronpedia pass the schema it declares and hold what the dictionary says; hostile text stays text."""
 
 import gzip
 import json

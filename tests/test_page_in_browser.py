@@ -126,6 +126,81 @@ def test_tokens_are_walked_by_keyboard(browser: Browser, tmp_path: Path) -> None
     assert [kl[i] for i in sorted(range(len(kl)), key=lambda i: levels[i])] == pytest.approx(sorted(kl), abs=0.05)
 
 
+def test_tokens_take_the_colour_of_a_latent(browser: Browser, tmp_path: Path) -> None:
+    """A latent is the same under both, its shade its activation; a direction has two panes, and a colour a side of 0."""
+    page = made_pages.page(["a", "b", "c"])
+    page.write(tmp_path)
+    shades = json.loads(page.twin)["tokens"]["after"]["shades"]
+    tab = browser.open(tmp_path / "index.html", "#pair=1&text=after")
+    select = "document.querySelector('[name=latent]')"
+    assert tab.says(f"getComputedStyle({select}.parentElement).display") == "none"  # no colour but this needs it
+    tab.says("document.querySelector('[data-colour=latent]').click()")
+    assert tab.says(f"[...{select}.options].map(e => e.value)") == list(shades)
+    shown = "[...document.querySelectorAll('.tokens .token')].map(e => Number(e.style.getPropertyValue('--level')))"
+    assert tab.says(f"{select}.value") == "latent:7" and tab.says("document.querySelectorAll('.tokens').length") == 1
+    values, most = shades["latent:7"], max(shades["latent:7"])
+    assert tab.says(shown) == pytest.approx([100 * value / most for value in values[4:8]], abs=1)
+    tab.press("Tab")
+    tab.says(f"{select}.focus()")
+    for _ in range(3):
+        tab.press("ArrowDown")
+    assert tab.says(f"{select}.value") == "direction"
+    panes = "[...document.querySelectorAll('.tokens')].map(box => [...box.children].map(e => e.matches('.below')))"
+    assert tab.says(panes) == [[value < 0 for value in shades["direction"][side][4:8]] for side in ("before", "after")]
+    assert "latent=direction" in tab.says("location.hash")
+    assert f"latent 7 {values[4]:.2f}".replace(" 0.", " .") in text(tab, ".choices")
+    assert browser.complaints() == []
+
+
+def test_a_card_is_read(hostile: Page, browser: Browser) -> None:
+    card = "document.querySelector('[data-thing=\"latent:7\"]')"
+    for said in ("Latent 7", "AUROC .70 [.60, .80]", "untrained dictionary's best latent .70", "in code", "+.200"):
+        assert said in hostile.says(f"{card}.textContent"), said
+    assert hostile.says(f"[...{card}.querySelectorAll('.audits .sign')].map(e => e.textContent)") == [
+        "✓ passed",
+        "✗ failed",
+        "? open",
+    ]
+    assert HOSTILE[0] in hostile.says(f"{card}.querySelector('.audits').textContent")
+    contexts = hostile.says(f"[...{card}.querySelectorAll('.context')].map(e => e.textContent)")
+    assert contexts[0] == f"{HOSTILE[0]} {HOSTILE[0]}b" and len(contexts) == len(HOSTILE) + 1
+    assert "⟨U+202E⟩" in contexts[6] and "\u202e" not in contexts[6]
+    assert len(contexts[-1]) < 400  # a million letters are cut
+    level = f"[...{card}.querySelector('.context').children].map(e => e.style.getPropertyValue('--level'))"
+    assert hostile.says(level) == ["0", "0", "100", "17"]
+    paths = f"[...{card}.querySelectorAll('.histogram path')].map(e => e.getAttribute('class'))"
+    assert hostile.says(paths) == ["code", "prose"]
+    assert hostile.says("document.querySelectorAll('.card.null').length") == 2
+    assert browser.complaints() == [] and len(browser.requests()) == 1
+
+
+def test_the_dose_is_moved_by_keyboard(hostile: Page, browser: Browser) -> None:
+    def shown() -> str:
+        return str(hostile.says("document.querySelector('.steered article pre:last-of-type').textContent"))
+
+    def written() -> str:
+        return str(hostile.says("document.querySelector('.steered article').lastElementChild.textContent"))
+
+    assert written() == f"{HOSTILE[0]}|0|0" and shown()
+    hostile.says("document.getElementById('dose').focus()")
+    hostile.press("ArrowRight")
+    assert written() == f"{HOSTILE[0]}|0|2"
+    assert (
+        hostile.says("document.getElementById('dose').getAttribute('aria-valuetext')")
+        == "+2 times the fitted direction"
+    )
+    assert ".800" in text(hostile, "#steering .tiles") and ".40 to .60" in text(hostile, "#steering .tiles")
+    hostile.says("document.querySelector('[data-arm=random]').click()")
+    assert written() == f"{HOSTILE[0]}|1|2" and ".500" in text(hostile, "#steering .tiles")
+    hostile.says("document.getElementById('dose').focus()")
+    hostile.press("ArrowLeft")
+    assert written() == f"{HOSTILE[0]}|0|0"  # nothing is added, along whichever direction
+    hostile.press("Home")
+    assert written() == f"{HOSTILE[0]}|1|-2"
+    assert "20 problems" in text(hostile, "#steering [role=status]")
+    assert browser.complaints() == [] and len(browser.requests()) == 1
+
+
 def test_the_list_holds_what_is_seen_and_filters(browser: Browser, tmp_path: Path) -> None:
     n = 5000
     outcomes = ["right" if i % 10 == 0 else "wrong" for i in range(n)]

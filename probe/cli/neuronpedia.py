@@ -65,9 +65,8 @@ def neuronpedia(
         told = export_neuronpedia(job, store, names, folder, now, creator or CREATOR)
     if run.as_json:
         return emit({"folder": str(out), **told})
-    shown(
-        f"{told['latents']} latents of {len(names)} models, {told['activations']} texts, {told['vectors']} vectors: {out}"
-    )
+    texts, vectors = (f"{told[what]} {what}" for what in ("activations", "vectors"))
+    shown(f"{told['latents']} latents of {len(names)} models, {texts}, {vectors}: {out}")
     return say("nothing was sent: import the folders, and send the lines of vectors.jsonl to POST /api/vector/new")
 
 

@@ -109,9 +109,8 @@ def _logits(
     order = np.argsort(-effect, kind="stable")
     for token in {*order[:LOGITS].tolist(), *order[-LOGITS:].tolist()} - known.keys():
         known[token] = alone(model.tokenizer, token)
-    up, down = (
-        [(known[i], float(effect[i])) for i in each.tolist()] for each in (order[:LOGITS], order[::-1][:LOGITS])
-    )
+    ends = order[:LOGITS].tolist(), order[::-1][:LOGITS].tolist()
+    up, down = ([(known[token], float(effect[token])) for token in tokens] for tokens in ends)
     counts, edges = np.histogram(effect, BINS)
     return up, down, (counts.tolist(), _middles(edges))
 
