@@ -29,7 +29,7 @@ function steeringSection(held) {
     const dose = doses[Number(slider.value)], direction = arm === "fitted" || !dose.coefficient ? 0 : 1;
     const side = held.texts.find((row) => row.problem === problem.id && row.coefficient === dose.coefficient && row.direction === direction);
     const chips = side ? [chip(side.outcome === "right" ? "✓ right" : `✗ ${side.outcome}`, side.outcome === "right" ? "right" : null), chip(side.strategy), side.boxed === null ? null : chip(`answer ${side.boxed}`), isCut(side) ? chip("cut off") : null] : [];
-    return make("article", { class: "side", "aria-label": problem.id }, make("h4", {}, make("bdi", {}, problem.id)), problem.prompt === null ? null : longText(problem.prompt, `Question ${problem.id}`), make("ul", { class: "chips" }, chips, chip(`true answer ${problem.answer}`)), side ? longText(side.text, `Answer to ${problem.id}`) : make("p", { class: "about" }, "not written"));
+    return make("article", { class: "side", "aria-label": problem.id }, make("h3", {}, make("bdi", {}, problem.id)), problem.prompt === null ? null : longText(problem.prompt, `Question ${problem.id}`), make("ul", { class: "chips" }, chips, chip(`true answer ${problem.answer}`)), side ? longText(side.text, `Answer to ${problem.id}`) : make("p", { class: "about" }, "not written"));
   }
   function draw() {
     const dose = doses[Number(slider.value)];
