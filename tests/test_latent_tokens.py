@@ -10,24 +10,33 @@ import pytest
 import torch
 from test_features_job import FIT, OPTIONS, asked, outside
 
+import probe
 from probe.checkpoints.checkpoint import Checkpoint
 from probe.checkpoints.organism_job import OrganismJob
 from probe.checkpoints.pair import Pair
 from probe.data import SIDES
 from probe.engine.executor import make
+from probe.errors import BadInput
 from probe.experiments.compare.job import CompareJob
 from probe.experiments.dictionaries.comparisons import RL, UNTRAINED
 from probe.experiments.dictionaries.fit_job import dictionary_of
 from probe.experiments.dictionaries.job import FeaturesJob
 from probe.experiments.responses import ROLLOUTS
+from probe.experiments.result import Result
 from probe.experiments.token_view.beside import Line
 from probe.experiments.token_view.contexts import CONTEXTS
 from probe.experiments.token_view.job import PairedTokensJob
 from probe.experiments.token_view.latents import LatentTokensJob
+from probe.measurements import to_table
 from probe.models.hooks.forward_hooks import read
 from probe.models.hooks.sites import site
 from probe.models.loading.load import Loaded, save_folder
-from probe.store import Store
+from probe.pages import cards
+from probe.pages.inside import inside
+from probe.pages.pack import plain
+from probe.pages.pair_page import pair_page
+from probe.plots._cards import audits
+from probe.store import Store, write_table
 
 TEXTS = 12
 Told = dict[str, list[dict[str, Any]]]
@@ -130,6 +139,72 @@ def test_contexts_are_the_strongest_places_of_their_problems(job: LatentTokensJo
     assert written[:10] in text or text[-10:] in written
 
 
+def test_the_cards_say_what_the_store_says(job: LatentTokensJob, store: Store) -> None:
+    """Every number of a card is a row of `features`, or stands in the artifact; audits are judged as the figure's."""
+    rows = store.get(job.features.recipe).read_table().to_pylist()
+    data = plain(cards.told(job, store))
+    assert data["site"] == "resid.2" and data["nothing"] is None
+    titles = [card["title"] for card in data["cards"]]
+    assert titles[3:] == list(cards.TITLES.values()) and all(title.startswith("Latent ") for title in titles[:3])
+    for card in data["cards"][:3]:
+        latent = int(card["thing"].partition(":")[2])
+        own = [row for row in rows if row["latent"] == latent]
+        (auroc,) = [row for row in own if row["name"] == "latent_auroc"]
+        assert {key: card["auroc"][key] for key in cards.KEPT} == {key: auroc[key] for key in cards.KEPT}
+        assert [each["text"] for each in card["audits"]] == [each.text for each in audits(rows, latent)]
+        rates = {(r["group"], r["side"]): r["value"] for r in own if r["name"] == "latent_rate"}
+        told_ = {(r["group"], side): r[side]["value"] for r in card["rates"] for side in ("before", "after", "change")}
+        assert told_ == rates
+        bins = [r["value"] for r in own if r["name"] == "latent_histogram" and r["group"] == "code"]
+        assert card["histogram"]["groups"]["code"] == bins
+        tokens = {(r["side"], r["part"], r["k"]): r["value"] for r in own if r["name"] == "latent_logit"}
+        assert len(card["logits"]) == 6 and sorted(tokens.values()) == sorted(
+            row[side] for row in card["logits"] for side in SIDES
+        )
+    for card in data["cards"][3:]:
+        assert card["logits"] and card["rates"] and card["contexts"] and not card["audits"]
+
+
+def test_shades_are_those_of_the_tokens(job: LatentTokensJob, store: Store) -> None:
+    table = store.get(job.recipe).read_table("after.parquet")
+    found = plain(cards.shades(table))
+    names = [name for name in table.column_names if name.startswith(("latent:", "untrained:"))]
+    assert list(found) == [*names, "direction"]
+    for name in names:
+        values = table[name].to_numpy()
+        assert np.allclose(found[name], values, atol=0.51 * values.max() / cards.STEPS)
+        assert (np.array(found[name])[values == 0] == 0).all()
+    for side in SIDES:
+        values = table[f"direction:{side}"].to_numpy()
+        assert np.corrcoef(found["direction"][side], values)[0, 1] > 0.97
+
+
+def test_cards_are_an_object_of_a_notebook(job: LatentTokensJob, store: Store) -> None:
+    result = Result(job.features, store.get(job.features.recipe).read_table())
+    shown = probe.cards(result, texts=TEXTS, where={"store": store, "progress": False})
+    assert shown.made.recipe.digest == job.recipe.digest  # made from the same texts, so made once
+    assert repr(shown).startswith("Cards(before -> after features") and "Latent " in repr(shown)
+    assert shown.told == plain(cards.told(job, store))["cards"]
+    html = shown._repr_html_()
+    assert html.startswith("<iframe srcdoc=") and 'sandbox="allow-scripts"' in html and "<script" not in html
+    with pytest.raises(BadInput, match="probe.features"):
+        probe.cards(Result(job.tokens.compare, result.table))
+
+
+def test_a_page_has_cards_where_the_store_has_them(job: LatentTokensJob, tmp_path: Path) -> None:
+    base = Checkpoint("raw", OrganismJob("latent-code", "tiny", 0))
+    page = pair_page(Pair(base, base), asked(), OPTIONS)
+    empty = Store(tmp_path)
+    assert inside(page, empty) == page and inside(page, empty, False, False) == page
+    wanted = inside(page, empty, True, True)
+    assert wanted.cards and wanted.steering and len(wanted.jobs) == len(page.jobs) + 3
+    assert wanted.cards.features.options.samples == 4 and wanted.cards.tokens == page.tokens
+    kept = replace(wanted.cards.features, options=replace(OPTIONS, samples=2))
+    empty.build(kept.recipe, lambda work: write_table(work / "data.parquet", to_table([])))
+    found = inside(page, empty)
+    assert found.cards and found.cards.features.recipe.digest == kept.recipe.digest and found.steering is None
+
+
 def test_a_score_is_zero_half_way_and_a_half_at_the_means() -> None:
     high, low = torch.tensor([3.0, 1.0]).double(), torch.tensor([1.0, 1.0]).double()
     line = Line(high - low, (high + low) / 2)
@@ -150,7 +225,7 @@ def test_one_strategy_alone_has_no_direction(job: LatentTokensJob, store: Store,
     short = replace(OPTIONS, max_new=1)
     pair = job.features.pair
     tokens = PairedTokensJob(CompareJob(pair, asked(), short), 3)
-    one = LatentTokensJob(FeaturesJob(pair, "resid.2", asked(), short, replace(FIT, steps=5, batch=32, held=32)), tokens)
+    one = LatentTokensJob(FeaturesJob(pair, "resid.2", asked(), short, replace(FIT, steps=2, batch=8, held=8)), tokens)
     make([one], Store(tmp_path), workers=1)
     held = Store(tmp_path).get(one.recipe)
     assert held.read_table("before.parquet").column_names == ["problem", "sample", "pos"]

@@ -13,7 +13,10 @@ from probe.engine.executor import make
 from probe.experiments.steering.directions import fitted_on
 from probe.experiments.steering.job import SteerJob
 from probe.experiments.steering.texts import FITTED, RANDOM, SteeredTextsJob
+from probe.interventions.steering import MEASURES
 from probe.models.loading.load import Loaded, save_folder
+from probe.pages import steering
+from probe.pages.pack import plain
 from probe.store import Store
 
 
@@ -78,3 +81,41 @@ def test_what_it_is_made_from(job: SteerJob) -> None:
     assert one.in_process
     here = SteerJob(Pair(Checkpoint("raw", OrganismJob("latent-code", "tiny", 0))))
     assert not SteeredTextsJob(here.doses[0]).in_process
+
+
+def test_the_slider_says_what_steering_left(store: Store, job: SteerJob) -> None:
+    """Numbers are those of the rows, at every dose and for both directions; texts are those of the artifact."""
+    rows = store.get(job.recipe).read_table().to_pylist()
+    steered = FewSteered(job)
+    data = plain(steering.told(steered, store))
+    assert data["site"] == "resid.2" and [dose["coefficient"] for dose in data["doses"]] == sorted(COEFFICIENTS)
+
+    def value(name: str, c: float, side: str = "before", draw: int | None = None) -> float:
+        (row,) = [
+            r for r in rows
+            if (r["name"], r["coefficient"], r["side"], r["draw"]) == (name, c, side, draw)
+        ]  # fmt: skip
+        return float(row["value"])
+
+    for dose in data["doses"]:
+        c = dose["coefficient"]
+        for measure in MEASURES:
+            assert dose["fitted"][measure]["value"] == value(f"steer_{measure}", c)
+            assert dose["fitted"][measure]["n_problems"] == len(PROBLEMS) - len(fitted_on(mini()))
+            if c:
+                drawn = value(f"steer_{measure}_random", c, draw=1)
+                assert dose["random"][measure]["value"] == drawn and dose["reach"][measure] == [drawn, drawn]
+            else:
+                assert dose["random"] == dose["fitted"] and dose["reach"][measure] is None
+    assert data["after"]["code_share"]["value"] == value("steer_code_share", 0.0, "after")
+    found = {(row["problem"], row["direction"], row["coefficient"]): row["text"] for row in data["texts"]}
+    assert found == {(r["problem"], r["direction"], r["coefficient"]): r["text"] for r in texts(store, job)}
+    assert [problem["id"] for problem in data["problems"]] == list(dict.fromkeys(key[0] for key in found))
+
+
+class FewSteered(steering.Steered):
+    """With the few problems of these tests."""
+
+    @property
+    def texts(self) -> SteeredTextsJob:
+        return SteeredTextsJob(self.job.doses[0], 4)

@@ -69,7 +69,7 @@ function histogramOf(card) {
   const drawn = shape("svg", { viewBox: "0 0 100 48", preserveAspectRatio: "none", role: "img", "aria-label": `Histogram of ${card.title}: ${said}` }, ...zero, ...lines);
   const columns = [["from", "number"], ...names.map((name) => [STRATEGY[name], "number"])];
   return make("div", { class: "histogram" }, drawn,
-    make("div", { class: "axis about" }, make("span", {}, number(edges[0], 2)), make("span", {}, isLine(card.thing) ? "score (distances between the means)" : "activation above 0"), make("span", {}, number(last, 2))),
+    make("div", { class: "axis about" }, make("span", {}, number(edges[0], 2)), make("span", {}, isLine(card.thing) ? "score at the fork: prose −.5, code .5 on average" : "activation above 0"), make("span", {}, number(last, 2))),
     make("p", { class: "about" }, names.map((name) => make("span", { class: `key ${name}` }, `${STRATEGY[name]} (${n[name]} rows of ${n_problems[name]} problems)`)), `top: ${number(most, 3)} of the rows`),
     make("details", {}, make("summary", {}, "the numbers drawn"), plainTable(columns, edges.map((edge, i) => [number(edge, 3), ...names.map((name) => number(groups[name][i], 4))]), `Histogram, ${card.title}`)));
 }

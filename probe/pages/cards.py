@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from probe.data import SIDES
 from probe.experiments.token_view.beside import DIRECTION, LATENT, RANDOM, UNTRAINED
 from probe.experiments.token_view.latents import BESIDE_FILE, CONTEXTS_FILE, LatentTokensJob
 from probe.measurements import Row, Rows
@@ -50,8 +51,8 @@ def shades(table: pa.Table) -> dict[str, Levels | Both]:
     """What a token can be coloured by: of each latent a value a token, of the direction one in either model."""
     values = {name: table[name].to_numpy() for name in table.column_names if name not in ABOUT}
     found: dict[str, Levels | Both] = {name: Levels(each, STEPS) for name, each in values.items() if _is_one(name)}
-    sides = [values[name] for name in (f"{DIRECTION}:before", f"{DIRECTION}:after") if name in values]
-    return found | ({DIRECTION: Both.levels(*sides, LINE)} if sides else {})
+    before, after = (values.get(f"{DIRECTION}:{side}") for side in SIDES)
+    return found if before is None or after is None else found | {DIRECTION: Both.levels(before, after, LINE)}
 
 
 def _is_one(name: str) -> bool:

@@ -166,11 +166,12 @@ def unpacked(value: Any) -> Any:
         first, apart = np.frombuffer(data, np.uint8).reshape(2, -1)
         return {"before": unpacked_nats(first), "after": unpacked_nats(first + apart)}
     if kind in ("levels", "levels2"):
-        limits, codes = LIMITS.unpack_from(data), np.frombuffer(data[LIMITS.size :], np.uint8)
+        (low, high, steps), codes = LIMITS.unpack_from(data), np.frombuffer(data[LIMITS.size :], np.uint8)
         if kind == "levels":
-            return unpacked_levels(*limits, codes)
+            return unpacked_levels(low, high, steps, codes)
         first, apart = codes.reshape(2, -1)
-        return {"before": unpacked_levels(*limits, first), "after": unpacked_levels(*limits, first + apart)}
+        both = {"before": first, "after": first + apart}
+        return {side: unpacked_levels(low, high, steps, each) for side, each in both.items()}
     return np.frombuffer(data, f"<u{int(kind.removeprefix('whole')) // 8}").tolist()
 
 

@@ -9,7 +9,8 @@
 Names and types are theirs: the models Neuron, Activation, Source, SourceSet, SourceRelease and Model of
 apps/webapp/prisma/schema.prisma in hijohnnylin/neuronpedia at 008d5040ab97. The columns of a feature's row and the
 folders are those of utils/neuronpedia-utils/neuronpedia_utils/export-data.py there at 1a80fe9b493b, and of its
-converter from SAEDashboard. Histograms have a height a value. Left out: explanations, correlated neurons, projections, uploading.
+converter from SAEDashboard. Histograms have a height a value. Left out: explanations, correlated neurons, projections,
+uploading.
 """
 
 import gzip
