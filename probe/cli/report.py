@@ -76,7 +76,8 @@ def report(
         page = _of_pair(
             before, after, run, pairs, prompts, devices, temperature=temperature, samples=samples, prefix=prefix
         )
-        page = inside(page, run.held, cards, steering)
+        here = not (dry and page.compare.pair.is_outside)  # weights that are only announced may not be here yet
+        page = inside(page, run.held if here else None, cards, steering)
     if dry:
         return announce(page.jobs, run.held, run.workers, page.label, as_json)
     _write(page, run, out, as_json)

@@ -21,8 +21,11 @@ J = TypeVar("J", FeaturesJob, SteerJob)
 ANSWERS = 4  # a question, of `probe features`
 
 
-def inside(page: PairPage, store: Store, cards: bool | None = None, steering: bool | None = None) -> PairPage:
-    """The page with what is wanted of it; None: what the store holds."""
+def inside(page: PairPage, store: Store | None, cards: bool | None = None, steering: bool | None = None) -> PairPage:
+    """The page with what is wanted of it; None: what the store holds, nothing where no store may be asked.
+
+    The store knows jobs by what they are made from, which of weights that are not here yet cannot be said.
+    """
     features = _wanted(cards, store, list(_features(page.compare, must=cards is True)))
     steered = _wanted(steering, store, [_steer(page.compare)])
     return replace(
@@ -32,11 +35,11 @@ def inside(page: PairPage, store: Store, cards: bool | None = None, steering: bo
     )
 
 
-def _wanted(wanted: bool | None, store: Store, jobs: list[J]) -> J | None:
+def _wanted(wanted: bool | None, store: Store | None, jobs: list[J]) -> J | None:
     """The first that is in the store; else the first, if it was asked for."""
     if wanted is False:
         return None
-    kept = next((job for job in jobs if store.holds(job.recipe)), None)
+    kept = next((job for job in jobs if store and store.holds(job.recipe)), None)
     return kept or (jobs[0] if wanted else None)
 
 
