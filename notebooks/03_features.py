@@ -105,7 +105,16 @@ pd.concat([told("latent_auroc", "latent"), told("direction_auroc", "latent")])
 told("latent_rate", "latent", "group", "side").pivot(index=["latent", "group"], columns="side", values="value").head(8)
 
 # %% [markdown]
-# ## 5. The dictionary itself
+# ## 5. A card of each
+#
+# What is known of the best latents: audits, how often they fire, where most, which tokens they push. Beside them the
+# direction of code, the best latent of a dictionary that was never trained, and a random direction.
+
+# %%
+probe.cards(found, where=where)
+
+# %% [markdown]
+# ## 6. The dictionary itself
 #
 # `encode` gives the latents of any rows `[row model d]`; here the problems on which the best latent fires most.
 

@@ -335,6 +335,13 @@ def test_dry_on_a_7b_pair_tells_memory_and_hours(place: Place, name: str) -> Non
 
 
 @pytest.mark.usefixtures("_no_network")
+def test_a_dry_report_tells_what_cards_and_steering_would_take(place: Place) -> None:
+    plain, more = (dry(place, *ON_PAIRS["report"], *flags) for flags in ((), ("--cards", "--steering")))
+    assert (plain["fits"], more["fits"]) == (0, 6)
+    assert more["sampling_hours"] > plain["sampling_hours"] and more["reading_hours"] > plain["reading_hours"]
+
+
+@pytest.mark.usefixtures("_no_network")
 @pytest.mark.parametrize(
     ("name", "few", "many", "grows"),
     [
