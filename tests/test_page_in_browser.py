@@ -176,6 +176,21 @@ def test_a_card_is_read(hostile: Page, browser: Browser) -> None:
     assert browser.complaints() == [] and len(browser.requests()) == 1
 
 
+def test_cards_alone_are_a_page(browser: Browser, tmp_path: Path) -> None:
+    """As a notebook shows them; where there is none, why."""
+    page = made_pages.page(["a"])
+    about, held = page.data["about"], page.data["cards"]
+    for place, (nothing, cards) in enumerate(((None, 5), ("One strategy alone.", 0))):
+        data = {"kind": "cards", "about": about, "cards": held | {"nothing": nothing}}
+        type(page)("cards", data, {}).write(tmp_path / str(place))
+        browser.events.clear()
+        tab = browser.open(tmp_path / str(place) / "index.html")
+        assert tab.says("[...document.querySelectorAll('main > section')].map(e => e.id)") == ["features"]
+        assert tab.says("document.querySelectorAll('.card').length") == cards
+        assert not nothing or nothing in text(tab, "#features .note")
+        assert browser.complaints() == []
+
+
 def test_the_dose_is_moved_by_keyboard(hostile: Page, browser: Browser) -> None:
     def written() -> str:
         return str(hostile.says("document.querySelector('.steered article').lastElementChild.textContent"))

@@ -37,7 +37,7 @@ function tellsOf(card, held) {
   if (!card.auroc) return make("p", { class: "about" }, "How well it tells code from prose is not told.");
   const others = held.cards.filter((other) => other !== card && (isNull(other.thing) || other.thing === "direction") && other.auroc);
   const beside = others.map((other) => `${other.title.toLowerCase()} ${number(other.auroc.value, 2)}`).join(", ");
-  return make("p", {}, "Tells code from prose at the fork with AUROC ", make("strong", {}, estimated(card.auroc)), make("span", { class: "about" }, ` (nothing: .5; n ${card.auroc.n}, ${card.auroc.n_problems} problems${beside ? `; ${beside}` : ""})`));
+  return make("p", {}, "Tells code from prose at the fork with AUROC ", make("strong", {}, estimated(card.auroc)), make("span", { class: "about" }, ` (nothing: .5, below it prose; n ${card.auroc.n}, ${card.auroc.n_problems} problems${beside ? `; ${beside}` : ""})`));
 }
 
 function auditsOf(card) {
