@@ -11,7 +11,7 @@ export PROBE_AXE ?= $(wildcard $(abspath $(VENV))/axe/package/axe.min.js)
 
 TORTURE_MINUTES ?= 75
 
-.PHONY: study test lint browser bench torture notebooks clean
+.PHONY: study test lint browser docs bench torture notebooks clean
 
 study: $(VENV)/study.done
 	$(BIN)/probe run all
@@ -20,8 +20,8 @@ test: $(VENV)/test.done lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake tests notebooks
 
 lint: $(VENV)/test.done
-	$(BIN)/ruff check probe tests benchmarks notebooks torture
-	$(BIN)/ruff format --check probe tests benchmarks notebooks torture
+	$(BIN)/ruff check probe tests benchmarks notebooks torture docs
+	$(BIN)/ruff format --check probe tests benchmarks notebooks torture docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -29,6 +29,10 @@ lint: $(VENV)/test.done
 browser: $(VENV)/test.done
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
 	mkdir -p $(VENV)/axe && cd $(VENV)/axe && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz
+# The pages that the code writes, then all of them into site/index.html; a warning is an error.
+docs: $(VENV)/docs.done
+	$(BIN)/python -m docs.making build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -E -c docs -d build/doctrees build/docs site
 
 bench: $(VENV)/test.done .venv-trl/done
 	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
@@ -52,6 +56,11 @@ $(VENV)/test.done: $(VENV)/study.done
 	$(PIP) -q -e ".[test]"
 	touch $(VENV)/study.done $@ && rm $(UNFINISHED)
 
+$(VENV)/docs.done: $(VENV)/study.done
+	touch $(UNFINISHED) && rm -f $(VENV)/study.done
+	$(PIP) -q -e ".[docs]"
+	touch $(VENV)/study.done $@ && rm $(UNFINISHED)
+
 # TRL is a peer, not a dependency: it has an environment of its own.
 .venv-trl/done:
 	$(PYTHON) -m venv .venv-trl
@@ -59,4 +68,4 @@ $(VENV)/test.done: $(VENV)/study.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-trl .probe
+	rm -rf $(VENV) .venv-trl .probe build site

@@ -61,13 +61,13 @@ def committed() -> tuple[Figure, ...]:
 
 @functools.cache
 def _of_studies() -> dict[str, tuple[str, ...]]:
-    """Which figures each study draws: those that it names, else those of what it measures."""
+    """Which figures each study names, or has measured by what draws them; none for the study that draws the rest."""
     from probe.studies import in_order
 
     drawn = {}
     for study in in_order():
         names = study.figures
-        if not names:
+        if not names and not study.in_all:
             jobs = {type(job) for job in study.jobs()}
             names = tuple(name for job in jobs for name in getattr(job, "FIGURES", ()))
         drawn[study.name] = names

@@ -7,6 +7,7 @@ with their class where they are documented.
 """
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ class Module:
     names: tuple[Name, ...]
 
 
+@functools.cache
 def modules(root: Path = ROOT / "probe") -> list[Module]:
     """Every public module of the package, packages first, in order of their names."""
     found = [_module(path, root) for path in sorted(root.rglob("*.py")) if _is_public(path.relative_to(root))]

@@ -40,17 +40,17 @@ def by_hand() -> dict[str, str]:
     return made
 
 
-def paths_from(folder: str) -> Callable[[str], str]:
-    """Where a link of a page in that folder of the repository leads on the site."""
+def paths_from(folder: str) -> Callable[[str, bool], str]:
+    """Where a link of a page in that folder of the repository leads on the site; a figure may be `shown` instead."""
 
-    def lead(target: str) -> str:
+    def lead(target: str, shown: bool) -> str:
         if "://" in target or target.startswith("#"):
             return target
         path, mark, anchor = target.partition("#")
         path = posixpath.normpath(posixpath.join(folder, path))
         stem = Path(path).stem
         if path.startswith("figures/"):
-            return f"/drawn/{stem}.png" if not anchor else target
+            return f"/drawn/{stem}.png" if shown else f"/figures.md#{stem}"
         to = {"docs": f"/{stem}.md", "notebooks": f"/notebooks/{stem}.md"}.get(posixpath.dirname(path), f"/{path}")
         return to.replace("/CONTRIBUTING.md", "/contributing.md").replace("/README.md", "/index.md") + mark + anchor
 

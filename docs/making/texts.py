@@ -85,7 +85,7 @@ def _rendered(lines: list[str], links: Links) -> list[str]:
     return done
 
 
-def page(text: str, paths: Callable[[str], str], commands: Container[str], to: str = "") -> str:
+def page(text: str, paths: Callable[[str, bool], str], commands: Container[str], to: str = "") -> str:
     """A page of the repository on the site: links by `paths`, commands and arXiv ids as links; `to`: its root."""
     kept: list[str] = []
 
@@ -95,7 +95,7 @@ def page(text: str, paths: Callable[[str], str], commands: Container[str], to: s
 
     def link(found: re.Match[str]) -> str:
         shown, _, target = found[0].rpartition("](")
-        return keep(f"{shown}]({paths(target[:-1])})")
+        return keep(f"{shown}]({paths(target[:-1], shown.startswith('!'))})")
 
     def span(found: re.Match[str]) -> str:
         named = re.match(r"`probe ([a-z-]+)", found[0])

@@ -70,6 +70,7 @@ def kinds_in(rows: Sequence[Row]) -> list[str]:
 
 
 def cells_of(rows: Sequence[Row], kinds: Sequence[str]) -> Cells:
+    """By reward, quantity and kind of matrix: the mean over layers of each run's values, intervals left out."""
     layers: defaultdict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
         layers[row["name"], row["matrix"], *pairs_of([row])].append(row)

@@ -95,6 +95,7 @@ class FullPolicy:
 
 
 def build_policy(model: PreTrainedModel, trainable: Trainable) -> Policy:
+    """What trains that part of the model: head, all, or a vector at a site. BadInput for a site it does not have."""
     if trainable == "head":
         return HeadPolicy(model)
     name = None if trainable == "all" else bias_name(site(trainable))

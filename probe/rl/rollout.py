@@ -55,6 +55,7 @@ class Question:
 def questions(
     problems: Sequence[Problem], labels: dict[str, str], tokenizer: PreTrainedTokenizerBase
 ) -> list[Question]:
+    """Each problem with the ids of its prompt and its label, by its id in `labels`."""
     ids = tokenizer([p.prompt for p in problems])["input_ids"]
     return [Question(p, i, labels[p.id]) for p, i in zip(problems, ids, strict=True)]
 

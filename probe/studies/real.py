@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from probe.engine.job import Job
 
 DATASET = "rlcr_math500"
+FIGURES = ("real_strategy", "real_outcomes", "real_calibration")
 
 
-@studies.register("real", order=10, apart=True, dataset=DATASET)
+@studies.register("real", order=10, apart=True, figures=FIGURES, dataset=DATASET)
 def real(store: Path | None = None) -> "list[Job]":
     """Qwen2.5-7B before and after RLVR and RLCR, from published outputs."""
     from probe.experiments.published_outputs.job import published_job

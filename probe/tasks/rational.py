@@ -19,6 +19,7 @@ def within(value: Fraction) -> Fraction:
 
 
 def number(said: str) -> Fraction:
+    """A numeral with its commas and braces; Unreadable where it is too long."""
     digits = said.replace(",", "").replace("{", "").replace("}", "").replace("\\!", "")
     if len(digits) > MAX_DIGITS:
         raise Unreadable
@@ -26,6 +27,7 @@ def number(said: str) -> Fraction:
 
 
 def power(base: Fraction, exponent: Fraction) -> Fraction:
+    """The rational power; Unreadable where there is none, or it is too large."""
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
     if abs(exponent.numerator) * max(bits - 1, 0) > MAX_BITS or exponent.denominator > MAX_ROOT:
         raise Unreadable
@@ -39,12 +41,14 @@ def power(base: Fraction, exponent: Fraction) -> Fraction:
 
 
 def factorial(value: Fraction) -> Fraction:
+    """Of a whole number of moderate size; else Unreadable."""
     if value.denominator != 1 or not 0 <= value <= MAX_FACTORIAL:
         raise Unreadable
     return Fraction(math.factorial(int(value)))
 
 
 def binomial(n: Fraction, k: Fraction) -> Fraction:
+    """n over k, of whole numbers of moderate size; else Unreadable."""
     if n.denominator != 1 or k.denominator != 1 or not 0 <= k <= n <= MAX_BITS:
         raise Unreadable
     return Fraction(math.comb(int(n), int(k)))

@@ -143,6 +143,7 @@ def predicting(
 
 
 def check_texts(models: list[PreTrainedModel], prompts: Texts, completions: Texts, temperature: float) -> None:
+    """BadInput unless every text has tokens on both sides, known to every model, and the temperature is positive."""
     if len(prompts) != len(completions) or not prompts:
         raise BadInput(f"{len(prompts)} prompts and {len(completions)} completions", where="score", do="give one each")
     empty = [i for i, (p, c) in enumerate(zip(prompts, completions, strict=True)) if not p or not c]
