@@ -12,13 +12,16 @@ def predictions() -> str:
     """Every prediction of every committed table: what it says, what was found, the verdict."""
     lines = ["# Predictions, and how they fared", ""]
     lines += [
-        "Each was written down before the run that could contradict it. A number is a mean over bases; its interval",
-        "holds for all predictions of its table at once. The rule of the verdicts: {py:mod}`probe.stats.predictions`.",
+        "Each was written down before the run that could contradict it; where one came later, its module says so",
+        "({py:mod}`probe.stats.predictions`, which has the rule of the verdicts, and those beside it). A number is a mean",
+        "over bases; its interval holds for all predictions of its table at once.",
     ]
     for path in sorted(FIGURES.glob("*predictions.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["mark"] == "mean"]
-        counts = ", ".join(f"{sum(row['verdict'] == word for row in rows)} {word}" for word in _verdicts(rows))
+        verdicts = [row["verdict"] for row in rows]
+        holds, fails, undecided = (verdicts.count(word) for word in ("holds", "fails", "undecided"))
+        counts = f"{holds} hold, {fails} fail, {undecided} undecided"
         figure = f"[figure](/figures.md#{path.stem})"
         lines += ["", f"## {escaped(path.stem)}", "", f"{len(rows)} predictions: {counts} ({figure}).", ""]
         lines += ["| prediction | region | found | n bases | verdict |", "|---|---|---|---|---|"]
@@ -28,10 +31,6 @@ def predictions() -> str:
             n = bases[row["prediction"]]
             lines.append(f"| {escaped(row['says'])} | {_region(row)} | {found} | {n} | {row['verdict']} |")
     return "\n".join([*lines, ""])
-
-
-def _verdicts(rows: list[dict[str, str]]) -> list[str]:
-    return [word for word in ("holds", "fails", "undecided") if any(row["verdict"] == word for row in rows)]
 
 
 def _bases(path: Path) -> dict[str, int]:
@@ -45,7 +44,8 @@ def _bases(path: Path) -> dict[str, int]:
 
 
 def _number(text: str) -> str:
-    return f"{float(text):.2f}".replace("-0.", "-.").removeprefix("0") if text else ""
+    said = f"{float(text):.2f}".replace("-0.00", "0.00")
+    return said.replace("-0.", "-.").removeprefix("0")
 
 
 def _region(row: dict[str, str]) -> str:
