@@ -13,8 +13,8 @@ def predictions() -> str:
     lines = ["# Predictions, and how they fared", ""]
     lines += [
         "Each was written down before the run that could contradict it; where one came later, its module says so",
-        "({py:mod}`probe.stats.predictions`, which has the rule of the verdicts, and those beside it). A number is a mean",
-        "over bases; its interval holds for all predictions of its table at once.",
+        "({py:mod}`probe.stats.predictions`, which has the rule of the verdicts, and those beside it). A number is a",
+        "mean over bases; its interval holds for all predictions of its table at once.",
     ]
     for path in sorted(FIGURES.glob("*predictions.csv")):
         with path.open(encoding="utf-8", newline="") as file:
