@@ -29,6 +29,7 @@ lint: $(VENV)/test.done
 browser: $(VENV)/test.done
 	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
 	mkdir -p $(VENV)/axe && cd $(VENV)/axe && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz
+
 # The pages that the code writes, then all of them into site/index.html; a warning is an error.
 docs: $(VENV)/docs.done
 	$(BIN)/python -m docs.making build/docs
