@@ -29,6 +29,7 @@ STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=Fals
 
 class Strict(BaseModel):
     """What every entry is: no unknown fields, no conversions, no NaN."""
+
     model_config = STRICT
 
 
