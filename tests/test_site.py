@@ -140,10 +140,10 @@ def test_a_docstring_reads_as_it_is_written() -> None:
 def test_links_of_a_page_lead_to_the_site() -> None:
     block = "```bash\nprobe why x\n```"
     pictures = "[x](../figures/cues.png), ![y](../figures/cues.png)"
-    text = f"`probe explain A` of {pictures} (2504.13837) and [2504.13837](https://a.b/c)\n{block}"
+    text = f"`probe\nexplain A` of {pictures} (2504.13837) and [2504.13837](https://a.b/c)\n{block}"
     shown = texts.page(text, site.paths_from("docs"), {"explain", "why"})
     assert shown == (
-        "[`probe explain A`](commands/explain.md) of [x](/figures.md#cues), ![y](/drawn/cues.png) "
+        "[`probe\nexplain A`](commands/explain.md) of [x](/figures.md#cues), ![y](/drawn/cues.png) "
         "([2504.13837](https://arxiv.org/abs/2504.13837)) and [2504.13837](https://a.b/c)\n" + block
     )
 

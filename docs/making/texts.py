@@ -98,7 +98,7 @@ def page(text: str, paths: Callable[[str, bool], str], commands: Container[str],
         return keep(f"{shown}]({paths(target[:-1], shown.startswith('!'))})")
 
     def span(found: re.Match[str]) -> str:
-        named = re.match(r"`probe ([a-z-]+)", found[0])
+        named = re.match(r"`probe\s+([a-z-]+)", found[0])
         linked = named is not None and named[1] in commands
         return keep(f"[{found[0]}]({to}commands/{named[1]}.md)" if named and linked else found[0])
 
