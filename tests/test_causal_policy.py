@@ -312,7 +312,7 @@ def test_a_full_memory_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = batch(taught, made)
     before = {n: p.clone() for n, p in taught.tensors.items()}
     monkeypatch.setattr(torch.Tensor, "backward", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
-    with pytest.raises(ProbeError, match=r"(?s)no room for a micro-batch.*--micro-tokens"):
+    with pytest.raises(ProbeError, match=r"(?s)no room in memory for an update.*--micro-tokens"):
         gradients(taught, taken, recipe("random", max_new=NEW))
     assert all(torch.equal(p, before[n]) for n, p in taught.tensors.items())
 
@@ -323,6 +323,6 @@ def test_a_reward_that_raises_is_named() -> None:
     def broken(**info: Any) -> list[float | None]:
         raise KeyError("answer")
 
-    with pytest.raises(ProbeError, match=r"(?s)the reward function raised KeyError.*batch 0.*last kept step"):
+    with pytest.raises(ProbeError, match=r"(?s)the reward broken raised KeyError.*on response 0.*batch 0.*last kept step"):
         batch(policy(made), made, broken)
     assert len(questions(made)) == 4

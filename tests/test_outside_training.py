@@ -159,7 +159,7 @@ def test_a_reward_that_raises_later_loses_nothing(tmp_path: Path) -> None:
             raise ValueError("no label")
         return uneven(**info)
 
-    with pytest.raises(ProbeError, match=r"(?s)raised ValueError: no label.*batch 1.*last kept step"):
+    with pytest.raises(ProbeError, match=r"(?s)the reward breaks raised ValueError: no label; on response 0.*batch 1.*last kept step"):
         run(made, tmp_path / "broken", recipe(breaks, **HOW))
     assert (tmp_path / "broken" / step_folder(1) / "README.md").exists() and (tmp_path / "broken" / STATE).exists()
     run(made, tmp_path / "broken", how())

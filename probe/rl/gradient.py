@@ -8,15 +8,12 @@ Where another engine drew the tokens, each may be weighed by min(pi_old / pi_eng
 sampling, as in TRL): a weight w > 0 makes w times the surrogate of A that of w A, so it goes into A.
 """
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from probe.errors import ProbeError
 from probe.rl.loss import Loss, entropy_mask, entropy_threshold, normalised_over, policy_loss
 from probe.rl.metrics import gap_metrics
 from probe.rl.policy import LargePolicy, Policy, Scorer, valid
@@ -102,16 +99,6 @@ def captured_gap(experience: Experience, rows: Tensor, logprob: Tensor) -> dict[
     """
     samples = experience.samples
     return {} if samples.drawn is not None else gap_metrics((logprob - samples.logprob[rows])[valid(samples, rows)])
-
-
-@contextlib.contextmanager
-def full_memory_told() -> Iterator[None]:
-    """A full memory as an error that says what to do."""
-    try:
-        yield
-    except torch.OutOfMemoryError as err:
-        do = "give fewer --micro-tokens, --recompute, or --lora; the same command goes on from the last kept step"
-        raise ProbeError("no room for a micro-batch", where="GRPO update", do=do) from err
 
 
 def _summed(loss: Loss) -> Loss:

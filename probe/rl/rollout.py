@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,10 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from probe.data import Problem
-from probe.errors import ProbeError
 from probe.models.sampling.organism_sampler import Samples
 from probe.rewards import Reward
-from probe.rl.advantage import Advantage, Advantages, RewardTable, reward_table
+from probe.rl.advantage import Advantage, Advantages, RewardTable
+from probe.rl.faults import full_memory_told, scored
 from probe.rl.policy import Policy, Scorer, token_scores
 from probe.rng import numpy_rng, uniforms
 
@@ -32,6 +32,7 @@ class Experience:
     rewards: RewardTable
     advantages: Advantages
     right: tuple[bool, ...] | None = None
+    batch: int = 0  # of its run
 
 
 @runtime_checkable
@@ -88,25 +89,20 @@ def collect(
     places = row_addresses(asked, n_samples, batch)
     draws = torch.stack([torch.from_numpy(uniforms(max_new, "rollout", seed, *place)) for place in places])
     prompt_ids = [q.ids for q in asked]
-    samples = policy.sample(prompt_ids, draws, n_samples=n_samples, temperature=temperature)
+    with full_memory_told("sampling", batch):
+        samples = policy.sample(prompt_ids, draws, n_samples=n_samples, temperature=temperature)
     texts = tokenizer.texts(samples) if isinstance(tokenizer, Reader) else decode_texts(samples, tokenizer)
     owners = [q for q in asked for _ in range(n_samples)]
-    about = {"group": [place[1] for place in places], "address": [(seed, *place) for place in places]}
-    try:
-        scores = reward(
-            prompts=[q.problem.prompt for q in owners],
-            completions=texts,
-            answers=[q.label for q in owners],
-            **about,
-        )
-    except ProbeError:
-        raise
-    except Exception as err:
-        do = "mend it and run the same again: it goes on from the last kept step"
-        what = f"the reward {type(reward).__name__} raised {type(err).__name__}: {err}"
-        raise ProbeError(what, where=f"GRPO, batch {batch}", do=do) from err
-    table = reward_table(scores, n_samples)
-    made = Experience(tuple(q.problem for q in asked), prompt_ids, samples, texts, table, advantage(table))
+    about: dict[str, Sequence[Any]] = {
+        "prompts": [q.problem.prompt for q in owners],
+        "completions": texts,
+        "answers": [q.label for q in owners],
+        "group": [place[1] for place in places],
+        "address": [(seed, *place) for place in places],
+    }
+    table = scored(reward, about, n_samples, batch)
+    owned = tuple(q.problem for q in asked)
+    made = Experience(owned, prompt_ids, samples, texts, table, advantage(table), batch=batch)
     if not isinstance(tokenizer, Reader):
         return made
     return replace(made, right=tuple(tokenizer.right(texts, [q.problem.answer for q in owners])))

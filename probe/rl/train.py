@@ -28,7 +28,8 @@ from probe.rewards.compose import spec as reward_spec
 from probe.rl import advantage as advantages
 from probe.rl.advantage import Advantage, GroupNormalised
 from probe.rl.clip_report import Report, clipped
-from probe.rl.gradient import captured_gap, cut, full_memory_told, part_loss
+from probe.rl.faults import full_memory_told
+from probe.rl.gradient import captured_gap, cut, part_loss
 from probe.rl.kept import METRICS, STATE, Keeper, Overlays, read_metrics, resume, save_state
 from probe.rl.loss import Loss
 from probe.rl.metrics import GAP, kl_to_base, mean_rows, rollout_metrics
@@ -155,7 +156,8 @@ def train_policy(
         ]
         metrics = rollout_metrics(experience) | update_metrics(updates)
         if base is not None:
-            metrics["kl"] = kl_to_base(policy, base, experience, recipe.temperature)
+            with full_memory_told("the KL to the base", batch):
+                metrics["kl"] = kl_to_base(policy, base, experience, recipe.temperature)
         _log(out, batch, metrics, log)
         if (batch + 1) % recipe.save_every == 0 or batch + 1 == recipe.batches:
             save_state(policy, optimizer, out, batch + 1, keeper)
@@ -175,25 +177,26 @@ def update(
     rows = rows[experience.advantages.keep[rows]]
     if len(rows) == 0:
         return {"loss": 0.0, "grad_norm": 0.0}
-    parts, whole = cut(policy, experience, rows, recipe)
+    loss, logprobs, where = 0.0, [], f"GRPO, batch {experience.batch}"
     optimizer.zero_grad(set_to_none=True)
-    loss, logprobs = 0.0, []
-    with full_memory_told():
+    with full_memory_told("an update", experience.batch):
+        parts, whole = cut(policy, experience, rows, recipe)
         for part in parts:
             value, logprob = part_loss(policy, base, experience, part, recipe, whole)
             if not value.isfinite():
-                do = "lower lr, or keep dual clipping on"
-                raise ProbeError(f"the loss became {value.item()}", where="GRPO update", do=do)
+                do = "lower lr, or keep dual clipping on; what was kept before stays"
+                raise ProbeError(f"the loss became {value.item()}", where=where, do=do)
             value.backward()
             loss += value.item()
             logprobs.append(logprob.detach())
-    if not parts:  # no advantage anywhere: the step is that of Adam's moments
-        for p in policy.tensors.values():
-            p.grad = torch.zeros_like(p)
-    norm = torch.nn.utils.clip_grad_norm_(policy.tensors.values(), recipe.grad_norm)
-    if not norm.isfinite():  # the clipped gradient is NaN then, and the weights would be
-        raise ProbeError(f"the gradient's norm became {norm.item()}", where="GRPO update", do="lower lr")
-    optimizer.step()
+        if not parts:  # no advantage anywhere: the step is that of Adam's moments
+            for p in policy.tensors.values():
+                p.grad = torch.zeros_like(p)
+        norm = torch.nn.utils.clip_grad_norm_(policy.tensors.values(), recipe.grad_norm)
+        if not norm.isfinite():  # the clipped gradient is NaN then, and the weights would be
+            do = "lower lr; what was kept before stays"
+            raise ProbeError(f"the gradient's norm became {norm.item()}", where=where, do=do)
+        optimizer.step()
     said = {"loss": loss, "grad_norm": norm.item()}
     if not parts:
         return said

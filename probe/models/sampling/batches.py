@@ -118,7 +118,7 @@ def _attempt(run: Callable[[list[int]], Sequence[T]], rows: list[int]) -> Sequen
     try:
         return run(rows)
     except (RuntimeError, MemoryError) as err:
-        if not _is_full(err):
+        if not is_full(err):
             raise
     gc.collect()  # the traceback is gone, and with it the tensors of its frames
     if torch.cuda.is_available():
@@ -126,7 +126,8 @@ def _attempt(run: Callable[[list[int]], Sequence[T]], rows: list[int]) -> Sequen
     return None
 
 
-def _is_full(err: RuntimeError | MemoryError) -> bool:
+def is_full(err: RuntimeError | MemoryError) -> bool:
+    """Whether it says that memory ran out, of a GPU or of the machine."""
     return isinstance(err, torch.OutOfMemoryError | MemoryError) or any(text in str(err) for text in FULL)
 
 
