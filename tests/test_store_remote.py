@@ -179,7 +179,7 @@ for i in range(6):
 """
 
 
-@pytest.mark.parametrize("url", ["file", "s3"], indirect=True)
+@pytest.mark.parametrize("url", ["file"], indirect=True)
 def test_two_machines_write_at_once_and_nothing_is_lost(url: str, machine: Machine, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITER, url]
     both = [

@@ -6,6 +6,7 @@ under a hidden name, and renamed. `create` writes where nothing is and otherwise
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -18,6 +19,7 @@ from probe.store.files import UNWRITABLE, DiskFull, is_full, sync
 
 OBJECTS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "memory"}
 EXTRAS = {"s3": "s3", "s3a": "s3"}  # protocol -> our extra that brings it
+FULL = re.compile(r"StorageFull|QuotaExceeded|Insufficient ?Storage|\(507\)")  # as MinIO, Ceph and others say it
 SETTINGS = {"use_listings_cache": False, "skip_instance_cache": False}  # others write there, too
 
 
@@ -169,7 +171,7 @@ class Bucket:
     def _error(self, err: Exception) -> ProbeError:
         said = without_secrets(f"{type(err).__name__}: {err}", self.url)
         again = "then run the same command again: what is finished is kept"
-        if is_full(err):
+        if is_full(err) or FULL.search(said):
             return DiskFull(f"no space left in the store {self.shown}", where=said, do=f"free some there, {again}")
         if isinstance(err, PermissionError) or (isinstance(err, OSError) and err.errno in UNWRITABLE):
             do = f"look at the permissions and at the credentials in the environment, {again}"
