@@ -35,9 +35,10 @@ class Head:
 
 
 @contextlib.contextmanager
-def ray_head(folder: Path) -> Iterator[Head]:
-    """Its token lies in `folder`, not in anyone's home; the environment is that of this process."""
-    port, clients, short = free_port(), free_port(), tempfile.mkdtemp(prefix="ray")  # names of sockets are short
+def ray_head(folder: Path, clients: int | None = None) -> Iterator[Head]:
+    """Its token lies in `folder`, not in anyone's home; the environment is this process's. `clients`: its port."""
+    clients = clients or free_port()
+    port, short = free_port(), tempfile.mkdtemp(prefix="ray")  # names of sockets are short
     command = [sys.executable, "-W", "ignore", "-m", "ray.scripts.scripts", "start", "--head", *OPTIONS]
     with (folder / "head").open("wb") as said:
         process = subprocess.Popen(

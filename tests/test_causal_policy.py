@@ -285,8 +285,9 @@ def test_another_engines_log_probs_are_never_used_but_to_weigh() -> None:
     rows = every(there)
     assert advantage_of(there, rows, recipe("random")).ndim == 1
     assert torch.equal(advantage_of(taken, rows, recipe("random", drawn_weight_cap=2.0)), taken.advantages.value)
-    with pytest.raises(BadInput, match="drawn_weight_cap"):
-        recipe("random", drawn_weight_cap=-1.0)
+    for bad in (-1.0, 0.0, float("inf")):
+        with pytest.raises(BadInput, match="drawn_weight_cap"):
+            recipe("random", drawn_weight_cap=bad)
 
 
 def test_what_cannot_be_trained_is_refused() -> None:
@@ -323,6 +324,8 @@ def test_a_reward_that_raises_is_named() -> None:
     def broken(**info: Any) -> list[float | None]:
         raise KeyError("answer")
 
-    with pytest.raises(ProbeError, match=r"(?s)the reward broken raised KeyError.*on response 0.*batch 0.*last kept step"):
+    with pytest.raises(
+        ProbeError, match=r"(?s)the reward broken raised KeyError.*on response 0.*batch 0.*last kept step"
+    ):
         batch(policy(made), made, broken)
     assert len(questions(made)) == 4

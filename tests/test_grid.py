@@ -40,10 +40,17 @@ PATHS = os.pathsep.join([str(Path(__file__).parent), str(ROOT), *(path for path 
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What workers inherit: where the tests are, and how Ray is told to be."""
+def bucket() -> Iterator[str]:
+    """A store on S3, which workers that are started later reach."""
+    with s3_server() as address:
+        yield make_bucket(address, "grid")
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory, bucket: str) -> Iterator[Path]:
+    """What workers inherit: where the tests are, how Ray is told to be, and copies of their own of what is on S3."""
     folder = tmp_path_factory.mktemp("ray")
-    with told({"PYTHONPATH": PATHS} | environment(folder)):
+    with told({"PYTHONPATH": PATHS, "PROBE_CACHE": str(folder / "workers")} | environment(folder)):
         yield folder
 
 
@@ -91,11 +98,22 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, by
     return made(store)
 
 
+@pytest.mark.parametrize("on_s3", [False, True], ids=["folder", "s3"])
 def test_a_study_leaves_the_same_bytes_wherever_it_is_made(
-    tmp_path: Path, elsewhere: Callable[[Source], Executor], straight: dict[str, dict[str, bytes]]
+    tmp_path: Path,
+    elsewhere: Callable[[Source], Executor],
+    straight: dict[str, dict[str, bytes]],
+    bucket: str,
+    on_s3: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    store, heard = Store(tmp_path), Heard()
-    make(grid_jobs.quick(), store, listener=heard, executor=elsewhere(STUDY))
+    """On S3 what workers read is brought to their own copies, and what they make is there for whoever asks."""
+    address, heard, place = f"{bucket}/{request.node.callspec.id}", Heard(), elsewhere(STUDY)
+    monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "asks"))
+    make(grid_jobs.quick(), Store(address if on_s3 else tmp_path), listener=heard, executor=place)
+    monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "reads"))
+    store = Store(address if on_s3 else tmp_path)
     assert made(store) == straight
     assert len(straight) == 2 and len(heard.done) == 2
     assert plan(grid_jobs.quick(), store).todo == {}
@@ -146,24 +164,6 @@ def test_what_a_worker_says_of_an_error_is_the_error(tmp_path: Path) -> None:
         make_named(*about[:3], f"http://127.0.0.1:{free_port()}/store")
     (tmp_path / MENDED).touch()
     assert error_in(make_named(*about)) is None and Store(tmp_path).holds(job.recipe)
-
-
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with s3_server() as address:
-        yield make_bucket(address, "grid")
-
-
-def test_workers_with_copies_of_their_own_share_a_store_on_s3(
-    tmp_path: Path, surroundings: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The store is one; what workers read is brought to them, and what they make is there for whoever asks."""
-    monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "workers"))
-    (top,) = toys("diamond")
-    make([top], Store(bucket), executor=Slurm(Source("toy_jobs:toys", ("diamond",)), "local", 2))
-    monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "reader"))
-    assert plan([top], Store(bucket)).todo == {}
-    assert Store(bucket).get(top.recipe).file(FILE).read_text() == "top(left(base()),right(base()))"
 
 
 def test_what_a_worker_made_in_another_store_is_not_done(tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_place_that_is_none_is_refused_before_anything_is_made(
     assert not (tmp_path / "store").exists()
 
 
-LOST = """
+ASKS = """
 import os, sys
 from toy_jobs import toys
 from probe.engine.executor import make
@@ -321,23 +321,47 @@ from probe.store import Store
 
 try:
     make(toys("slow"), Store(sys.argv[1]), executor=Ray(Source("toy_jobs:toys", ("slow",)), sys.argv[2]))
+    print("made", flush=True)
 except ProbeError as err:
-    print(err, flush=True)
+    print(type(err).__name__, err, flush=True)
 os._exit(0)  # a client whose cluster is gone may take its time
 """
 
 
-def test_a_cluster_that_is_lost_is_said_and_what_is_finished_is_kept(tmp_path: Path, head: Head) -> None:
+def asks(store: Path, address: str, **environment: str) -> "subprocess.Popen[str]":
+    """The same command each time, in a process of its own."""
+    command, here = [sys.executable, "-c", ASKS, str(store), address], os.environ | environment
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=here)
+
+
+def test_a_wrong_token_is_said_and_nothing_is_made(tmp_path: Path, head: Head) -> None:
+    (tmp_path / "token").write_text("1" * 64)
+    waits = {"RAY_CLIENT_INITIAL_CONNECTION_TIMEOUT_S": "1", "RAY_CLIENT_MAX_CONNECTION_TIMEOUT_S": "2"}
+    told = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")} | waits
+    with asks(tmp_path / "store", head.address, **told) as process:
+        said, _ = process.communicate(timeout=120)
+    assert said.startswith(f"BadInput the Ray cluster {head.address} cannot be reached")
+    assert "the token (RAY_AUTH_TOKEN)" in said and Store(tmp_path / "store").artifacts() == []
+
+
+def test_a_cluster_that_is_lost_is_said_and_with_its_head_back_the_same_command_goes_on(
+    tmp_path: Path, head: Head, surroundings: Path
+) -> None:
     """The last of this file: its head node is killed while a job of another process runs on it."""
     store, (top,) = Store(tmp_path), toys("slow")
     _imported().shutdown()  # of this process, while there is something to part from
-    command = [sys.executable, "-c", LOST, str(tmp_path), head.address]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with asks(tmp_path, head.address) as process:
         note = store.root / "partial" / top.needs[1].recipe.folder / MAKER
         while not (note.exists() and store.holds(top.needs[0].recipe)) and process.poll() is None:
             time.sleep(0.05)
         head.kill()
         said, _ = process.communicate(timeout=120)
-    assert said.startswith(f"the Ray cluster {head.address} is lost")
+    assert said.startswith(f"ProbeError the Ray cluster {head.address} is lost")
     assert "run the same command again: finished work is kept" in said
     assert names(plan([top], store)) == ["slow", "top"]
+    (store.root / MENDED).touch()  # nothing is slow any more
+    port = int(head.address.rpartition(":")[2])
+    with ray_head(surroundings, port), asks(tmp_path, head.address) as process:
+        assert process.communicate(timeout=120)[0] == "made\n"
+    assert store.get(top.recipe).file(FILE).read_text() == "top(first(),slow())"
+    assert [starts(store, job) for job in (*top.needs, top)] == [1, 2, 1]

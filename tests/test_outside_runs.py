@@ -206,6 +206,19 @@ def test_a_card_is_a_function_of_its_run() -> None:
     assert "`probe compare org/base THIS_FOLDER`" in text and '"updates": 8' in text
 
 
+def test_in_bf16_tokens_are_weighed_by_forward_over_sampler_where_that_is_asked_for() -> None:
+    """What the two differ by is logged either way; the weights change what is learnt, and their cap is identity."""
+    base, rows, after = save_tiny("qwen2", Path.cwd() / "base"), [], []
+    for words in ((), ("--weight-cap", 2.0), ("--weight-cap", 0.5)):
+        run("train", base, "random", *TINY, "--batches", 1, "--dtype", "bfloat16", *words, *WHERE)
+        (made,) = (each for each in kept() if each.params.get("drawn_weight_cap") == (words[1] if words else None))
+        rows += read_metrics(made.file(METRICS))
+        after.append(made.file("step-001/adapter_model.safetensors").read_bytes())
+    gap = {row["sampling/sampling_logp_difference/mean"] for row in rows}
+    assert len(gap) == 1 and gap.pop() > 1e-5
+    assert len(set(after)) == 3
+
+
 BAD: dict[str, tuple[tuple[object, ...], str]] = {
     "no problems": (("base", "format"), "needs problems to train on.*--problems"),
     "no reward": (("base", *FEW), "made elsewhere, nothing to train.*REWARD"),
@@ -214,6 +227,8 @@ BAD: dict[str, tuple[tuple[object, ...], str]] = {
     "two ways": (("base", "format", *TINY, "--lora", 4, "--all-weights"), "give one of them"),
     "no GPU": (("base", "format", *TINY, "--device-map", "cuda"), "torch sees none.*--device-map"),
     "float16": (("base", "format", *TINY, "--dtype", "float16"), "float16 cannot be trained"),
+    "weights of tokens in fp32": (("base", "format", *TINY, "--weight-cap", 2), "nothing to weigh tokens by.*bfloat16"),
+    "a cap of zero": (("base", "format", *TINY, "--dtype", "bfloat16", "--weight-cap", 0), "drawn_weight_cap is 0"),
     "a split that is none": (("base", "format", *TINY, "--updates", 3), "do not split into 3"),
     "too long": (("base", "format", *TINY, "--max-new", 300), "more than its 256 positions"),
     "an adapter of another base": (("base+other", "format", *TINY), "give the base it was trained on"),

@@ -11,7 +11,7 @@ from probe.engine.listener import report
 from probe.errors import BadInput
 from probe.store import Recipe, Store, write_atomic
 
-MENDED = "mended"  # a file of this name in the store lets failing jobs succeed
+MENDED = "mended"  # a file of this name in the store lets failing jobs succeed, and none is slow
 FILE = "data.txt"
 STARTED = "started"  # one letter each time a job is started, in a file of the store
 MAKER = "scratch/maker"  # the process id of the runner whose worker is at it
@@ -41,7 +41,7 @@ class Toy(Job):
             fail(self.fails)
         parts = [store.get(need.recipe).file(FILE).read_text() for need in self.needs]
         write_atomic(work / MAKER, str(os.getppid()).encode())
-        time.sleep(self.pause)
+        time.sleep(0 if (store.root / MENDED).exists() else self.pause)
         write_atomic(work / FILE, f"{self.name}({','.join(parts)})".encode())
 
 

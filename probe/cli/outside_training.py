@@ -58,6 +58,9 @@ class OfOutsideRuns:
     lora: Annotated[int | None, typer.Option("--lora", min=1, help="Train LoRA of that rank [16].")] = None
     all_weights: Annotated[bool, typer.Option("--all-weights", help="Train every weight instead.")] = False
     kl: Annotated[float | None, typer.Option("--kl", min=0.0, help="Weight of KL to the start [0].")] = None
+    weight_cap: Annotated[
+        float | None, typer.Option("--weight-cap", help="bf16: weigh tokens by forward / sampler, that at most [off].")
+    ] = None
     votes: Annotated[int | None, typer.Option("--votes", min=1, help="Responses a problem for majorities [64].")] = None
     micro_tokens: Annotated[
         int | None, typer.Option("--micro-tokens", min=1, help="Tokens in memory at once in an update [16384].")
@@ -97,6 +100,8 @@ def outside_job(
     changes: dict[str, Any] = numbers.changes
     if options.all_weights or options.lora is not None:
         changes["lora"] = options.lora
+    if options.weight_cap is not None:
+        changes["drawn_weight_cap"] = options.weight_cap
     ask = {"limit": options.limit, "template": options.template, "keep_readable": options.keep_readable}
     columns = dict(settings.pair_of(each, "--columns", "problem=their.column") for each in options.columns or ())
     elicitation, _ = asked(base, manifest, problems=options.problems, columns=columns or None, **ask)  # type: ignore[arg-type]

@@ -78,7 +78,8 @@ class GRPO:
         for name in ("batches", "prompts", "samples", "updates", "max_new", "save_every"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a whole number >= 1")
-        for name in ("lr", "grad_norm", "temperature", *(["drawn_weight_cap"] if self.drawn_weight_cap else [])):
+        capped = ("drawn_weight_cap",) if self.drawn_weight_cap is not None else ()
+        for name in ("lr", "grad_norm", "temperature", *capped):
             if not 0 < getattr(self, name) < float("inf"):
                 raise BadInput(f"{name} is {getattr(self, name)}", where="GRPO", do="give a finite number > 0")
         check_trainable(self.trainable)

@@ -63,6 +63,9 @@ class OutsideRunJob(CheckpointJob):
         if self.checkpoint.dtype == "float16":
             do = "choose --dtype bfloat16 or float32"
             raise BadInput("float16 cannot be trained: its gradients underflow", where="train", do=do)
+        if self.grpo.drawn_weight_cap is not None and self.checkpoint.dtype == "float32":
+            what = "in float32 the sampler's log-probs are the forward's: there is nothing to weigh tokens by"
+            raise BadInput(what, where="--weight-cap", do="leave it out, or choose --dtype bfloat16")
 
     @functools.cached_property
     def recipe(self) -> Recipe:
