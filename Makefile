@@ -36,7 +36,10 @@ docs: $(VENV)/docs.done
 	$(BIN)/python -m sphinx -W --keep-going -q -E -c docs -d build/doctrees build/docs site
 
 bench: $(VENV)/test.done .venv-trl/done
-	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
+	$(BIN)/probe fetch smollm2-135m
+	for name in grpo_round grpo_real export_trl; do \
+	  $(BIN)/python benchmarks/$$name.py --trl-python .venv-trl/bin/python --json benchmarks/$$name.json || exit 1; \
+	done
 
 # Kills, damages and bad inputs at random: a new SEED each run, unless one is given.
 torture: $(VENV)/test.done

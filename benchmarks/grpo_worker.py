@@ -232,7 +232,7 @@ def serve(trainer: str, case: Case) -> None:
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     lines = (line.strip() for line in iter(sys.stdin.readline, ""))
     WORKERS[trainer](case, lines, lambda answer: print(json.dumps(answer), file=answers))
 
