@@ -37,9 +37,9 @@ docs: $(VENV)/docs.done
 
 bench: $(VENV)/test.done .venv-trl/done
 	$(BIN)/probe fetch smollm2-135m
-	for name in grpo_round grpo_real export_trl; do \
-	  $(BIN)/python benchmarks/$$name.py --trl-python .venv-trl/bin/python --json benchmarks/$$name.json || exit 1; \
-	done
+	$(BIN)/python benchmarks/grpo_round.py --trl-python .venv-trl/bin/python --json benchmarks/grpo_round.json
+	$(BIN)/python benchmarks/grpo_real.py --trl-python .venv-trl/bin/python --threads 2 --json benchmarks/grpo_real.json
+	$(BIN)/python benchmarks/export_trl.py --trl-python .venv-trl/bin/python --json benchmarks/export_trl.json
 
 # Kills, damages and bad inputs at random: a new SEED each run, unless one is given.
 torture: $(VENV)/test.done

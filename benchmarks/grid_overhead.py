@@ -92,6 +92,7 @@ def main() -> None:
     here = str(Path(__file__).parent)
     os.environ["PYTHONPATH"] = os.pathsep.join([here, *(path for path in sys.path if path)])
     results = {}
+    measure("here", [1], 1)  # what this process imports
     for name in args.on:
         results[name] = found = measure(name, sorted(args.jobs), args.workers)
         told = ", ".join(f"{n} jobs {wall:.2f} s" for n, wall in zip(found["jobs"], found["wall"], strict=True))

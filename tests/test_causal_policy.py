@@ -145,9 +145,12 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_micro_batches_sum_to_the_whole(name: str) -> None:
-    made, how = loaded("llama"), recipe("random", loss=LOSSES[name], max_new=NEW)
+OTHERS = [(kind, "grpo") for kind in KINDS if kind != "llama"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [*(("llama", name) for name in LOSSES), *OTHERS])
+def test_micro_batches_sum_to_the_whole(kind: str, name: str) -> None:
+    made, how = loaded(kind), recipe("random", loss=LOSSES[name], max_new=NEW)
     found = []
     for memory in (Memory(), small(), small(1)):
         taught = policy(made, memory=memory)

@@ -12,7 +12,7 @@ import peft
 import pytest
 import torch
 from grpo_cases import recipe
-from outside_policies import LORA, Reads, loaded, policy, questions, small, uneven
+from outside_policies import KINDS, LORA, Reads, loaded, policy, questions, small, uneven
 
 from probe.errors import BadInput, ProbeError
 from probe.models.loading.adapter import load_adapter
@@ -159,7 +159,9 @@ def test_a_reward_that_raises_later_loses_nothing(tmp_path: Path) -> None:
             raise ValueError("no label")
         return uneven(**info)
 
-    with pytest.raises(ProbeError, match=r"(?s)the reward breaks raised ValueError: no label; on response 0.*batch 1.*last kept step"):
+    with pytest.raises(
+        ProbeError, match=r"(?s)the reward breaks raised ValueError: no label; on response 0.*batch 1.*last kept step"
+    ):
         run(made, tmp_path / "broken", recipe(breaks, **HOW))
     assert (tmp_path / "broken" / step_folder(1) / "README.md").exists() and (tmp_path / "broken" / STATE).exists()
     run(made, tmp_path / "broken", how())
@@ -176,9 +178,9 @@ from test_outside_training import how, run
 from probe.models.loading.load import load_folder
 
 torch.set_num_threads(1)
-root, lora = Path(sys.argv[2]), LORA if sys.argv[3] == "lora" else None
+root, lora = Path(sys.argv[1]), LORA if sys.argv[2] == "lora" else None
 
-def attempt(out, kill_at):
+def attempt(base, out, kill_at):
     pid = os.fork()
     if pid == 0:
         seen = 0
@@ -189,30 +191,38 @@ def attempt(out, kill_at):
                     os.kill(os.getpid(), signal.SIGKILL)
                 seen += 1
         sys.addaudithook(audit)
-        run(load_folder(Path(sys.argv[1]), trusted=True), out, how(), lora)
+        run(load_folder(base, trusted=True), out, how(), lora)
         os._exit(0)
     return os.waitpid(pid, 0)[1]
 
-kills, at = [], 0
-while attempt(root / f"{at}", at) == signal.SIGKILL:
-    kills.append(at)
-    at += int(sys.argv[4])
-assert [attempt(root / f"{n}", None) for n in kills] == [0] * len(kills)
-print(len(kills))
+for kind in sys.argv[4:]:
+    base, out, kills, at = root / "base" / kind, root / kind, [], 0
+    while attempt(base, out / f"{at}", at) == signal.SIGKILL:
+        kills.append(at)
+        at += int(sys.argv[3])
+    assert [attempt(base, out / f"{n}", None) for n in kills] == [0] * len(kills)
+    print(len(kills))
 """
 
 
-@pytest.mark.parametrize(("lora", "stride"), [("lora", 11), ("all", 29)])
-def test_a_sigkill_before_a_file_operation_changes_no_bit(tmp_path: Path, lora: str, stride: int) -> None:
+@pytest.mark.parametrize(
+    ("lora", "stride", "kinds"),
+    [("lora", 11, ["qwen2"]), ("all", 29, ["qwen2"]), ("lora", 37, [kind for kind in KINDS if kind != "qwen2"])],
+    ids=["lora", "all", "others"],
+)
+def test_a_sigkill_before_a_file_operation_changes_no_bit(
+    tmp_path: Path, lora: str, stride: int, kinds: list[str]
+) -> None:
     """Killed before every eleventh or so time that a run opens or renames a file, and then run again."""
-    made = loaded("qwen2")
-    save_folder(made, tmp_path / "base")
-    command = [sys.executable, "-W", "ignore", "-c", KILLS, str(tmp_path / "base"), str(tmp_path), lora, str(stride)]
+    for kind in kinds:
+        save_folder(loaded(kind), tmp_path / "base" / kind)
+    command = [sys.executable, "-W", "ignore", "-c", KILLS, str(tmp_path), lora, str(stride), *kinds]
     here = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(command, capture_output=True, text=True, env=here, check=False)
     assert done.returncode == 0, done.stderr
-    kills = int(done.stdout)
-    assert kills > 2
-    run(load_folder(tmp_path / "base", trusted=True), tmp_path / "straight", how(), LORA if lora == "lora" else None)
-    for n in range(kills):
-        assert contents(tmp_path / str(n * stride)) == contents(tmp_path / "straight"), n
+    for kind, kills in zip(kinds, map(int, done.stdout.split()), strict=True):
+        assert kills > 1
+        made, straight = load_folder(tmp_path / "base" / kind, trusted=True), tmp_path / "straight" / kind
+        run(made, straight, how(), LORA if lora == "lora" else None)
+        for n in range(kills):
+            assert contents(tmp_path / kind / str(n * stride)) == contents(straight), (kind, n)
