@@ -36,6 +36,7 @@ class RealCase:
     updates: int = 2
     micro: int = 8
     kind: str = "qwen2"
+    lr: float = LR
     folder: str | None = None  # of a real model, whose shape it then is; below the store
 
     @property
@@ -52,8 +53,8 @@ SMALL = {"hidden": 64, "layers": 2, "mlp": 192, "vocab": 200, "prompts": 4, "sam
 CASES = {
     "all": RealCase(None),
     "lora": RealCase(16),
-    "smollm2-all": RealCase(None, **SMOLLM2),  # type: ignore[arg-type]
-    "smollm2-lora": RealCase(16, **SMOLLM2),  # type: ignore[arg-type]
+    "smollm2-all": RealCase(None, lr=1e-6, **SMOLLM2),  # type: ignore[arg-type]
+    "smollm2-lora": RealCase(16, lr=1e-5, **SMOLLM2),  # type: ignore[arg-type]
     "all-try": RealCase(None, **SMALL),  # type: ignore[arg-type]
     "lora-try": RealCase(16, **SMALL),  # type: ignore[arg-type]
 }
@@ -120,7 +121,7 @@ def serve_ours(case: RealCase, commands: Iterator[str], reply: Callable[[Any], N
     memory = causal_policy.Memory(tokens=case.micro * longest, rows=case.rows)
     policy = causal_policy.CausalPolicy(Loaded(model, tokenizer), lora=lora, memory=memory)
     start_alike(policy.tensors)
-    recipe = GRPO(digits, GroupNormalised(eps=1e-4), Loss(**case.loss()), "all", lr=LR, betas=(0.9, 0.999))
+    recipe = GRPO(digits, GroupNormalised(eps=1e-4), Loss(**case.loss()), "all", lr=case.lr, betas=(0.9, 0.999))
     problems = [Problem(str(i), text, "", "bench") for i, text in enumerate(build_prompts(case.prompts * POOL))]
     pool = questions(problems, {p.id: "" for p in problems}, tokenizer)
     optimizer = torch.optim.Adam(policy.tensors.values(), lr=recipe.lr, betas=recipe.betas)
@@ -239,7 +240,7 @@ def serve_trl(case: RealCase, commands: Iterator[str], reply: Callable[[Any], No
             save_strategy="no", disable_tqdm=True, logging_steps=case.updates, shuffle_dataset=False,
             per_device_train_batch_size=case.micro, gradient_accumulation_steps=each,
             steps_per_generation=each * case.updates, num_iterations=1, num_generations=case.samples,
-            max_completion_length=case.new, learning_rate=LR, lr_scheduler_type="constant", max_grad_norm=1.0,
+            max_completion_length=case.new, learning_rate=case.lr, lr_scheduler_type="constant", max_grad_norm=1.0,
             loss_type=case.loss()["aggregation"], epsilon=0.2, beta=0.0, max_steps=10**6,
         )  # fmt: skip
         trainer = GRPOTrainer(
