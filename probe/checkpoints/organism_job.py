@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from probe.checkpoints.cards import organism_card
 from probe.data import Problem
 from probe.engine.job import Job
 from probe.grammar import LETTERED, Grammar
@@ -58,10 +59,10 @@ class OrganismJob(Job):
         trunk = load_organism(store, self.trunk) if self.trunk else None
         if trunk and family(self.family).opens is not None:
             open_in_code(trunk.model, trunk.tokenizer, family(self.family), self.seed)
-            save_folder(trunk, work)
+            save_folder(trunk, work, organism_card(self))
             return
         model, tokenizer = pretrain(self.family, self.size, self.seed, trunk=trunk.model if trunk else None)
-        save_folder(Loaded(model, tokenizer), work)
+        save_folder(Loaded(model, tokenizer), work, organism_card(self))
 
 
 def load_organism(store: Store, job: OrganismJob) -> Loaded:

@@ -74,6 +74,7 @@ def _made_here(
     which: "Checkpoint", run: settings.Weights, out: Path | None, overwrite: bool, log: str | None, dry: bool, js: bool
 ) -> None:
     """Make an organism or a run of one, and export it."""
+    from probe.checkpoints.cards import card_of
     from probe.cli.training import make_needs, make_run
     from probe.models.loading.load import save_folder
     from probe.store.folders import check_free, whole_folder
@@ -89,7 +90,7 @@ def _made_here(
     say(f"{which.name} is in the store: {which.needs[0].recipe.stage} {which.needs[0].recipe.digest[:16]}")
     if out is not None:
         with whole_folder(out, overwrite=overwrite, shows=CONFIG) as folder:
-            save_folder(which.load(held), folder)
+            save_folder(which.load(held), folder, card_of(which))
         say(f"exported to {out}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
+from probe.models.loading.card import CARD
 from probe.models.loading.load import save_folder
 from probe.models.loading.loaded import Loaded
 from probe.rl.causal_policy import CausalPolicy, cast
@@ -22,8 +23,6 @@ from probe.rl.lora import adapter_files
 from probe.rl.policy import Policy
 from probe.store import is_kept, keep
 from probe.store.unfinished import keep_file
-
-CARD = "README.md"
 
 
 def step_folder(step: int) -> str:

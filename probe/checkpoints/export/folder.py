@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import yaml
 
+from probe.checkpoints.cards import organism_card
 from probe.checkpoints.export import texts
 from probe.checkpoints.export.copied import copy_needed
 from probe.checkpoints.export.reward_file import COPY, modules_of, trl_file, unfit_for_verl, verl_file
@@ -76,7 +77,7 @@ def write_export(run: RunJob, how: Export, store: Store, out: Path) -> Translate
         untie(loaded.model)
     write = _write_trl if how.trainer == "trl" else _write_verl
     write(run, how, told, loaded, asked, out)
-    save_folder(loaded, out / "model")
+    save_folder(loaded, out / "model", organism_card(run.organism, untied=run.grpo.trainable == HEAD))
     if how.standalone:
         copy_needed(modules_of(run.grpo.reward), out / COPY)
     (out / "recipe.json").write_text(json.dumps(dict(run.recipe.params), indent=1) + "\n", encoding="utf-8")

@@ -23,6 +23,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from probe.errors import BadInput, ProbeError
+from probe.models.loading.card import Card
 from probe.models.loading.integrity import TOKENIZER, check_folder
 from probe.models.loading.loaded import Loaded, n_rows
 from probe.models.loading.quarantine import estrange, rehearse
@@ -58,11 +59,13 @@ def load_folder(
     return loaded
 
 
-def save_folder(loaded: Loaded, folder: Path) -> None:
-    """Write an ordinary Hugging Face checkpoint: config, safetensors, fast tokenizer."""
+def save_folder(loaded: Loaded, folder: Path, card: Card | None = None) -> None:
+    """Write an ordinary Hugging Face checkpoint: config, safetensors, fast tokenizer; and its card."""
     transformers_logging.disable_progress_bar()
     loaded.model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
+    if card is not None:
+        card.write(folder)
 
 
 def check_finite(model: PreTrainedModel, where: str) -> None:

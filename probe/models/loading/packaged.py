@@ -9,6 +9,7 @@ It is made beside its place and takes it at the end. What it is made from: `whee
 import tempfile
 from pathlib import Path
 
+from probe.models.loading.card import Card
 from probe.models.loading.entries import CheckpointEntry, Package
 from probe.models.loading.gguf_file import read_gguf
 from probe.models.loading.integrity import check_folder
@@ -20,18 +21,10 @@ from probe.store.folders import whole_folder
 from probe.store.locks import exclusive
 from probe.tasks.published_data import FOLDER, Brought, fetched_at
 
-CARD = """\
----
-license: {licence}
-base_model: {id}
-library_name: transformers
----
-# {name}
-
+ABOUT = """\
 The weights of [{id}](https://huggingface.co/{id}) as the Python package {package} carries them
 ({gguf}, sha256 {gguf_sha256}): quantised, here written out in float32, without any further loss.
-Licence of the weights: {licence}. Made by `probe fetch {name}`; `sha256sum -c {sums}` checks the files.
-"""
+Licence of the weights: {licence}. Made by `probe fetch {name}`; `sha256sum -c {sums}` checks the files."""
 
 
 def bring_package(name: str, entry: CheckpointEntry, root: Path, wheel: Path | None = None) -> Brought:
@@ -55,8 +48,8 @@ def bring_package(name: str, entry: CheckpointEntry, root: Path, wheel: Path | N
 def _convert(name: str, entry: CheckpointEntry, package: Package, out: Path, wheel: Path | None) -> None:
     with tempfile.TemporaryDirectory(dir=out) as work:
         loaded = read_gguf(bring_gguf(package, Path(work), wheel))
-        save_folder(loaded, out)
     about = {"name": name, "id": entry.id, "licence": entry.licence, "package": package.pinned, "sums": SUMS}
-    card = CARD.format(**about, gguf=package.gguf, gguf_sha256=package.gguf_sha256)
-    (out / "README.md").write_text(card, encoding="utf-8")
+    said = ABOUT.format(**about, gguf=package.gguf, gguf_sha256=package.gguf_sha256)
+    head = {"license": entry.licence, "base_model": entry.id, "library_name": "transformers"}
+    save_folder(loaded, out, Card(name, said, head=head))
     check_folder(out)
