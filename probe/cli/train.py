@@ -45,7 +45,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="Export an ordinary Hugging Face folder there.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint that stands there.")] = False,
     log: Annotated[
-        Literal["tensorboard", "wandb"] | None, typer.Option("--log", help="Also log a run's metrics there.")
+        Literal["tensorboard", "trackio", "wandb"] | None, typer.Option("--log", help="Also log a run's metrics there.")
     ] = None,
     dry: settings.Dry = False,
     as_json: settings.AsJson = False,

@@ -80,9 +80,10 @@ def make_run(run: "RunJob | OutsideRunJob", store: "Store", workers: int | None,
     from probe.engine.job import one_thread
     from probe.rl.train import METRICS, read_metrics
 
-    extra = extra_logger(log, run.label)
+    extra = extra_logger(log, run.label, run.grpo.updates, run.grpo.lr)
     if store.holds(run.recipe):
-        return extra.replay(read_metrics(store.get(run.recipe).file(METRICS)))
+        extra.replay(read_metrics(store.get(run.recipe).file(METRICS)))
+        return extra.close()
     make_needs(run.needs, store, workers)
     one_thread()  # as in the workers of a study: the same bits
 
@@ -99,6 +100,7 @@ def make_run(run: "RunJob | OutsideRunJob", store: "Store", workers: int | None,
             run.make(store, work, log=heard)
 
     store.build(run.recipe, work_in)
+    extra.close()
 
 
 class Tick(Protocol):
