@@ -23,6 +23,7 @@ from probe.cli import (  # noqa: F401 - importing registers the commands
     gc,
     grade,
     import_rollouts,
+    inspect,
     ls,
     mend,
     neuronpedia,

@@ -2,7 +2,7 @@
 
 Both sides measure the same thing under each name, in TRL 1.16: `reward` and `reward_std` over responses (ddof 1),
 `entropy` in nats a token, shares of tokens for `clip_ratio/*`, tokens for lengths; over the updates of a batch, means.
-One differs: `kl` is summed over the vocabulary here and k3 on the tokens drawn there, and logged there only where beta is
+One differs: `kl` is summed over the vocabulary here, and k3 on the tokens drawn there, which logs it only where beta is
 not 0. transformers' callbacks put "train/" before each name (`rewrite_logs`); the reward's function is called `reward`
 in what `probe export trl` writes. Left out: what TRL alone logs (`step_time`, `num_tokens`, lengths of the shortest and
 longest, extremes of clipping over processes).

@@ -23,6 +23,7 @@ from probe.tasks.strict_json import parsed_json
 
 READ = ("id", "input", "target", "choices", "output", "scores", "metadata", "error")
 ATTACHED = "attachment://"
+OWN = "probe_problem"  # the id as it was, where we wrote the log (`probe.rollouts.eval_sample`)
 ZSTD = 93  # compression method of a zip member
 BROKEN = (
     struct.error,
@@ -55,8 +56,10 @@ def sample_row(sample: Any, where: str) -> dict[str, Any]:
     """What is read of one sample, texts that are attached put back."""
     if not isinstance(sample, dict):
         raise BadInput("a sample is no JSON object", where=where, do="copy the log again")
-    attached = sample.get("attachments")
+    attached, about = sample.get("attachments"), sample.get("metadata")
     held = {name: sample[name] for name in READ if name in sample}
+    if isinstance(about, dict) and isinstance(about.get(OWN), str):
+        held["id"] = about[OWN]
     if isinstance(sample.get("epoch"), int):
         held["sample"] = sample["epoch"] - 1  # epochs count from 1
     return _put_back(held, attached) if isinstance(attached, dict) and attached else held

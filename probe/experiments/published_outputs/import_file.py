@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from probe.errors import BadInput
 from probe.experiments.published_outputs.import_parts import Tally, check_pairs, parts, schema, table_of
 from probe.experiments.published_outputs.selection import GOLD, Mixture, Selection, chosen_rows, source_files, values_of
-from probe.experiments.published_outputs.to_inspect import write_inspect
+from probe.rollouts.eval_log import LogOf, write_log
 from probe.store import file_digest
 from probe.store.outputs import Output, named_output
 from probe.tasks.column_aliases import ROW
@@ -126,7 +126,7 @@ def import_rollouts(
         table = temporary.with_suffix(".table.tmp")
         try:
             write(table)
-            write_inspect(table, temporary, asked.name or out.stem)
+            write_log(_rows_of(table), temporary, LogOf(asked.name or out.stem))
         finally:
             table.unlink(missing_ok=True)
 
@@ -151,6 +151,11 @@ def import_by(
         selection = replace(asked.selection, where=(*asked.selection.where, (column, value)))
         found[each] = import_rollouts(paths, each, given, replace(asked, name=value, selection=selection))
     return found
+
+
+def _rows_of(table: Path) -> Iterator[dict[str, Any]]:
+    for batch in pq.ParquetFile(table).iter_batches(256):
+        yield from batch.to_pylist()
 
 
 def _given(given: Mapping[str, str], chosen: Selection) -> dict[str, str]:
