@@ -15,6 +15,7 @@ from jaxtyping import install_import_hook
 if TYPE_CHECKING:
     from probe.models.loading.load import Loaded
 
+os.environ.pop("COLUMNS", None)  # tables are as wide as where there is no terminal
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: threads that wait for each other are slow
 # Not probe.rl.loss: it checks shapes itself, which is tested, and jaxtyping's errors would come first.
 SHAPES_CHECKED = [

@@ -6,12 +6,16 @@ in it moves the cursor is seen to by `probe.terminal`, which all text passes.
 
 import json
 import math
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from probe.cli.layout import parts
 from probe.numbers import bracketed, decimal
 from probe.terminal import Terminal, printable
 
@@ -57,16 +61,23 @@ def emit(value: Any) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", right: Sequence[str] = ()) -> None:
-    """A table on stdout; the columns in `right` are numbers."""
-    drawn, console = Table(box=None, pad_edge=False, header_style="bold"), results()
-    for name in columns:
-        drawn.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(clean(cell) for cell in row))
+    """A table on stdout; the columns in `right` are numbers. What does not fit is narrowed, or stands in parts."""
+    console, numbers = results(), [name in right for name in columns]
+    cells = [[clean(cell) for cell in row] for row in rows]
+    texts = [list(columns), *([Text.from_markup(cell).plain for cell in row] for row in cells)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     if title:
-        console.print(f"[bold]{clean(title)}[/]", highlight=False, soft_wrap=True)
-    console.print(drawn)
-    console.print()
+        console.print(f"[bold]{clean(title)}[/]", highlight=False, overflow="fold")
+    for part in parts(widths, numbers, console.width):
+        drawn = Table(box=None, pad_edge=False, header_style="bold")
+        for place, width in zip(part.columns, part.widths, strict=True):
+            drawn.add_column(
+                columns[place], justify="right" if numbers[place] else "left", overflow="fold", width=max(1, width)
+            )
+        for row in cells:
+            drawn.add_row(*(row[place] for place in part.columns))
+        console.print(drawn)
+        console.print()
 
 
 def number(value: float | None, digits: int = 3, *, sign: bool = False) -> str:
@@ -86,7 +97,8 @@ def p_value(p: float | None) -> str:
 
 def _console(*, stderr: bool) -> Terminal:
     console = Terminal(stderr=stderr, emoji=False)
-    return console if console.is_terminal else Terminal(stderr=stderr, emoji=False, width=WIDTH)
+    said = os.environ.get("COLUMNS", "").isdigit()  # rich reads it
+    return console if console.is_terminal or said else Terminal(stderr=stderr, emoji=False, width=WIDTH)
 
 
 def _plain(value: Any) -> Any:
