@@ -59,7 +59,7 @@ def test_every_architecture_is_trained_and_its_adapter_read(kind: str) -> None:
     base = save_tiny(kind, Path.cwd() / "base")
     lora = Path.cwd() / "lora"
     done = run("train", base, "random", *TINY, "--out", lora, "--seed", 3, *WHERE)
-    assert f"exported to {lora}: probe compare {base} {base}+{lora}" in done.stderr.replace("\n", " ")
+    assert f"exported to {lora}" in done.stderr and f"next: probe compare {base} {base}+{lora}" in done.stderr
     (made,) = kept()
     assert made.params["seed"] == made.params["reward"]["seed"] == 3 and made.params["lora"]["rank"] == 16
     assert len(read_metrics(made.file(METRICS))) == 2

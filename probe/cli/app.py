@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from probe import __version__
+from probe.cli.begin import BEGIN
 from probe.cli.faults import is_panic, not_text, told
 from probe.cli.show import complain, messages
 from probe.errors import ProbeError
@@ -96,18 +97,20 @@ def _version(asked: bool) -> None:
 app = typer.Typer(
     cls=Probe,
     name="probe",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    add_completion=False,
     context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
 )
 
 
 @app.callback()
 def main(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
 ) -> None:
     """What did the reward change inside the model, and why does it help this model and not that one?"""
+    if ctx.invoked_subcommand is None:
+        typer.echo(BEGIN)

@@ -55,8 +55,6 @@ def _changes(result: "Result") -> dict[str, Any]:
 
 def _show(result: "Result", job: "CompareJob") -> None:
     """Two tables a temperature and one of the base's prompts; Holm's family is every tested row of all."""
-    from probe.pages.provenance import commands
-
     rows, found, pair, asked = result.rows, changes(result.rows), job.pair, job.elicitation
     after = pair.trained.name
     about = f"{pair.label}, {asked.problems.name} ({asked.problems.leak}), template {asked.template}"
@@ -73,7 +71,6 @@ def _show(result: "Result", job: "CompareJob") -> None:
         show_changes([row for row in found if row["reward"] == reward], f"{title}, {asked.problems.name}, greedy")
     if any(row["destroyed"] for row in rows if row["reward"] == after):
         say(f"{after} is destroyed (answers no longer parse, or got worse within a strategy): no 'no effect'")
-    say(f"all of it on one page: {commands(job)[0]}")
     for one in pair.sides.values():
         for warning in one.entry.warnings if one.entry else ():
             say(f"{one.name}: {warning}")

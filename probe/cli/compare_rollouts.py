@@ -1,6 +1,5 @@
 """probe compare-rollouts: published outputs before and after RL."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +9,7 @@ from probe.cli import settings
 from probe.cli.changes import changes, show_cells, show_changes
 from probe.cli.experiment_command import present
 from probe.cli.groups import command
-from probe.cli.show import say, shown
+from probe.cli.show import shown
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ def compare_rollouts(
         _show(result, job.source.family, labels)
         for note in notes():
             shown(note)
-        say(f"all of it on one page: probe report {' '.join(shlex.quote(str(each)) for each in job.source.paths)}")
 
     present(job, run, show, summary=lambda _: {"grading": labels, "notes": notes()})
 

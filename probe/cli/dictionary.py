@@ -9,6 +9,7 @@ from probe.cli import settings
 from probe.cli.app import app, places
 from probe.cli.fitting import Answers, Fitting, SiteName
 from probe.cli.groups import unfolded
+from probe.cli.next_steps import Telling
 from probe.cli.show import emit, messages, number, say, table
 from probe.errors import BadInput
 
@@ -24,7 +25,7 @@ app.add_typer(dictionary, name="dictionary", help="Sparse dictionaries: fit one,
 places["dictionary"] = 104
 
 
-@dictionary.command("fit")
+@dictionary.command("fit", cls=Telling)
 @unfolded
 def fit(
     name: settings.Before,
@@ -65,7 +66,7 @@ def fit(
     return say(f"kept as dictionary {made.digest[:16]}, in {made.path}")
 
 
-@dictionary.command("show")
+@dictionary.command("show", cls=Telling)
 def show(
     name: Annotated[str, typer.Argument(help="A folder or file of ours, SAELens', Qwen-Scope's; RELEASE/ID.")],
     out: Annotated[Path | None, typer.Option("--saelens", help="Write each of its models as SAELens' folder.")] = None,

@@ -70,7 +70,6 @@ def import_rollouts(
         return emit(told if by else told[0])
     for each, found in made.items():
         _show(found, each)
-    say("look at it: inspect view" if to == "inspect" else "compare two: probe compare-rollouts BEFORE AFTER")
 
 
 def _show(found: "Imported", out: Path) -> None:

@@ -157,10 +157,7 @@ def export_run(job: "OutsideRunJob", store: "Store", out: Path, overwrite: bool)
     with whole_folder(out, overwrite=overwrite, shows=shows_of(job)) as folder:
         for name, file in files.items():
             shutil.copyfile(file, folder / name)
-    source = job.checkpoint.source
-    base = getattr(source, "id", None) or getattr(source, "path", job.base_name)
-    after = f"{base}+{out}" if job.lora else f"{out}"
-    say(f"exported to {out}: probe compare {base} {after}")
+    say(f"exported to {out}")
 
 
 def shows_of(job: "OutsideRunJob") -> str:
