@@ -213,6 +213,7 @@ def test_compare_measures_a_pair_and_keeps_it(place: Place) -> None:
     assert "raw -> run, chain (synthetic), template none, T = 1" in shown
     assert "p (Holm)" in shown
     assert "only before" in shown
+    assert "\nraw -> run, T = 1: " in shown and "tests for a change" in shown.splitlines()[-1]
 
 
 def test_a_report_tells_what_compare_and_explain_left(place: Place) -> None:

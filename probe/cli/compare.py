@@ -8,7 +8,7 @@ from probe.cli import settings
 from probe.cli.changes import changes, show_cells, show_changes
 from probe.cli.experiment_command import present
 from probe.cli.groups import command
-from probe.cli.show import say
+from probe.cli.show import say, shown
 
 if TYPE_CHECKING:
     from probe.experiments.compare.job import CompareJob
@@ -55,6 +55,8 @@ def _changes(result: "Result") -> dict[str, Any]:
 
 def _show(result: "Result", job: "CompareJob") -> None:
     """Two tables a temperature and one of the base's prompts; Holm's family is every tested row of all."""
+    from probe.experiments.change_sentence import sentence
+
     rows, found, pair, asked = result.rows, changes(result.rows), job.pair, job.elicitation
     after = pair.trained.name
     about = f"{pair.label}, {asked.problems.name} ({asked.problems.leak}), template {asked.template}"
@@ -69,6 +71,10 @@ def _show(result: "Result", job: "CompareJob") -> None:
         under = f"{pair.before.name}: template {asked.template} -> {reward}"
         title = over if reward.startswith(after) else under
         show_changes([row for row in found if row["reward"] == reward], f"{title}, {asked.problems.name}, greedy")
+    for temperature in (job.options.temperature, 0.0):
+        mine = [r for r in found if r["temperature"] == temperature and r["reward"] == after]
+        at = f"T = {temperature:g}" if temperature else "greedy"
+        shown(f"{pair.label}, {at}: {sentence(mine, null_pair=pair.is_null)}")
     if any(row["destroyed"] for row in rows if row["reward"] == after):
         say(f"{after} is destroyed (answers no longer parse, or got worse within a strategy): no 'no effect'")
     for one in pair.sides.values():

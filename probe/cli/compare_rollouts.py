@@ -73,9 +73,13 @@ def meant(path: Path, root: Path) -> Path:
 
 def _show(result: "Result", family: str, grading: str) -> None:
     """Two tables a pair; Holm's family is every change that is shown, of all pairs."""
+    from probe.experiments.change_sentence import sentence
+
     rows = result.rows
     found = sorted(changes([row for row in rows if row["name"] in SHOWN]), key=lambda row: SHOWN.index(row["name"]))
     for reward in dict.fromkeys(row["reward"] for row in rows):
         title = f"{family} -> {reward} ({grading} labels)"
         show_changes([row for row in found if row["reward"] == reward], title)
         show_cells([row for row in rows if row["reward"] == reward], f"{family} -> {reward}")
+    for reward in dict.fromkeys(row["reward"] for row in rows):
+        shown(f"{family} -> {reward}: {sentence([row for row in found if row['reward'] == reward])}")
