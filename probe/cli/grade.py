@@ -10,6 +10,8 @@ from probe.cli import settings
 from probe.cli.groups import command
 from probe.cli.show import emit, number, shown, table
 
+AT_ONCE = 256  # responses between two looks at how far it is
+
 
 @command("grade", place=145)
 def grade(
@@ -34,6 +36,7 @@ def grade(
     Every verdict comes from one rule, in the order of the README. What a policy forgives (a missing unit, a missing
     base, percent or fraction) is counted under the policy's name.
     """
+    from probe.cli.waiting import worked_off
     from probe.data import Outcome
     from probe.experiments.published_outputs.files import read_answers
     from probe.tasks.grading import Grader
@@ -41,7 +44,10 @@ def grade(
 
     columns = read_answers(file)
     with Grader(extract=extract, strict=strict or ()) as grader:
-        grades = grader.grade_many(columns["text"], columns["answer"])
+        pairs = list(zip(columns["text"], columns["answer"], strict=True))
+        grades = []
+        for part in worked_off(pairs, AT_ONCE, "responses"):
+            grades += grader.grade_many(*map(list, zip(*part, strict=True)))
     counts = Counter((each.rule, str(each.outcome)) for each in grades)
     read = Counter(each.extractor or "nothing" for each in grades)
     right = sum(each.outcome is Outcome.right for each in grades) / len(grades)

@@ -9,11 +9,10 @@ What stands in a log: `probe.rollouts.eval_sample`; the file: `probe.rollouts.ev
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probe.experiments.published_outputs.files import read_answers
 from probe.experiments.published_outputs.job import PublishedJob
-from probe.experiments.responses import RESPONSES, ROLLOUTS, SampleJob
 from probe.families import families
 from probe.rollouts.eval_log import WHOLE, LogOf, write_log
 from probe.rollouts.eval_sample import safe_id
@@ -21,6 +20,9 @@ from probe.store import Store
 from probe.tasks.corpus import leaked
 from probe.tasks.published_outputs import read_rlcr
 from probe.tasks.rows import read_rows
+
+if TYPE_CHECKING:
+    from probe.experiments.responses import SampleJob
 
 PACKED = ".eval"
 
@@ -45,7 +47,7 @@ def file_names(names: Sequence[str], *, whole: bool) -> list[str]:
     return [f"{side}{safe_id(name)}{ending}" for side, name in zip(sides, names, strict=True)]
 
 
-def logs_of_checkpoints(jobs: Sequence[SampleJob], store: Store) -> Iterator[InspectLog]:
+def logs_of_checkpoints(jobs: "Sequence[SampleJob]", store: Store) -> Iterator[InspectLog]:
     """The log of each job; all must have been made."""
     for job in jobs:
         yield InspectLog(job.checkpoint.name, _rows(job, store), _about(job))
@@ -67,8 +69,10 @@ def logs_of_outputs(job: PublishedJob, store: Store) -> Iterator[InspectLog]:
         yield InspectLog(name, rows, LogOf(name, f"outputs of {dataset}", dataset, config=config, about=about))
 
 
-def _rows(job: SampleJob, store: Store) -> list[dict[str, Any]]:
+def _rows(job: "SampleJob", store: Store) -> list[dict[str, Any]]:
     """Responses with what was asked, the gold answer, the seed and whether an organism has read the problem."""
+    from probe.experiments.responses import RESPONSES, ROLLOUTS  # loads torch, which outputs need not
+
     held = store.get(job.recipe)
     responses, seeds = held.read_table(RESPONSES).to_pylist(), held.read_table(ROLLOUTS)["seed"].to_pylist()
     problems = {each.id: each for each in job.elicitation.problems.problems}
@@ -85,7 +89,7 @@ def _rows(job: SampleJob, store: Store) -> list[dict[str, Any]]:
     return rows
 
 
-def _about(job: SampleJob) -> LogOf:
+def _about(job: "SampleJob") -> LogOf:
     asked, options = job.elicitation, job.options
     config = {"temperature": options.temperature, "max_tokens": options.max_new, "seed": options.seed}
     about = {
