@@ -11,7 +11,7 @@ export PROBE_AXE ?= $(wildcard $(abspath $(VENV))/axe/package/axe.min.js)
 
 TORTURE_MINUTES ?= 75
 
-.PHONY: study test lint browser docs bench torture notebooks clean
+.PHONY: study test lint browser docs logs bench torture notebooks clean
 
 study: $(VENV)/study.done
 	$(BIN)/probe run all
@@ -34,6 +34,10 @@ browser: $(VENV)/test.done
 docs: $(VENV)/docs.done
 	$(BIN)/python -m docs.making build/docs
 	$(BIN)/python -m sphinx -W --keep-going -q -E -c docs -d build/doctrees build/docs site
+
+# What reads our logs. Inspect caps fsspec, and trackio pillow: an environment of their own that sees ours.
+logs: .venv-logs/done
+	.venv-logs/bin/python -m pytest -W ignore tests/test_inspect_logs.py tests/test_loggers.py
 
 bench: $(VENV)/test.done .venv-trl/done
 	$(BIN)/probe fetch smollm2-135m
@@ -71,5 +75,13 @@ $(VENV)/docs.done: $(VENV)/study.done
 	.venv-trl/bin/python -m pip install -qq -c constraints.txt torch transformers trl==1.16.0 accelerate datasets jaxtyping peft
 	touch $@
 
+SITE := -c 'import site; print(site.getsitepackages()[0])'
+.venv-logs/done: $(VENV)/test.done
+	$(PYTHON) -m venv .venv-logs
+	$(BIN)/python $(SITE) > "$$(.venv-logs/bin/python $(SITE))/beside.pth"
+	.venv-logs/bin/python -m pip install -qq inspect-ai==0.3.285 trackio==0.43.0 tensorboard==2.21.0
+	.venv-logs/bin/python -m pip install -qq --no-deps trl==1.16.0
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-trl .probe build site
+	rm -rf $(VENV) .venv-trl .venv-logs .probe build site

@@ -4,6 +4,7 @@ Names of the manifest are read from its YAML, registered ones from the decorator
 that a shell could stumble over are left out, and what cannot be read completes to nothing. Left out: plug-ins.
 """
 
+import ast
 import re
 from collections.abc import Callable
 from functools import cache
@@ -13,8 +14,6 @@ from typing import Any
 MANIFEST = "checkpoints_manifest.yaml"
 LARGEST = 1_000_000  # bytes of a manifest
 PLAIN = re.compile(r"[A-Za-z0-9_./@+-]+")
-REGISTERED = re.compile(r"^@\w+\.register\(\s*(?:\"([^\"]+)\"|(\w+))", re.MULTILINE)
-CONSTANT = re.compile(r"^(\w+) = \"([^\"]+)\"", re.MULTILINE)
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = {
     "rewards": "rewards",
@@ -50,10 +49,30 @@ def known(kind: str) -> tuple[str, ...]:
 def _registered(folder: Path) -> list[str]:
     found = []
     for path in sorted(folder.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        constants = dict(CONSTANT.findall(text))
-        found += [name or constants.get(constant, "") for name, constant in REGISTERED.findall(text)]
-    return [name for name in found if name]
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        texts = _constants(body)
+        for node in body:
+            found += [name for call in getattr(node, "decorator_list", ()) if (name := _first(call, texts))]
+    return found
+
+
+def _constants(body: list[ast.stmt]) -> dict[str, object]:
+    """NAME = "text", and A, B = "a", "b"."""
+    found: dict[str, object] = {}
+    for node in body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            names, values = (getattr(each, "elts", [each]) for each in (node.targets[0], node.value))
+            found |= {n.id: getattr(v, "value", None) for n, v in zip(names, values, strict=False) if hasattr(n, "id")}
+    return found
+
+
+def _first(call: ast.expr, texts: dict[str, object]) -> str:
+    """The name in `@registry.register(name, ...)`; nothing for another decorator."""
+    if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") != "register" or not call.args:
+        return ""
+    said = call.args[0]
+    value = said.value if isinstance(said, ast.Constant) else texts.get(getattr(said, "id", ""))
+    return value if isinstance(value, str) else ""
 
 
 def _manifest() -> dict[str, Any]:
