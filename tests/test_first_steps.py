@@ -95,6 +95,7 @@ GIVEN: dict[str, tuple[tuple[str, ...], str]] = {
     "adapter": (("a", "b"), "all of it on one page: probe report a b"),
     "dictionary fit": (("a", "--out", "d"), "probe dictionary show d"),
     "dictionary show": (("d",), "what RL did to its latents: probe features BEFORE AFTER"),
+    "dictionary neuronpedia": (("a", "--out", "n"), "import the files in n where your Neuronpedia runs"),
     "fetch": (("math500",), "probe ls datasets"),
     "import-rollouts": (("f", "--out", "o.eval", "--to", "inspect"), "inspect view --log-dir ."),
     "audit-reward": (("python", "raw"), "train under it: probe train NAME python --out FOLDER"),

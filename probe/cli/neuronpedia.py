@@ -10,6 +10,7 @@ from probe.cli import settings
 from probe.cli.dictionary import dictionary, job_of
 from probe.cli.fitting import Answers, Fitting, SiteName
 from probe.cli.groups import unfolded
+from probe.cli.next_steps import Telling
 from probe.cli.show import emit, messages, say, shown
 from probe.errors import BadInput
 
@@ -22,7 +23,7 @@ Ids = Annotated[
 ]
 
 
-@dictionary.command("neuronpedia")
+@dictionary.command("neuronpedia", cls=Telling)
 @unfolded
 def neuronpedia(
     name: settings.Before,

@@ -143,6 +143,7 @@ NEXT: dict[str, Callable[[Said], str]] = {
     "adapter": _page,
     "dictionary fit": lambda said: f"probe dictionary show {said.word('out')}" if said["out"] else "--out keeps it",
     "dictionary show": lambda said: "what RL did to its latents: probe features BEFORE AFTER",
+    "dictionary neuronpedia": lambda said: f"import the files in {said.word('out')} where your Neuronpedia runs",
     "fetch": _fetched,
     "import-rollouts": _imported,
     "audit-reward": lambda said: f"train under it: probe train NAME {said.word('reward', 'REWARD')} --out FOLDER",
