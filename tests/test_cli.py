@@ -29,7 +29,7 @@ from probe.store import Recipe, Store
 
 MANIFEST = """\
 version: 1
-templates: {none: {text: "{prompt}"}}
+templates: {none: {text: "{prompt}"}, chat: {text: "Now: {prompt}"}}
 organisms:
   raw: {family: latent-code, size: tiny, seed: 0}
 runs:
