@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from probe.measurements import Row, Rows
 from probe.plots import Drawing, _pairs, figures
 from probe.plots._captions import caption, counts, replicated
-from probe.plots._frame import finish, head, panels
+from probe.plots._frame import finish, head, note, panels
 from probe.plots._marks import ONE_SEED, key, null_line, plain_numbers, ribbon, seed_marks
 from probe.plots._pairs import in_table, over_seeds, run_look
 from probe.plots._replicates import Mean, pick
@@ -141,6 +141,8 @@ def _shares(axes: Axes, draws: Draws, measure: str, looks: dict[str, Look]) -> l
                 mean = over_seeds(own[0])
                 seed_marks(axes, y, mean, style, flat=True, width=0.12)
                 table += in_table(mean, "mean")
+    if len(table) == 1:
+        note(axes, "RL's change may be 0:\nno share of it")
     null_line(axes, 0.0, upright=True)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_yticks([place for *_, place in SHARES], [text for _, _, text, _ in SHARES])
@@ -166,7 +168,19 @@ def _title(draws: Draws, looks: dict[str, Look], rows: Sequence[Row]) -> str:
             random += [mean.value for mean in _null(own)]
     null = f"; random directions: at most {number(max(random))}" if random else ""
     gain = f". Of RL's gain in accuracy it recovers {listing(shares)}{null}" if shares else ""
-    return f"Steering moves the code share of {base} from {least} to {most}{gain}"
+    further = "" if _beyond(draws) else ", no further than random directions do"
+    return f"Steering moves the code share of {base} from {least} to {most}{further}{gain}"
+
+
+def _beyond(draws: Draws) -> bool:
+    """Whether the doses span more of the base's code share than those of every random direction."""
+    doses = [own for key, own in draws.items() if key[:2] == ("", "steer_code_share") and isinstance(key[2], float)]
+    spans: defaultdict[int, list[float]] = defaultdict(list)
+    for own in doses:
+        for draw in {number for each in doses for number in each}:
+            spans[draw].append(over_seeds(own.get(draw) or own[0]).value)  # at 0 nothing is added
+    reach = {draw: max(values) - min(values) for draw, values in spans.items()}
+    return all(reach[0] > reach[draw] for draw in reach if draw)
 
 
 def _caption(rows: Sequence[Row], table: Sequence[Row], left_out: str) -> str:
