@@ -78,7 +78,7 @@ $(VENV)/docs.done: $(VENV)/study.done
 SITE := -c 'import site; print(site.getsitepackages()[0])'
 .venv-logs/done: $(VENV)/test.done
 	$(PYTHON) -m venv .venv-logs
-	$(BIN)/python $(SITE) > "$$(.venv-logs/bin/python $(SITE))/beside.pth"
+	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv-logs/bin/python $(SITE))/beside.pth"
 	.venv-logs/bin/python -m pip install -qq inspect-ai==0.3.285 trackio==0.43.0 tensorboard==2.21.0
 	.venv-logs/bin/python -m pip install -qq --no-deps trl==1.16.0
 	touch $@

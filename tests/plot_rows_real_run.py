@@ -21,7 +21,7 @@ def trained_outside() -> list[Row]:
         for i, (name, start) in enumerate(BASE.items()):
             for step in (4, 8, 12):
                 found += _rows(run, "rl", step, name, start, start + (ends[i] - start) * step / 12)
-            found += _rows((NULL, 0), "null", 12, name, start, start + 0.01)
+            found += _rows((f"{NULL} as under {run[0]}", run[1]), "null", 12, name, start, start + 0.01)
     return found
 
 

@@ -100,7 +100,7 @@ def test_the_curve_of_a_run_beside_a_random_change(tmp_path: Path) -> None:
     make([job], store)
     rows = store.get(job.recipe).read_table().to_pylist()
     told = {(row["reward"], row["kind"], row["step"]) for row in rows if row["name"] == "code_share"}
-    assert told == {("random", "rl", 1), ("random", "rl", 2), (NULL, "null", 2)}
+    assert told == {("random", "rl", 1), ("random", "rl", 2), (f"{NULL} as under random", "null", 2)}
     assert all(row["clip"] == "0.2" and row["family"] == "base" and row["temperature"] == 1.0 for row in rows)
     shares = [row for row in rows if row["name"] == "code_share" and row["side"] == "change" and not row["strategy"]]
     assert len(shares) == 3 and all(row["n_problems"] == 3 for row in shares)

@@ -34,6 +34,8 @@ def prompt_shares(rows: Rows) -> Drawing | None:
         return None
     who = list(dict.fromkeys((row.get("family"), row.get("base_seed"), row.get("size")) for row in tried))
     mine = [row for row in tried if (row.get("family"), row.get("base_seed"), row.get("size")) == who[0]]
+    told = {(row["reward"], row["name"], row["side"]): row for row in reversed(mine)}  # pairs of one base repeat them
+    mine = list(reversed(told.values()))
     prompts = list(dict.fromkeys(str(row["reward"]) for row in mine))
     figure, axes = panels(1, len(MEASURED), width=DOUBLE, height=0.5 + 0.19 * len(prompts), sharey=True)
     table: list[Row] = []

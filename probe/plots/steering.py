@@ -177,7 +177,7 @@ def _beyond(draws: Draws) -> bool:
     doses = [own for key, own in draws.items() if key[:2] == ("", "steer_code_share") and isinstance(key[2], float)]
     spans: defaultdict[int, list[float]] = defaultdict(list)
     for own in doses:
-        for draw in {number for each in doses for number in each}:
+        for draw in {place for each in doses for place in each}:
             spans[draw].append(over_seeds(own.get(draw) or own[0]).value)  # at 0 nothing is added
     reach = {draw: max(values) - min(values) for draw, values in spans.items()}
     return all(reach[0] > reach[draw] for draw in reach if draw)

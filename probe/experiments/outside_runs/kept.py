@@ -47,7 +47,7 @@ def random_change_of(run: OutsideRunJob, seed: int = 0) -> Checkpoint:
     """Its base with a random change as large as that of all its batches. BadInput where every weight was trained."""
     job, base = RandomChangeJob(run, seed), run.checkpoint
     assert base.origin is not None
-    kept = Kept(job, FOLDER, base.origin, NULL, run.grpo, kind="null")
+    kept = Kept(job, FOLDER, base.origin, f"{NULL} as under {run.name}", run.grpo, kind="null")
     return _left(run, kept, job.label, run.steps[-1])
 
 
