@@ -73,10 +73,10 @@ def nothing() -> str:
     }
     assert all(float(row["lo"]) < 0 < float(row["hi"]) for row in most.values())
     n = len({(row["reward"], row["rl_seed"]) for row in rows})
+    entropy, word, code = map(with_interval, most.values())
     return (
         f"A random change as large, matrix by matrix, beside each of the {n} runs, moves none of it: entropy by "
-        f'{with_interval(most["held_out_entropy"])} where it moves most, "python" by {with_interval(most["python_share"])}, '
-        f"code by {with_interval(most['code_share'])}"
+        f'{entropy} where it moves most, "python" by {word}, code by {code}'
     )
 
 
