@@ -23,6 +23,7 @@
 
 # %%
 # %matplotlib inline
+import warnings
 from dataclasses import replace
 
 import pandas as pd
@@ -31,6 +32,7 @@ from IPython.display import Image, display
 import probe
 from probe.tasks.published_data import held_at
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # no widgets needed
 store = probe.Store("../.probe")
 where = {"store": store, "progress": False}
 here = held_at("smollm2-135m", store.root) is not None

@@ -10,7 +10,7 @@ from docs.making.names import ROOT
 from docs.making.texts import page
 
 HOW_TO = ("tour", "my_pair", "my_outputs", "my_reward", "my_organism", "real_run", "cluster")
-FOUND = ("findings", "why", "inside", "claims", "predictions")
+FOUND = ("findings", "why", "inside", "real_lm", "claims", "predictions")
 LOOK_UP = ("commands/index", "figures", "api/index", "sources", "terms", "tree", "contributing")
 
 
