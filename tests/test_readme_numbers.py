@@ -147,7 +147,8 @@ def steered() -> str:
     return (
         f"The direction moves the base's code share from {with_interval(least)} (six distances towards prose) over "
         f"{said(plain['value'])} to {with_interval(most)} (three towards code); at six it falls again. At "
-        f"the dose that is best for accuracy it recovers {with_interval(shares['code_share', HEAD])} of RL's change in code share and "
+        "the dose that is best for accuracy it recovers "
+        f"{with_interval(shares['code_share', HEAD])} of RL's change in code share and "
         f"{with_interval(shares['accuracy', HEAD])} of its gain in accuracy (every weight: "
         f"{with_interval(shares['code_share', ALL])} and {with_interval(shares['accuracy', ALL])}); the best of 20 "
         f"random directions in any base {said(random['code_share'])} and {said(random['accuracy'])}."
