@@ -13,6 +13,7 @@ from probe.cli.show import emit, messages, say
 from probe.errors import BadInput
 
 if TYPE_CHECKING:
+    from probe.checkpoints.pair import Pair
     from probe.pages.outputs_page import OutputsPage
     from probe.pages.pair_page import PairPage
     from probe.pages.study_page import StudyPage
@@ -29,6 +30,8 @@ Steering = Annotated[
     typer.Option("--steering/--no-steering", help="Answers by steering dose [where the store has `probe steer`]."),
 ]
 Pairs = Annotated[int, typer.Option("--pairs", min=1, help="Pairs of responses on the page, at each temperature.")]
+Each = Annotated[bool, typer.Option("--each", help="Of a study: a page for every pair too, in OUT/pairs.")]
+Held = Annotated[bool, typer.Option("--held", help="Make nothing: show what the store holds, and name the rest.")]
 
 
 @command("report", place=62)
@@ -37,6 +40,8 @@ def report(
     run: settings.Asked,
     after: settings.MaybeAfter = None,
     out: Out = None,
+    each: Each = False,
+    held: Held = False,
     pairs: Pairs = 256,
     prompts: Prompts = None,
     cards: Cards = None,
@@ -57,30 +62,33 @@ def report(
     made. What `probe features` and `probe steer` left is on it too, as feature cards, a colour of tokens by latent and
     answers at every dose; --cards and --steering make that where it is missing. Beside the page lies
     report.json with the same numbers. Outputs without weights (a published data set, or two files as `probe
-    compare-rollouts` takes them) have a page without tokens; a study has one of its figures and runs.
+    compare-rollouts` takes them) have a page without tokens; a study has one of its figures and measurements, and an
+    index of its pairs, whose pages --each makes. --held makes nothing.
     """
     from probe.pages.embed import folder_of
 
-    study = _study(before, after, figures)
-    if study is not None:
-        return _written(study.page(run.held).write(out or folder_of(study.names)), as_json)
-    outputs = _outputs(before, after, run.held.root)
-    if outputs:
-        from probe.experiments.published_outputs.job import published_job
-        from probe.pages.outputs_page import OutputsPage
-
-        page: PairPage | OutputsPage = OutputsPage(published_job(outputs, grading), pairs)
-    else:
+    def build(pair: "Pair") -> "PairPage":
         from probe.pages.inside import inside
 
-        page = _of_pair(
-            before, after, run, pairs, prompts, devices, temperature=temperature, samples=samples, prefix=prefix
-        )
-        here = not (dry and page.compare.pair.is_outside)  # weights that are only announced may not be here yet
-        page = inside(page, run.held if here else None, cards, steering)
+        ask: dict[str, Any] = {"temperature": temperature, "samples": samples, "prefix": prefix}
+        page = _of_pair(pair, run, pairs, prompts, devices, **ask)
+        here = not (dry and pair.is_outside)  # weights that are only announced may not be here yet
+        return inside(page, run.held if here else None, cards, steering)
+
+    if dry and held:
+        raise BadInput("--held makes nothing: --dry has nothing to announce", do="leave one of them out")
+    study = _study(before, after, figures)
+    if study is not None:
+        from probe.cli.study_report import report_study
+
+        how = {"each": each, "held": held, "dry": dry, "as_json": as_json}
+        return report_study(study, run, build, out or folder_of(study.names), **how)
+    if each:
+        raise BadInput("--each is of a study", where=before, do="give a study (`probe ls studies`), or leave it out")
+    page = _outputs_page(before, after, run, pairs, grading) or build(run.pair(before, after))
     if dry:
         return announce(page.jobs, run.held, run.workers, page.label, as_json)
-    _write(page, run, out, as_json)
+    _write(_only_held(page, run) if held else page, run, out, as_json)
 
 
 def _study(name: str, after: str | None, figures: Path) -> "StudyPage | None":
@@ -89,6 +97,33 @@ def _study(name: str, after: str | None, figures: Path) -> "StudyPage | None":
     from probe.studies import studies, study
 
     return StudyPage(study(name), figures) if after is None and name in studies.names() else None
+
+
+def _outputs_page(
+    before: str, after: str | None, run: settings.Making, pairs: int, grading: Any
+) -> "OutputsPage | None":
+    """The page of outputs, if they are meant."""
+    outputs = _outputs(before, after, run.held.root)
+    if not outputs:
+        return None
+    from probe.experiments.published_outputs.job import published_job
+    from probe.pages.outputs_page import OutputsPage
+
+    return OutputsPage(published_job(outputs, grading), pairs)
+
+
+def _only_held(page: "PairPage | OutputsPage", run: settings.Making) -> "PairPage | OutputsPage":
+    """The page of what is there; what is not is said. BadInput where there is too little."""
+    from probe.pages import provenance
+    from probe.pages.held import held
+    from probe.pages.outputs_page import OutputsPage
+
+    if isinstance(page, OutputsPage):
+        return page.held(run.held)
+    found = held(page, run.held, lambda said: provenance.command(page.compare, said))
+    for part, makes in found.missing:
+        say(f"not in the store: {part}; {makes} makes it")
+    return found
 
 
 def _outputs(before: str, after: str | None, root: Path) -> list[Path]:
@@ -104,18 +139,11 @@ def _outputs(before: str, after: str | None, root: Path) -> list[Path]:
 
 
 def _of_pair(
-    before: str,
-    after: str | None,
-    run: settings.Asked,
-    pairs: int,
-    prompts: str | None,
-    devices: str,
-    **ask: Any,
+    pair: "Pair", run: settings.Asked, pairs: int, prompts: str | None, devices: str, **ask: Any
 ) -> "PairPage":
     """The page of two checkpoints."""
     from probe.pages.pair_page import pair_page
 
-    pair = run.pair(before, after)
     asked, options = run.of(pair.before, **ask)
     tried = settings.other_prompts(prompts, asked, pair.before, run.manifest)
     return pair_page(pair, asked, options, tried, run.compute(devices), pairs)

@@ -83,8 +83,12 @@ def ours(folder: Path) -> bool:
 
 def folder_of(names: Iterable[str]) -> Path:
     """Where the page of these checkpoints goes unless somebody names a folder: reports/BEFORE--AFTER."""
-    plain_names = (re.sub(r"[^A-Za-z0-9.@+_-]+", "-", name).strip("-.")[-80:] or "unnamed" for name in names)
-    return Path("reports") / "--".join(plain_names)
+    return Path("reports") / slug(names)
+
+
+def slug(names: Iterable[str]) -> str:
+    """Names as one name of a folder: letters, digits and . @ + _ - of ASCII, at most 80 of each; others may get the same."""
+    return "--".join(re.sub(r"[^A-Za-z0-9.@+_-]+", "-", name)[-80:].strip("-.") or "unnamed" for name in names)
 
 
 def template(name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from probe.engine.job import Job
+from probe.errors import BadInput
 from probe.experiments.explain.outputs import ExplainOutputsJob
 from probe.experiments.published_outputs.files import read_answers
 from probe.experiments.published_outputs.job import PublishedJob
@@ -49,13 +50,24 @@ class OutputsPage:
         source = self.outputs.source
         return list(source.names) or [source.paths[0].name]
 
+    def held(self, store: Store) -> "OutputsPage":
+        """Itself. BadInput, with the command that makes it, where the store lacks a part of it."""
+        for job, command in zip(self.jobs, self._commands[1:], strict=True):
+            if not store.holds(job.recipe):
+                do = f"make it: {command}"
+                raise BadInput(f"the store does not hold {job.label}", where=f"store {store.shown}", do=do)
+        return self
+
+    @property
+    def _commands(self) -> list[str]:
+        paths = " ".join(shlex.quote(str(path)) for path in self.outputs.source.paths)
+        graded = f"{paths} --grading {self.outputs.source.grading}"
+        return [f"probe {verb} {graded}" for verb in ("report", "compare-rollouts", "explain-rollouts")]
+
     def page(self, store: Store) -> Page:
         """The page; every job has been made."""
         rows, explained = (store.get(job.recipe).read_table().to_pylist() for job in self.jobs)
         drawings = figures.drawn([*rows, *explained], (*self.explain.FIGURES, *self.outputs.FIGURES))
-        paths = " ".join(shlex.quote(str(path)) for path in self.outputs.source.paths)
-        graded = f"{paths} --grading {self.outputs.source.grading}"
-        commands = [f"probe {verb} {graded}" for verb in ("report", "compare-rollouts", "explain-rollouts")]
         told, about = self._responses(store), self._about(rows, store)
         data = {
             "kind": "outputs",
@@ -65,7 +77,7 @@ class OutputsPage:
             "figures": figures.told(drawings),
             "responses": told,
             "tokens": None,
-            "provenance": provenance.told(store, [*self.jobs, self.outputs.source], commands),
+            "provenance": provenance.told(store, [*self.jobs, self.outputs.source], self._commands),
         }
         return Page(f"{about['before']} and {about['after']}", data, figures.markup(drawings))
 

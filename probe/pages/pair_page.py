@@ -33,7 +33,11 @@ MOST = 256  # pairs of responses at each temperature
 
 @dataclass(frozen=True)
 class PairPage:
-    """What a pair's page is made from; without `explain` or `tokens` it lacks those parts."""
+    """What a pair's page is made from; without `explain`, `tokens` or `responses` it lacks those parts.
+
+    `missing` names parts that were left out, each with the command that makes it; `study` is the one whose index links
+    to the page.
+    """
 
     compare: CompareJob
     explain: ExplainJob | None = None
@@ -41,6 +45,10 @@ class PairPage:
     most: int = MOST
     cards: LatentTokensJob | None = None
     steering: Steered | None = None
+    responses: bool = True
+    missing: tuple[tuple[str, str], ...] = ()
+    study: str = ""
+    commands: tuple[str, ...] = ()  # that make it again, where the names of its checkpoints do not say it
 
     @property
     def jobs(self) -> list[Job]:
@@ -62,7 +70,8 @@ class PairPage:
         rows, explained = _rows(store, self.compare), _rows(store, self.explain)
         drawings = figures.drawn([*rows, *explained], FIGURES)
         places = {problem.id: place for place, problem in enumerate(self.compare.elicitation.problems.problems)}
-        jobs = [*self.jobs, *self.compare.sampled]
+        jobs = [*self.jobs, *(self.compare.sampled if self.responses else ())]
+        commands = self.commands or provenance.commands(self.compare, self._flags)
         data = {
             "kind": "pair",
             "about": self._about(rows),
@@ -71,9 +80,9 @@ class PairPage:
             "figures": figures.told(drawings),
             "cards": cards.told(self.cards, store) if self.cards else None,
             "steering": steering.told(self.steering, store) if self.steering else None,
-            "responses": self._responses(store),
+            "responses": self._responses(store) if self.responses else None,
             "tokens": self._tokens(store, places),
-            "provenance": provenance.told(store, jobs, provenance.commands(self.compare, self._flags)),
+            "provenance": provenance.told(store, jobs, commands),
         }
         return Page(self.compare.pair.label, data, figures.markup(drawings))
 
@@ -107,6 +116,8 @@ class PairPage:
             "warnings": [
                 f"{one.name}: {said}" for one in pair.sides.values() if one.entry for said in one.entry.warnings
             ],
+            "missing": [list(each) for each in self.missing],
+            "study": self.study,
         }
 
     @property

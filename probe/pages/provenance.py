@@ -25,7 +25,18 @@ def told(store: Store, jobs: Iterable[Job], commands: Sequence[str]) -> dict[str
 
 def commands(job: CompareJob, flags: str = "") -> list[str]:
     """What is typed to make the page (with `flags`), and each table behind it, again."""
+    return [command(job, verb) for verb in (f"report{flags}", "compare", "explain")]
+
+
+def command(job: CompareJob, said: str) -> str:
+    """The command line of that verb (and its flags) on the pair, asked as it was: "compare", "report --cards"."""
+    verb, _, flags = said.partition(" ")
     pair = " ".join(shlex.quote(each.name) for each in job.pair.sides.values())
+    return f"probe {verb} {pair}{_asked(job)}{' ' if flags else ''}{flags}"
+
+
+def _asked(job: CompareJob) -> str:
+    """The options that are not what they are unless somebody says so."""
     asked, options, outside = job.elicitation, job.options, job.pair.is_outside
     said = ""
     if asked.problems.name not in GRAMMARS or outside:
@@ -35,6 +46,4 @@ def commands(job: CompareJob, flags: str = "") -> list[str]:
         said += f" --dtype {job.pair.before.dtype}"
     said += f" --samples {options.samples}" if options.samples != SAMPLED.samples else ""
     said += f" --temperature {options.temperature:g}" if options.temperature != SAMPLED.temperature else ""
-    return [
-        f"probe {verb} {pair}{said}{flags if verb == 'report' else ''}" for verb in ("report", "compare", "explain")
-    ]
+    return said

@@ -1,14 +1,14 @@
-"""The page of a study: the figures that were drawn of it, their tables, and an index of every run that it measures.
+"""The page of a study: the figures that were drawn of it, their tables, and an index of its pairs and measurements.
 
 A figure is of a study that names it, or where it was drawn from one of the study's measurements (the digests beside it
-say so). One that was drawn from measurements of other versions of the code says that. Numbers of runs are read where
-the store holds them; nothing is made.
+say so). One that was drawn from measurements of other versions of the code says that. Numbers of measurements are read
+where the store holds them; nothing is made. Lines of pairs come from `probe.pages.each`.
 """
 
 import inspect
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ class StudyPage:
         """Of its folder."""
         return [self.study.name]
 
-    def page(self, store: Store) -> Page:
-        """The page. BadInput where no figure of the study was drawn."""
-        jobs = self.study.jobs(store.root)
+    def page(self, store: Store, jobs: Sequence[Job] | None = None, *, must: bool = True) -> Page:
+        """The page, of these jobs [the study's]. BadInput where no figure of the study was drawn, if there must be one."""
+        jobs = self.study.jobs(store.root) if jobs is None else jobs
         records = self._records({job.recipe.digest for job in jobs})
-        if not records:
+        if not records and must:
             do = f"draw them: probe run {self.study.name}"
             raise BadInput(f"no figure of the study {self.study.name} was drawn here", where=str(self.figures), do=do)
         about = (inspect.getdoc(inspect.getmodule(self.study.make)) or "").partition("\n\n")[0]
@@ -49,6 +49,7 @@ class StudyPage:
             "kind": "study",
             "about": {"study": self.study.name, "question": " ".join(about.split()), "warnings": []},
             "figures": [self._figure(record) for record in records],
+            "pairs": [],
             "runs": [_run(job, store) for job in jobs],
             "provenance": {
                 "probe": __version__,
@@ -77,6 +78,11 @@ class StudyPage:
     def _figure(self, record: dict[str, Any]) -> dict[str, Any]:
         csv = (self.figures / f"{_name(record)}.csv").read_text(encoding="utf-8")
         return {"name": _name(record), "title": _name(record), "caption": str(record.get("caption", "")), "csv": csv}
+
+
+def with_pairs(page: Page, lines: Sequence[dict[str, Any]], command: str) -> Page:
+    """The page with these lines of pairs, whose pages `command` makes."""
+    return replace(page, data={**page.data, "pairs": list(lines), "each": command})
 
 
 def _name(record: dict[str, Any]) -> str:
