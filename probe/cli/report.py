@@ -1,5 +1,6 @@
 """probe report: what changed and why, with every response before and after, on one page."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,7 +89,10 @@ def report(
     page = _outputs_page(before, after, run, pairs, grading) or build(run.pair(before, after))
     if dry:
         return announce(page.jobs, run.held, run.workers, page.label, as_json)
-    _write(_only_held(page, run) if held else page, run, out, as_json)
+    if not held:
+        _make(page, run)
+    found = _only_held(page, run) if held else page
+    _written(found.page(run.held).write(out or folder_of(page.names)), as_json, getattr(found, "missing", ()))
 
 
 def _study(name: str, after: str | None, figures: Path) -> "StudyPage | None":
@@ -149,22 +153,20 @@ def _of_pair(
     return pair_page(pair, asked, options, tried, run.compute(devices), pairs)
 
 
-def _write(page: "PairPage | OutputsPage", run: settings.Making, out: Path | None, as_json: bool) -> None:
-    """Make what is missing, write the page and say where it is."""
+def _make(page: "PairPage | OutputsPage", run: settings.Making) -> None:
+    """Make what is missing."""
     from probe.engine.executor import make
     from probe.engine.pool import pool_size
     from probe.engine.progress import Progress
-    from probe.pages.embed import folder_of
 
     store = run.held
     with Progress(messages(), store, pool_size(run.workers)) as progress:
         make(page.jobs, store, workers=run.workers, listener=progress)
-    _written(page.page(store).write(out or folder_of(page.names)), as_json)
 
 
-def _written(paths: list[Path], as_json: bool) -> None:
-    """Say where the page is."""
+def _written(paths: list[Path], as_json: bool, missing: Iterable[tuple[str, str]] = ()) -> None:
+    """Say where the page is, and what it lacks."""
     told: dict[str, Any] = {"page": str(paths[0]), "numbers": str(paths[1]), "bytes": paths[0].stat().st_size}
     if as_json:
-        return emit(told)
+        return emit(told | {"missing": [{"part": part, "command": makes} for part, makes in missing]})
     say(f"wrote {paths[0]} ({told['bytes'] / 1e6:.1f} MB), the same numbers in {paths[1].name}; open it in a browser")

@@ -1,10 +1,10 @@
 """probe report STUDY: its figures and measurements, and an index of its pairs, whose pages --each makes."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from probe.cli.dry_run import announce
 from probe.cli.settings import Making
@@ -59,17 +59,19 @@ def report_study(
 
 def _wanted(one: "Measured", build: Build, study: str, command: str, store: "Store | None") -> "Wanted":
     """The pair with its page, or why it has none; with a store, of what is there."""
+    from probe.pages import provenance
     from probe.pages.each import Wanted, told
     from probe.pages.held import held
-    from probe.pages.provenance import command as command_of
 
     try:
-        page = replace(build(one.pair), study=study, commands=() if one.typed else (command,))
+        page = build(one.pair)
+        every = command + provenance.asked(page.compare)
+        page = replace(page, study=study, commands=() if one.typed else (every,))
         if store is not None:
-            page = held(page, store, lambda said: command_of(page.compare, said) if one.typed else command)
+            page = held(page, store, lambda said: provenance.command(page.compare, said) if one.typed else every)
     except BadInput as err:
         return Wanted(one, reason=told(err), command=_typed(one))
-    return Wanted(one, page, command=_typed(one))
+    return Wanted(one, page, command=provenance.command(page.compare, "report") if one.typed else every)
 
 
 def _typed(one: "Measured") -> str:
@@ -77,7 +79,7 @@ def _typed(one: "Measured") -> str:
     return shlex.join(["probe", "report", *(side.name for side in one.pair.sides.values())]) if one.typed else ""
 
 
-def _made(pages: "Pages", run: Making) -> "Any":
+def _made(pages: "Pages", run: Making) -> Iterator[int]:
     """Behind the progress bar, some at a time."""
     from probe.engine.pool import pool_size
     from probe.engine.progress import Progress

@@ -21,7 +21,7 @@ from probe.errors import BadInput
 from probe.pages.pack import packed, plain
 from probe.store.outputs import named_output
 
-SCRIPTS = ("report.js", "tokens.js", "cards.js", "steering.js", "responses.js")
+SCRIPTS = ("report.js", "tokens.js", "cards.js", "steering.js", "pairs.js", "responses.js")
 PAGE, TWIN = "index.html", "report.json"
 MARK = b'<!doctype html>\n<html lang="en" data-made-by="probe">'
 SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -87,7 +87,7 @@ def folder_of(names: Iterable[str]) -> Path:
 
 
 def slug(names: Iterable[str]) -> str:
-    """Names as one name of a folder: letters, digits and . @ + _ - of ASCII, at most 80 of each; others may get the same."""
+    """Names as one name of a folder: letters, digits and . @ + _ - of ASCII, at most 80 of each. Others may get it."""
     return "--".join(re.sub(r"[^A-Za-z0-9.@+_-]+", "-", name)[-80:].strip("-.") or "unnamed" for name in names)
 
 

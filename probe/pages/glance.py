@@ -101,7 +101,7 @@ def link(name: str) -> str:
 
 
 def _change(row: Mapping[str, Any] | None) -> Change | None:
-    if row is None or not _finite(row["value"]):
+    if row is None or _finite(row["value"]) is None:
         return None
     counts = {name: row[name] for name in ("n", "n_problems")}
     limits = {name: _finite(row[name]) for name in ("before", "after", "lo", "hi")}

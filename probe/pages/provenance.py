@@ -8,6 +8,7 @@ from probe import __version__
 from probe.engine.job import Job
 from probe.experiments.compare.job import CompareJob
 from probe.grammar import GRAMMARS
+from probe.rollouts.elicitation import chains
 from probe.rollouts.options import SAMPLED
 from probe.store import Store
 
@@ -32,16 +33,19 @@ def command(job: CompareJob, said: str) -> str:
     """The command line of that verb (and its flags) on the pair, asked as it was: "compare", "report --cards"."""
     verb, _, flags = said.partition(" ")
     pair = " ".join(shlex.quote(each.name) for each in job.pair.sides.values())
-    return f"probe {verb} {pair}{_asked(job)}{' ' if flags else ''}{flags}"
+    return f"probe {verb} {pair}{asked(job)}{' ' if flags else ''}{flags}"
 
 
-def _asked(job: CompareJob) -> str:
+def asked(job: CompareJob) -> str:
     """The options that are not what they are unless somebody says so."""
-    asked, options, outside = job.elicitation, job.options, job.pair.is_outside
-    said = ""
-    if asked.problems.name not in GRAMMARS or outside:
-        said += f" --problems {shlex.quote(asked.problems.name)} --limit {len(asked.problems.problems)}"
-        said += f" --template {shlex.quote(asked.template)} --max-new {options.max_new}"
+    posed, options, outside = job.elicitation, job.options, job.pair.is_outside
+    said, n, grammar = "", len(posed.problems.problems), GRAMMARS.get(posed.problems.name)
+    if grammar is None or outside:
+        said += f" --problems {shlex.quote(posed.problems.name)}"
+    if grammar is None or outside or n < len(chains(grammar).problems.problems):
+        said += f" --limit {n}"
+    if grammar is None or outside:
+        said += f" --template {shlex.quote(posed.template)} --max-new {options.max_new}"
     if outside:
         said += f" --dtype {job.pair.before.dtype}"
     said += f" --samples {options.samples}" if options.samples != SAMPLED.samples else ""

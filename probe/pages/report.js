@@ -106,6 +106,7 @@ theme(THEMES.includes(asked.get("theme")) ? asked.get("theme") : "system");
 function heading() {
   const it = data.about;
   if (data.kind === "study") return main.append(make("h1", {}, `Study ${it.study}`), make("p", { class: "sentence" }, it.question));
+  if (it.study) main.append(make("p", { class: "up" }, make("a", { href: "../../index.html" }, `← study ${it.study}`)));
   main.append(make("h1", {}, make("bdi", {}, it.before), " → ", make("bdi", {}, it.after)));
   const words = [`${it.n_problems} problems of ${it.problems}`];
   if (it.leak) words.push(`(${it.leak})`);
@@ -115,6 +116,7 @@ function heading() {
   main.append(make("p", { class: "quiet" }, words.join(", ").replace(", (", " (")));
   if (it.pair === "null") main.append(make("p", { class: "note" }, "A null pair: the same weights, sampled twice. Nothing should change beyond chance."));
   if (it.destroyed) main.append(make("p", { class: "note" }, `${it.after} is destroyed: its answers no longer parse, or got worse within a strategy. This is no “no effect”.`));
+  if (it.missing?.length) main.append(make("div", { class: "note" }, make("p", {}, "Not in the store that this page was made from, and so not here:"), make("ul", { class: "missing" }, it.missing.map(([part, command]) => make("li", {}, `${part}: `, make("code", {}, command))))));
   for (const warning of it.warnings ?? []) main.append(make("p", { class: "note" }, warning));
 }
 

@@ -159,8 +159,11 @@ async function start() {
   const only = data.kind === "tokens" || data.kind === "cards", later = [];
   if (data.kind === "study") {
     heading();
-    section("figures", "Figures", figures());
-    section("runs", "Runs", runs());
+    const linked = data.pairs.some((pair) => pair.href);
+    if (linked) section("pairs", "Pairs", pairs());
+    if (data.figures.length) section("figures", "Figures", figures());
+    if (data.pairs.length && !linked) section("pairs", "Pairs", pairs());
+    section("runs", "Measurements", runs());
     section("provenance", "Provenance", provenance());
     document.documentElement.dataset.ready = "yes";
     return;

@@ -38,7 +38,7 @@ class StudyPage:
         return [self.study.name]
 
     def page(self, store: Store, jobs: Sequence[Job] | None = None, *, must: bool = True) -> Page:
-        """The page, of these jobs [the study's]. BadInput where no figure of the study was drawn, if there must be one."""
+        """The page, of these jobs [the study's]. BadInput where no figure of it was drawn, if there must be one."""
         jobs = self.study.jobs(store.root) if jobs is None else jobs
         records = self._records({job.recipe.digest for job in jobs})
         if not records and must:
