@@ -1,4 +1,4 @@
-"""The index of a study: its pairs, each once, a page each; a failure is told of its own pair, and nothing leaves OUT."""
+"""The index of a study: its pairs, each once, a page each; a failure is of its own pair, and nothing leaves OUT."""
 
 import json
 import os
