@@ -198,8 +198,8 @@ def made(place: Place) -> Place:
         patch.setitem(studies._found, NAME, study_of_pairs.few_pairs)
         patch.setitem(studies._about, NAME, {"in_all": False, "apart": True})
         before = {each.name for each in place.root.iterdir()}
-        assert "2 of 2 pages would be written" in place(NAME, "--each", "--out", "out", "--dry").stderr
-        assert "run" in place(NAME, "--each", "--out", "out", "--dry").stdout
+        dry = place(NAME, "--each", "--out", "out", "--dry")
+        assert "2 of 2 pages would be written" in dry.stderr and "paired-tokens" in dry.stdout
         assert {each.name for each in place.root.iterdir()} == before  # announced, not made
         told = json.loads(place(NAME, "--each", "--out", "out", "--json").stdout)
     assert (told["pairs"], told["pages"], len(told["failed"])) == (2, 1, 1)
@@ -278,6 +278,7 @@ def test_without_each_nothing_is_made_and_pages_that_are_there_are_linked(made: 
 def test_held_makes_nothing(made: Place, tmp_path: Path) -> None:
     """Of the store's parts there is a page; what is missing is named with its command, also of every pair."""
     held = {each.digest: each for each in made.store.artifacts()}
+    shutil.copytree(made.root / "out", tmp_path / "whole")
     made(NAME, "--each", "--held", "--out", tmp_path / "whole")
     whole, broken = made.lines(str(tmp_path / "whole"))
     assert whole["glance"]["missing"] == [] and "no comparison" in broken["reason"] and "--each" in broken["reason"]
@@ -304,12 +305,12 @@ def test_a_pair_is_shown_as_far_as_it_is_held(made: Place, tmp_path: Path) -> No
     where = ("--store", made.store.root, "--manifest", made.manifest, "--workers", 1)
     again = CliRunner().invoke(app, [*command.split()[1:], *map(str, where)])  # what it says does it
     assert again.exit_code == 0, again.output
-    told = json.loads(made(*pair, *out, "--json").stdout)
-    assert [each["part"] for each in told["missing"]] == ["the verdict", "tokens"]
+    told = json.loads(made(*pair, *out, "--cards", "--json").stdout)
+    assert [each["part"] for each in told["missing"]] == ["the verdict", "tokens", "feature cards"]
     assert told["missing"][0]["command"] == command.replace("compare", "explain")
+    assert told["missing"][2]["command"] == command.replace("compare", "report") + " --cards"
     numbers = json.loads((tmp_path / "out" / TWIN).read_text(encoding="utf-8"))
     assert numbers["verdicts"] == [] and numbers["tokens"] is None and len(numbers["responses"]["pairs"]) == 6
-    assert made(*pair, *out, "--cards", "--json").stdout.count("--cards") == 1
     for words, said in (((*pair, "--dry"), "--held makes nothing"), ((*pair, "--each"), "--each is of a study")):
         assert said in made(*words, code=2).stderr
 

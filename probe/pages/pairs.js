@@ -5,7 +5,7 @@ const SHARES = [["accuracy", "accuracy"], ["code_share", "share in code"]];
 const shareOf = (name, key) => (pair) => pair.glance?.[name]?.[key] ?? null;
 const verdictOf = (pair) => (pair.glance ? pair.glance.verdict ?? "not told" : pair.reason ? "no page" : null);
 const PAIR_COLUMNS = [
-  ["pair", (pair) => pair.after, "pair"], ["family", (pair) => pair.family, ""], ["reward", (pair) => pair.reward, ""],
+  ["pair", (pair) => pair.after, "pair"], ["family", (pair) => pair.family, "roomy"], ["reward", (pair) => pair.reward, "roomy"],
   ...SHARES.flatMap(([name]) => [["before", shareOf(name, "before"), "number first"], ["after", shareOf(name, "after"), "number"], ["change", shareOf(name, "value"), "number"], ["95 % interval", shareOf(name, "lo"), "number"]]),
   ["n", shareOf("accuracy", "n"), "number first"], ["verdict", verdictOf, "told"],
 ];
@@ -23,8 +23,8 @@ function inOrder(key, down) {
 function pairLine(pair) {
   const name = make("bdi", {}, pair.after);
   const linked = pair.href && OWN.test(pair.href) ? make("a", { href: pair.href }, name) : name;
-  const head = make("th", { scope: "row", class: "pair" }, linked, make("div", { class: "about" }, "from ", make("bdi", {}, pair.before)), pair.settings ? make("div", { class: "about" }, pair.settings) : null);
-  const start = [head, make("td", { class: "nowrap" }, pair.family), make("td", { class: "of" }, pair.reward)];
+  const head = make("th", { scope: "row", class: "pair" }, linked, pair.after !== pair.before && pair.after.startsWith(pair.before) ? null : make("div", { class: "about" }, "from ", make("bdi", {}, pair.before)), make("div", { class: "about tight" }, `${pair.family}, ${pair.reward}`), pair.settings ? make("div", { class: "about" }, pair.settings) : null);
+  const start = [head, make("td", { class: "roomy nowrap" }, pair.family), make("td", { class: "roomy of" }, pair.reward)];
   const why = pair.reason ? make("p", { class: "about" }, pair.href ? "An older page; a new one could not be made: " : "No page: ", pair.reason) : null;
   const how = !pair.href && pair.command ? make("p", { class: "about" }, make("code", {}, pair.command)) : null;
   if (!pair.glance) return make("tr", {}, start, make("td", { class: "first", colspan: PAIR_COLUMNS.length - start.length }, why ?? how ?? make("span", { class: "about" }, "no page yet"), why && how));
@@ -37,7 +37,7 @@ function pairLine(pair) {
 
 function pairs() {
   const all = data.pairs, body = make("tbody"), count = make("span", { class: "about", role: "status" });
-  const search = make("input", { type: "search", placeholder: "name, setting, verdict …" });
+  const search = make("input", { type: "search", placeholder: "name, setting …" });
   const selects = CHOICES.map(([name, key]) => {
     const counts = new Map();
     for (const pair of all) if (key(pair) !== null) counts.set(key(pair), (counts.get(key(pair)) ?? 0) + 1);
@@ -59,7 +59,7 @@ function pairs() {
   draw();
   const linked = all.filter((pair) => pair.href).length, sampled = [...new Set(all.filter((pair) => pair.glance?.accuracy).map((pair) => at(pair.glance.temperature)))];
   const shares = sampled.length ? `Shares of responses, ${sampled.join(" or ")}; a change is after − before, paired by problem, its null 0; intervals are 95 %, clustered by problem. Click a heading to sort.` : "Click a heading to sort.";
-  const groups = make("tr", {}, make("td", { colspan: 3 }), SHARES.map(([, words]) => make("th", { scope: "colgroup", colspan: 4, class: "group first" }, words)), make("td", { class: "first", colspan: 2 }));
+  const groups = make("tr", {}, make("td", { class: "pair" }), make("td", { class: "roomy", colspan: 2 }), SHARES.map(([, words]) => make("th", { scope: "colgroup", colspan: 4, class: "group first" }, words)), make("td", { class: "first", colspan: 2 }));
   return [
     make("p", { class: "about" }, linked ? `${linked} of ${all.length} pairs have a page. ${shares}` : `None of the ${all.length} pairs has a page here.`, linked < all.length ? [" The others: ", make("code", {}, data.each)] : null),
     make("div", { class: "controls" }, selects.map(([name, , select]) => make("label", {}, name[0].toUpperCase() + name.slice(1), select)), make("label", {}, "Search", search), count),
