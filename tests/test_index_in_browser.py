@@ -34,7 +34,12 @@ def line(place: int) -> dict[str, Any]:
     """A pair; the first has a page, the second's cannot be made, the third's is not there yet."""
     family, reward, verdict = (names[place % len(names)] for names in (FAMILIES, REWARDS, VERDICTS))
     name = f"{family}-tiny-{place}"
-    told = {"before": name if place else "another", "after": f"{name} {reward} seed 100@30", "family": family, "reward": reward}
+    told = {
+        "before": name if place else "another",
+        "after": f"{name} {reward} seed 100@30",
+        "family": family,
+        "reward": reward,
+    }
     told |= {"settings": f"clip_high 0.{place}", "href": None, "reason": "", "command": f"probe report {name} other"}
     if place == 1:
         return told | {"reason": f"{HOSTILE[0]}: it cannot be made", "glance": None}
