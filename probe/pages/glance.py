@@ -103,9 +103,8 @@ def link(name: str) -> str:
 def _change(row: Mapping[str, Any] | None) -> Change | None:
     if row is None or _finite(row["value"]) is None:
         return None
-    counts = {name: row[name] for name in ("n", "n_problems")}
     limits = {name: _finite(row[name]) for name in ("before", "after", "lo", "hi")}
-    return Change(value=float(row["value"]), **limits, **counts)
+    return Change(value=float(row["value"]), n=row["n"], n_problems=row["n_problems"], **limits)
 
 
 def _finite(value: float | None) -> float | None:
