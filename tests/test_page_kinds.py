@@ -35,8 +35,13 @@ def test_two_files_of_outputs_have_a_page(tmp_path: Path) -> None:
     before = written(tmp_path / "base.jsonl", [True, False] * 6, "</script>")
     after = written(tmp_path / "tuned.jsonl", [True, True, False] * 4, "```python\nprint(1)\n```")
     store, made = Store(tmp_path / "store"), OutputsPage(published_job([before, after]), most=5)
+    with pytest.raises(BadInput, match=f"probe compare-rollouts {before} {after}"):
+        made.held(store)
+    make(made.jobs[:1], store, workers=1)
+    with pytest.raises(BadInput, match=f"probe explain-rollouts {before} {after}"):
+        made.held(store)
     make(made.jobs, store, workers=1)
-    page = made.page(store)
+    page = made.held(store).page(store)
     told = plain(page.data)
     assert (told["about"]["before"], told["about"]["after"]) == ("base", "tuned") and made.names == ["base", "tuned"]
     assert told["responses"]["of"] == 12 and len(told["responses"]["pairs"]) == 5

@@ -44,7 +44,7 @@ def report_study(
     ]
     pages = Pages(wanted, store, out, only_held=held)
     if dry:
-        return _announced(pages, name, run, as_json)
+        return _announced(pages, f"study {name}" + (", a page for each pair" if each else ""), run, as_json)
     page = study.page(store, jobs, must=not each)
 
     def index() -> list[Path]:
@@ -90,12 +90,12 @@ def _made(pages: "Pages", run: Making) -> Iterator[int]:
         yield from pages.write(run.workers, progress)
 
 
-def _announced(pages: "Pages", name: str, run: Making, as_json: bool) -> None:
+def _announced(pages: "Pages", title: str, run: Making, as_json: bool) -> None:
     """What --dry says."""
     if not as_json:
         _complained(pages)
         say(f"{len(pages.stale)} of {len(pages.wanted)} pages would be written")
-    announce(pages.jobs, pages.store, run.workers, f"study {name}, a page for each pair", as_json)
+    announce(pages.jobs, pages.store, run.workers, title, as_json)
 
 
 def _said(pages: "Pages", written: list[Path], as_json: bool) -> None:
