@@ -132,6 +132,8 @@ def test_without_each_nothing_is_made_and_pages_that_are_there_are_linked(made: 
     save("mine", drawing(), tmp_path / "figures", {"inputs": [Of(WHOLE).recipe.digest]})
     shutil.copytree(made.root / "out" / "pairs", tmp_path / "out" / "pairs")
     held = {each.digest for each in made.store.artifacts()}
+    assert "draw them" in made(NAME, "--out", tmp_path / "other", code=2).stderr
+    made(NAME, "--out", tmp_path / "out")  # figures or pages: there is something to see
     for out, linked in ((tmp_path / "out", 1), (tmp_path / "other", 0)):
         made(NAME, "--out", out, "--figures", tmp_path / "figures")
         told = json.loads((out / TWIN).read_text(encoding="utf-8"))

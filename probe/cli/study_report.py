@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from probe.pages.study_pairs import Measured
     from probe.store import Store
 
+SHOWN = 5  # pairs without a page that are named on the terminal
 Build = Callable[["Pair"], "PairPage"]
 
 
@@ -45,7 +46,7 @@ def report_study(
     pages = Pages(wanted, store, out, only_held=held)
     if dry:
         return _announced(pages, f"study {name}" + (", a page for each pair" if each else ""), run, as_json)
-    page = study.page(store, jobs, must=not each)
+    page = study.page(store, jobs, must=not each and not any(line["href"] for line in pages.lines))
 
     def index() -> list[Path]:
         return with_pairs(page, pages.lines, command).write(out)
@@ -112,7 +113,9 @@ def _said(pages: "Pages", written: list[Path], as_json: bool) -> None:
 
 
 def _complained(pages: "Pages") -> None:
-    """Which pairs have no page, and why."""
-    for one in pages.wanted:
-        if one.reason:
-            say(f"no page of {one.measured.pair.label}: {one.reason}")
+    """Which pairs have no page, and why: the first few of them."""
+    failed = [one for one in pages.wanted if one.reason]
+    for one in failed[:SHOWN]:
+        say(f"no page of {one.measured.pair.label}: {one.reason}")
+    if len(failed) > SHOWN:
+        say(f"nor of {len(failed) - SHOWN} others: the index says why")
