@@ -131,6 +131,5 @@ class _Stage(Listener):
 
 
 def told(error: BadInput) -> str:
-    """Why there is no page, on one line."""
-    where = f" [{error.where}]" if error.where else ""
-    return f"{error.what}{where}" + (f": {error.do}" if error.do else "")
+    """Why there is no page, on one line; where it was on this machine is not for whoever reads the index."""
+    return f"{error.what}: {error.do}" if error.do else error.what

@@ -17,7 +17,7 @@ Again = Callable[[str], str]  # a verb of the command line, or a part of `probe 
 def held(page: PairPage, store: Store, again: Again) -> PairPage:
     """The page with what is there. BadInput where the store does not hold its comparison."""
     if not store.holds(page.compare.recipe):
-        what = f"the store holds no comparison of {page.compare.pair.label}, asked like this"
+        what = "the store holds no comparison of these two, asked like this"
         raise BadInput(what, where=f"store {store.shown}", do=f"make it: {again('compare')}")
     kept = {
         "explain": _all(store, [page.explain]),

@@ -61,7 +61,7 @@ function pairs() {
   const shares = sampled.length ? `Shares of responses, ${sampled.join(" or ")}; a change is after − before, paired by problem, its null 0; intervals are 95 %, clustered by problem. Click a heading to sort.` : "Click a heading to sort.";
   const groups = make("tr", {}, make("td", { class: "pair" }), make("td", { class: "roomy", colspan: 2 }), SHARES.map(([, words]) => make("th", { scope: "colgroup", colspan: 4, class: "group first" }, words)), make("td", { class: "first", colspan: 2 }));
   return [
-    make("p", { class: "about" }, linked ? `${linked} of ${all.length} pairs have a page. ${shares}` : `None of the ${all.length} pairs has a page here.`, linked < all.length ? [" The others: ", make("code", {}, data.each)] : null),
+    make("p", { class: "about" }, linked ? `${linked} of ${all.length} pairs have a page. ${shares}` : `None of the ${all.length} pairs has a page here.`, linked < all.length ? [linked ? " The others: " : " All of them: ", make("code", {}, data.each)] : null),
     make("div", { class: "controls" }, selects.map(([name, , select]) => make("label", {}, name[0].toUpperCase() + name.slice(1), select)), make("label", {}, "Search", search), count),
     make("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Pairs of the study" }, make("table", { class: "pairs" }, make("thead", {}, groups, make("tr", {}, heads)), body)),
   ];

@@ -47,7 +47,7 @@ class StudyPage:
         about = (inspect.getdoc(inspect.getmodule(self.study.make)) or "").partition("\n\n")[0]
         data = {
             "kind": "study",
-            "about": {"study": self.study.name, "question": " ".join(about.split()), "warnings": []},
+            "about": {"study": self.study.name, "question": " ".join(about.replace("`", "").split()), "warnings": []},
             "figures": [self._figure(record) for record in records],
             "pairs": [],
             "runs": [_run(job, store) for job in jobs],
