@@ -21,6 +21,7 @@ from probe.tasks.published_outputs import read_gsm8k_graded, read_math500
 from probe.tasks.random_calculation import random_calculations
 
 Rows = list[dict[str, Any]]
+PUBLIC = ("math500", "gsm8k", "amc23", "aime24", "aime25", "deepscaler", "dapo17k")
 
 
 def write(path: Path, rows: Rows) -> Path:
@@ -127,13 +128,29 @@ def test_what_is_made_here() -> None:
 
 
 def test_the_table() -> None:
-    assert names() == ("math500", "gsm8k", "amc23", "aime24", "aime25", "random-calculation", "chain", "chain97")
+    assert names() == (*PUBLIC, "random-calculation", "chain", "chain97")
     assert {name: known.leak for name, known in BENCHMARKS.items() if known.leak != "public"} == {
         "aime25": "dated after"
     }
     assert all(bool(known.dated) == (known.leak == "dated after") for known in BENCHMARKS.values())
     with pytest.raises(TypeError):
         BENCHMARKS["mine"] = BENCHMARKS["math500"]  # type: ignore[index]
+
+
+def test_problems_to_train_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of a pair that contradicts itself would be the wrong label: both go, and are counted."""
+    monkeypatch.setenv("PROBE_DATA", str(tmp_path))
+    rows = [{"problem": f"{n} + 1", "answer": str(n + 1), "solution": "so"} for n in range(4)]
+    torn = {"problem": "2 + 1", "answer": "4", "solution": "no"}
+    write(tmp_path / "deepscaler" / "train.jsonl", [*rows, torn, rows[0]])
+    write(tmp_path / "dapo17k" / "train.jsonl", [{"prompt": "1 + 1", "solution": "2"}])
+    assert [(p.prompt, p.answer) for p in problems("dapo17k").problems] == [("1 + 1", "2")]
+    with pytest.raises(BadInput, match=r"again, with another answer[\s\S]*--keep-readable"):
+        problems("deepscaler")
+    found = problems("deepscaler", keep_readable=True)
+    assert [p.answer for p in found.problems] == ["1", "2", "4"] and found.problems[2].prompt == "3 + 1"
+    assert dict(found.left_out) == {"it stands there again, with another answer": 1} and found.dropped == 2
+    assert found.pin.endswith(" readable") and found.leak == "public"
 
 
 def test_repeated_problems(tmp_path: Path) -> None:

@@ -119,8 +119,13 @@ def test_a_study_leaves_the_same_bytes_wherever_it_is_made(
     assert plan(grid_jobs.quick(), store).todo == {}
 
 
-def test_the_pool_leaves_them_too(tmp_path: Path, straight: dict[str, dict[str, bytes]]) -> None:
-    make(grid_jobs.quick(), store := Store(tmp_path), executor=Pool(2))
+@pytest.mark.parametrize("on_s3", [False, True], ids=["folder", "s3"])
+def test_the_pool_leaves_them_too(
+    tmp_path: Path, straight: dict[str, dict[str, bytes]], bucket: str, on_s3: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROBE_CACHE", str(tmp_path / "cache"))
+    store = Store(f"{bucket}/pool" if on_s3 else tmp_path / "s")
+    make(grid_jobs.quick(), store, executor=Pool(2))
     assert made(store) == straight
 
 

@@ -73,7 +73,7 @@ Columns = Annotated[
     typer.Option("--columns", metavar="FIELD=COLUMN", help="Of a file of problems: problem, answer, id, choices."),
 ]
 KeepReadable = Annotated[
-    bool, typer.Option("--keep-readable", help="Leave out rows of a file that cannot be read, and say why.")
+    bool, typer.Option("--keep-readable", help="Leave out rows that cannot be read or contradict others, and say why.")
 ]
 
 

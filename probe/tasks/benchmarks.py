@@ -56,6 +56,8 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
         "amc23": Benchmark("math-ai/amc23", "public"),
         "aime24": Benchmark("math-ai/aime24", "public"),
         "aime25": Benchmark("math-ai/aime25", "dated after", "2025-02-06"),
+        "deepscaler": Benchmark("agentica-org/DeepScaleR-Preview-Dataset", "public", split="train"),  # to train on
+        "dapo17k": Benchmark("open-r1/DAPO-Math-17k-Processed", "public", config="en", split="train"),
     }
 )
 
@@ -91,7 +93,8 @@ def problems(
 ) -> ProblemSet:
     """The problems of a benchmark or of a file, or the first `limit` of them. BadInput names what is not there.
 
-    `columns` says where a file has its problem, answer, id or choices; `keep_readable` leaves out rows without.
+    `columns` says where a file has its problem, answer, id or choices; `keep_readable` leaves out rows without, and
+    problems that stand there with two answers.
     """
     if limit is not None and limit < 1:
         raise BadInput(f"limit is {limit}", where="problems", do="ask for at least one problem")
@@ -111,8 +114,10 @@ def _looked_up(name: str, columns: Mapping[str, str] | None, keep_readable: bool
         return _GENERATED[name]()
     path = Path(name)
     if name in BENCHMARKS:
-        local = _local(name)
-        return _of_hub(name, BENCHMARKS[name]) if local is None else _of_file(name, local, BENCHMARKS[name])
+        local, known = _local(name), BENCHMARKS[name]
+        if local is None:
+            return _of_hub(name, known, keep_readable)
+        return _of_file(name, local, known, keep_readable=keep_readable)
     if not path.exists():
         do = f"{nearest(name, sorted(names()))}, or the path of a file {READERS}"
         raise BadInput(f"there are no problems called {name!r}", where="--problems", do=do)
@@ -174,7 +179,7 @@ def _of_file(
     return ProblemSet(name, kept, leak, f"file {path.name}", read, dated, dropped, tuple(left_out.items()))
 
 
-def _of_hub(name: str, known: Benchmark) -> ProblemSet:
+def _of_hub(name: str, known: Benchmark, keep_readable: bool) -> ProblemSet:
     import datasets  # half a second, and the network
 
     where = f"hub {known.hub}"
@@ -188,8 +193,10 @@ def _of_hub(name: str, known: Benchmark) -> ProblemSet:
             f" ${FOLDER}/{name}/{known.split}.jsonl (or .parquet, .json, .csv), or give the path of a file"
         )
         raise BadInput(f"{name} is not here and cannot be fetched: {err}", where=where, do=do) from err
-    kept, dropped, _ = _problems(name, ((f"{where} row {i}", row) for i, row in enumerate(rows, 1)), known, where)
-    return ProblemSet(name, kept, known.leak, where, f"hub:{known.hub}@{builder.hash}", known.dated, dropped)
+    told = ((f"{where} row {i}", row) for i, row in enumerate(rows, 1))
+    kept, dropped, left_out = _problems(name, told, known, where, keep_readable=keep_readable)
+    pin = f"hub:{known.hub}@{builder.hash}" + (" readable" if left_out else "")
+    return ProblemSet(name, kept, known.leak, where, pin, known.dated, dropped, tuple(left_out.items()))
 
 
 def _problems(
@@ -202,7 +209,7 @@ def _problems(
 ) -> tuple[tuple[Problem, ...], int, Counter[str]]:
     """The problems of the rows, each once; how many were repeated; how many cannot be read, by reason."""
     kept: dict[str, Problem] = {}
-    ids: set[str] = set()
+    ids, torn = set[str](), set[str]()  # ids; problems that stand there with two answers
     dropped, left_out = 0, Counter[str]()
     for place, (at, row) in enumerate(rows):
         try:
@@ -214,12 +221,17 @@ def _problems(
             continue
         same = kept.setdefault(problem.prompt, problem)
         if same is not problem:
-            if same.answer != problem.answer:
-                raise BadInput(f"the problem of {same.id} again, with another answer", where=at, do="drop one of them")
+            if same.answer != problem.answer and not keep_readable:
+                do = "drop one of them, or leave both out: --keep-readable"
+                raise BadInput(f"the problem of {same.id} again, with another answer", where=at, do=do)
+            torn |= {problem.prompt} if same.answer != problem.answer else set()
             dropped += 1
         elif problem.id in ids:
             raise BadInput(f"a second problem has the id {problem.id!r}", where=at, do="give every problem its own id")
         ids.add(problem.id)
+    for prompt in torn:
+        del kept[prompt]
+        left_out["it stands there again, with another answer"] += 1
     if not kept:
         why = f": {next(iter(left_out))}" if left_out else ""
         raise BadInput(f"there are no problems in it{why}", where=where, do="give at least one row that can be read")
