@@ -268,7 +268,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert [line.split() for line in done.stdout.splitlines()][1:4] == [
         ["problem", "problem", "recognised"], ["text", "text", "recognised"], ["answer", "answer"]
     ]  # fmt: skip
-    assert "probe compare-rollouts BEFORE AFTER" in done.stderr and f"wrote {out}" in " ".join(done.stderr.split())
+    told = " ".join(done.stderr.split())
+    assert f"wrote {out}" in told and "next: probe compare-rollouts BEFORE" in told
     told = json.loads(run("import-rollouts", source, "--out", out, "--overwrite", "--grade", "boxed", "--json").stdout)
     assert (told["rows"], told["right"], told["graded_right"], told["paths"]["text"]) == (1, 1.0, 1.0, "text")
 
