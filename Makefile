@@ -27,7 +27,7 @@ lint: $(VENV)/test.done
 
 # What the tests of the pages look through, where it can be had: Debian's Chromium (as root), and axe from npm.
 browser: $(VENV)/test.done
-	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium)
+	command -v chromium >/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium </dev/null)
 	mkdir -p $(VENV)/axe && cd $(VENV)/axe && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz
 
 # The pages that the code writes, then all of them into site/index.html; a warning is an error.
