@@ -88,8 +88,8 @@ display(Image("../figures/real_probes.png", width=900))
 # ## 2. Steering
 #
 # Along the difference between the states before code and before prose, under that prompt, steering moves nothing more
-# than random directions do: there is no such direction to find. Along the difference between two *prompts* there is
-# one. The band is what random directions of that length do, the square what the other prompt itself does.
+# than random directions do. Nor does the difference between two *prompts* at this block do what the prompt does: the
+# square is what the other prompt itself brings, the band what random directions of that length do.
 
 # %%
 display(Image("../figures/prompt_steering.png", width=450))

@@ -30,6 +30,18 @@ def read() -> str:
     return f"best of three layers and two kinds of probe, AUROC {with_interval(best)}"
 
 
+def forks() -> str:
+    rows = [row for row in table("real_probes", mark="probe", side="before") if row["level"].startswith("fork")]
+    most, least = (which(rows, key=lambda row: float(row["value"])) for which in (max, min))
+    return f"Whether a token is a fork is read: {with_interval(least)} to {with_interval(most)}"
+
+
+def after_four() -> str:
+    row = one("real_run", mark="step", reward="python", name="code_share", step="4")
+    base = one("real_run", name="code_share", mark="null")
+    return f"after 4 batches it stood at {with_interval(row)}, in the base at {with_interval(base)}"
+
+
 def steered() -> str:
     doses = [float(row["value"]) for row in table("real_steering", name="steer_code_share", mark="mean", side="before")]
     toward = table("prompt_steering", name="prompt_steer_code_share", mark="dose")
@@ -80,7 +92,7 @@ def nothing() -> str:
     )
 
 
-@pytest.mark.parametrize("text", [prompted, sampled, read, steered, python, at_random, nothing])
+@pytest.mark.parametrize("text", [prompted, sampled, read, forks, steered, python, after_four, at_random, nothing])
 def test_the_page_says_what_the_tables_hold(text: Callable[[], str]) -> None:
     told = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert text() in told, f"docs/real_lm.md should say:\n{text()}"

@@ -100,16 +100,12 @@ class PromptSteerJob(CheckpointJob, Experiment):
         place = chosen(store.get(self.fit.recipe).read_table(), self.site)[0].site
         found = (*responses(doses), *ranges(doses))
         rows = store.get(self.itself.recipe).read_table(RESPONSES).to_pylist()
-        names, shares = (
-            [row["problem"] for row in rows],
-            {
-                "code_share": [row["strategy"] == Strategy.code for row in rows],
-                "accuracy": [row["outcome"] == Outcome.right for row in rows],
-            },
-        )
-        itself = [clustered_mean(values, names, name=f"itself_{name}") for name, values in shares.items()]
-        named = (
-            replace(each, name=f"prompt_{each.name}", params=each.params | site_columns(place))
-            for each in (*found, *itself)
-        )
+        said = {
+            "code_share": [row["strategy"] == Strategy.code for row in rows],
+            "accuracy": [row["outcome"] == Outcome.right for row in rows],
+        }
+        names = [row["problem"] for row in rows]
+        itself = [clustered_mean(values, names, name=f"itself_{name}") for name, values in said.items()]
+        where = site_columns(place)
+        named = [replace(e, name=f"prompt_{e.name}", params=e.params | where) for e in (*found, *itself)]
         return [row_of(self.key, each) for each in named]
